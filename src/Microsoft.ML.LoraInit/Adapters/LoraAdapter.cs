@@ -1,0 +1,41 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>
+/// LoRA (arXiv 2106.09685): y = x Wᵀ + b + s · dropout(x) Aᵀ Bᵀ with A [r, in], B [out, r] and W frozen.
+/// </summary>
+internal sealed class LoraAdapter : LinearAdapter
+{
+    private readonly double _dropout;
+
+    public LoraAdapter(AdapterTarget target, Tensor a, Tensor b, double dropout = 0)
+    {
+        _dropout = dropout;
+        Scaling = target.Scaling;
+        A = new Parameter($"{target.ModuleName}.lora_A", a, owned: true) { Trained = true };
+        B = new Parameter($"{target.ModuleName}.lora_B", b, owned: true) { Trained = true };
+        Parameters = [A, B];
+    }
+
+    /// <summary>[r, in], fp32.</summary>
+    public Parameter A { get; }
+
+    /// <summary>[out, r], fp32.</summary>
+    public Parameter B { get; }
+
+    /// <summary>alpha / r, or alpha / √r with rsLoRA.</summary>
+    public double Scaling { get; }
+
+    public override IReadOnlyList<Parameter> Parameters { get; }
+
+    public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
+    {
+        var low = nn.functional.linear(context.ApplyDropout(x, _dropout), A.Value.to(x.dtype)); // [..., r]
+        var delta = nn.functional.linear(low, B.Value.to(x.dtype));                             // [..., out]
+        return linear.Affine(x).add_(delta, Scaling);
+    }
+
+    public override Tensor EffectiveWeight(Tensor weight) => weight.add(B.Value.matmul(A.Value), Scaling);
+}

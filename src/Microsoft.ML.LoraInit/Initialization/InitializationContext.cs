@@ -1,0 +1,58 @@
+using Microsoft.ML.LoraInit.Adapters;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Initialization;
+
+/// <summary>
+/// What a strategy may ask for. Each costly thing is computed on first use, once, for all targets together, on the
+/// training device.
+/// </summary>
+internal abstract class InitializationContext
+{
+    /// <summary>The layers to initialise, in the model's order.</summary>
+    public abstract IReadOnlyList<AdapterTarget> Targets { get; }
+
+    public abstract Device Device { get; }
+
+    public abstract int Seed { get; }
+
+    public abstract CancellationToken CancellationToken { get; }
+
+    /// <summary>W of the target, fp32 [out, in], whatever precision the base is held in.</summary>
+    public abstract Tensor Weight(AdapterTarget target);
+
+    /// <summary>SHA-256 of the base, for caches.</summary>
+    public abstract string BaseSha256 { get; }
+
+    /// <summary>
+    /// One pass over (up to <paramref name="batches"/> batches of) the training rows. <paramref name="visit"/> gets each
+    /// target's input on the batch, fp32 [tokens, in], padding left out; it returns false to end the pass.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is no training data in this context.</exception>
+    public abstract void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit);
+
+    /// <summary>
+    /// The gradient of the mean training loss with respect to each target's W, fp32 [out, in], averaged over the batches.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is no training data in this context.</exception>
+    public abstract IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches);
+
+    /// <summary>
+    /// Trains plain LoRA of another rank on the targets for some steps and returns its factors by module name; model,
+    /// head and optimiser are as before afterwards.
+    /// </summary>
+    public abstract IReadOnlyDictionary<string, (Tensor A, Tensor B)> Preheat(int rank, double alpha, int steps, double learningRate, int batchSize);
+
+    /// <summary>Tells the run's progress and throws when it was cancelled.</summary>
+    public abstract void Report(string message, long step, long total);
+
+    /// <summary>
+    /// A generator on <see cref="Device"/> for one purpose on one target. It depends on the seed and the names alone, so
+    /// draws do not change with the order of layers or with what else is initialised.
+    /// </summary>
+    public Generator Random(AdapterTarget target, string purpose)
+    {
+        var generator = new Generator(SeededRandom.Hash(Seed, $"{target.ModuleName}/{purpose}"), Device);
+        return generator;
+    }
+}

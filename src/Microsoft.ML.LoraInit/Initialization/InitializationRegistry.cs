@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Microsoft.ML.LoraInit.Initialization;
+
+/// <summary>The list of strategies: the one place beside its own file where a strategy is named.</summary>
+internal static class InitializationRegistry
+{
+    // One default instance a strategy; its type and name serve for parsing and for reading stored models.
+    private static readonly LoraInitialization[] Defaults =
+    [
+        LoraInitialization.Kaiming(),
+    ];
+
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
+        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
+    };
+
+    public static IReadOnlyList<string> Names { get; } = [.. Defaults.Select(d => d.Name)];
+
+    public static IReadOnlyList<LoraInitialization> All => Defaults;
+
+    /// <summary>A strategy's settings with its name first: what a model stores.</summary>
+    public static JsonObject ToJson(LoraInitialization strategy)
+    {
+        var settings = JsonSerializer.SerializeToNode(strategy, strategy.GetType(), Json)!.AsObject();
+        var result = new JsonObject { ["name"] = strategy.Name };
+        foreach (var (key, value) in settings)
+            result[key] = value?.DeepClone();
+        return result;
+    }
+
+    /// <exception cref="ArgumentException">The name or a setting is unknown, or a value is of the wrong kind.</exception>
+    public static LoraInitialization FromJson(JsonObject json)
+    {
+        var name = json["name"]?.GetValue<string>() ?? "";
+        var known = Find(name);
+        var settings = ToJson(known);
+        foreach (var (key, value) in json)
+            settings[key] = settings.ContainsKey(key) ? value?.DeepClone() : throw Unknown(known, key);
+        settings.Remove("name");
+        try
+        {
+            return (LoraInitialization)settings.Deserialize(known.GetType(), Json)!;
+        }
+        catch (JsonException e)
+        {
+            throw new ArgumentException($"The settings of the initialisation '{name}' cannot be read: {e.Message}", nameof(json), e);
+        }
+    }
+
+    public static LoraInitialization Parse(string text)
+    {
+        var (name, rest) = text.Split(':', 2) is [var n, var r] ? (n, r) : (text, "");
+        var known = Find(name.Trim());
+        var settings = ToJson(known);
+        foreach (var pair in rest.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (pair.Split('=', 2, StringSplitOptions.TrimEntries) is not [var key, var value])
+                throw new ArgumentException($"'{pair}' in the initialisation '{text}' is not of the form setting=value.", nameof(text));
+            var found = settings.Select(s => s.Key).FirstOrDefault(k => k != "name" && k.Equals(key.Replace("-", ""), StringComparison.OrdinalIgnoreCase));
+            settings[found ?? throw Unknown(known, key)] = Literal(value);
+        }
+        return FromJson(settings);
+    }
+
+    private static JsonNode Literal(string value) =>
+        bool.TryParse(value, out var flag) ? JsonValue.Create(flag)
+        : long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var integer) ? JsonValue.Create(integer)
+        : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
+        : JsonValue.Create(value);
+
+    private static LoraInitialization Find(string name) =>
+        Defaults.FirstOrDefault(d => d.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ArgumentException($"There is no initialisation '{name}'. Known: {string.Join(", ", Names)}.");
+
+    private static ArgumentException Unknown(LoraInitialization strategy, string key)
+    {
+        var settings = ToJson(strategy).Select(s => s.Key).Where(k => k != "name").ToArray();
+        return new ArgumentException(settings.Length == 0
+            ? $"The initialisation '{strategy.Name}' has no settings, so '{key}' cannot be set."
+            : $"The initialisation '{strategy.Name}' has no setting '{key}'. It has: {string.Join(", ", settings)}.");
+    }
+}

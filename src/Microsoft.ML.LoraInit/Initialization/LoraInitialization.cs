@@ -1,0 +1,84 @@
+using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Initialization;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>
+/// How the adapters' A [r, in] and B [out, r] start. Create one with the factory methods
+/// (<c>LoraInitialization.PiSSA(iterations: 16)</c>) or by name with <see cref="Parse"/>.
+/// </summary>
+/// <remarks>
+/// Strategies are immutable records: they compare by value, print their settings, and are stored in trained models.
+/// </remarks>
+public abstract partial record LoraInitialization
+{
+    private protected LoraInitialization()
+    {
+    }
+
+    /// <summary>The name on the command line, in model files and in reports, such as <c>pissa</c>.</summary>
+    [JsonIgnore]
+    public abstract string Name { get; }
+
+    /// <summary>What the strategy does to the function that the model computes before the first step.</summary>
+    [JsonIgnore]
+    public abstract InitializationFamily Family { get; }
+
+    /// <summary>What the strategy must be given beside the shapes; it decides what is prepared, and at what cost.</summary>
+    [JsonIgnore]
+    public virtual InitializationNeeds Needs => InitializationNeeds.None;
+
+    /// <summary>Every strategy's name, in the order of the documentation.</summary>
+    public static IReadOnlyList<string> Names => InitializationRegistry.Names;
+
+    /// <summary>
+    /// Makes a strategy from its name and, after a colon, settings: <c>pissa</c>, <c>pissa:iterations=16</c>,
+    /// <c>hrp:rank=64,steps=100</c>.
+    /// </summary>
+    /// <exception cref="ArgumentException">The name or a setting is unknown, or a value does not parse; the message lists what there is.</exception>
+    public static LoraInitialization Parse(string text) => InitializationRegistry.Parse(text);
+
+    /// <summary>Checks the strategy against a layer before any long work starts.</summary>
+    /// <exception cref="ArgumentException">The rank or another setting does not fit; the message names the layer.</exception>
+    internal virtual void Validate(AdapterTarget target)
+    {
+    }
+
+    /// <summary>Computes the factors of every target. Runs under no_grad, in a dispose scope of the caller's.</summary>
+    /// <returns>One result a target, in the targets' order.</returns>
+    internal abstract IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context);
+}
+
+/// <summary>What an initialisation does to the model's function before the first training step.</summary>
+public enum InitializationFamily
+{
+    /// <summary>W stays as it is and B·A = 0.</summary>
+    BaseUntouched,
+
+    /// <summary>B·A ≠ 0 and the base is corrected: W − s·B·A + s·B·A = W.</summary>
+    BaseCorrected,
+
+    /// <summary>The function changes on purpose.</summary>
+    ChangesFunction,
+}
+
+/// <summary>What an initialisation must be given.</summary>
+[Flags]
+public enum InitializationNeeds
+{
+    /// <summary>Shapes and a seed.</summary>
+    None = 0,
+
+    /// <summary>The base weights.</summary>
+    Weights = 1,
+
+    /// <summary>The layers' inputs on training rows.</summary>
+    Activations = 2,
+
+    /// <summary>Gradients of the training loss.</summary>
+    Gradients = 4,
+
+    /// <summary>A short training run.</summary>
+    Training = 8,
+}

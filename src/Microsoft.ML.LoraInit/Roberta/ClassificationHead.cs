@@ -1,0 +1,28 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Roberta;
+
+/// <summary>RoBERTa's head on the first token: dropout → dense → tanh → dropout → out_proj. Always fp32.</summary>
+internal sealed class ClassificationHead
+{
+    private readonly double _dropout;
+
+    public ClassificationHead(RobertaConfig config, Func<string, Linear> linear)
+    {
+        _dropout = config.ClassifierDropout;
+        Dense = linear("classifier.dense");
+        OutProjection = linear("classifier.out_proj");
+    }
+
+    public Linear Dense { get; }
+
+    public Linear OutProjection { get; }
+
+    /// <summary>hidden [batch, length, hidden] → logits fp32 [batch, outputs].</summary>
+    public Tensor forward(Tensor hidden, ForwardContext context)
+    {
+        var x = context.ApplyDropout(hidden.select(1, 0).to(ScalarType.Float32), _dropout);
+        x = Dense.Affine(x).tanh();
+        return OutProjection.Affine(context.ApplyDropout(x, _dropout));
+    }
+}

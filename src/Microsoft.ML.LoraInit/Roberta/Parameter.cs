@@ -1,0 +1,69 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Roberta;
+
+/// <summary>
+/// A named weight of the model: frozen (its value is fixed) or trained (its value is, during each step, a view into
+/// the flat buffer of <see cref="Training.TrainableParameters"/>).
+/// </summary>
+internal sealed class Parameter
+{
+    private Tensor _value;
+    private bool _ownsValue;
+
+    /// <param name="name">Full state-dict name, such as <c>roberta.encoder.layer.0.attention.self.query.weight</c>.</param>
+    /// <param name="value">The tensor; it leaves every dispose scope.</param>
+    /// <param name="owned">True when this parameter disposes the tensor; false for weights shared between models.</param>
+    /// <param name="decay">Whether AdamW's decoupled decay applies (not on biases and norms).</param>
+    public Parameter(string name, Tensor value, bool owned = false, bool decay = true)
+    {
+        Name = name;
+        _value = owned ? value.DetachFromDisposeScope() : value;
+        _ownsValue = owned;
+        Shape = value.shape;
+        Decay = decay;
+    }
+
+    public string Name { get; }
+
+    public long[] Shape { get; }
+
+    public long Count => Shape.Aggregate(1L, (a, b) => a * b);
+
+    public bool Decay { get; }
+
+    /// <summary>Whether the optimiser updates this parameter. Set before <see cref="Training.TrainableParameters"/> is built.</summary>
+    public bool Trained { get; set; }
+
+    /// <summary>Factor on the learning rate (LoRA+ raises it for B).</summary>
+    public double LearningRateFactor { get; set; } = 1.0;
+
+    /// <summary>What forward passes compute with. In a training step this is a view that dies with the step's scope.</summary>
+    public Tensor Value => _value;
+
+    /// <summary>Points the parameter at a tensor that something else owns (a view of the flat buffer).</summary>
+    public void Bind(Tensor view)
+    {
+        Release();
+        _value = view;
+    }
+
+    /// <summary>Replaces the value by a tensor that this parameter owns from now on.</summary>
+    public void Replace(Tensor value)
+    {
+        if (!value.shape.AsSpan().SequenceEqual(Shape))
+            throw new ArgumentException($"'{Name}' has the shape [{string.Join(", ", Shape)}], not [{string.Join(", ", value.shape)}].", nameof(value));
+        Release();
+        _value = value.DetachFromDisposeScope();
+        _ownsValue = true;
+    }
+
+    public void Release()
+    {
+        if (_ownsValue)
+            _value.Dispose();
+        _ownsValue = false;
+    }
+
+    public override string ToString() => $"{Name} [{string.Join(", ", Shape)}]{(Trained ? " trained" : "")}";
+}

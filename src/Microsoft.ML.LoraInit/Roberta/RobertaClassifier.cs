@@ -1,0 +1,98 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Roberta;
+
+/// <summary>
+/// RoBERTa with a sequence-classification head: embeddings → layers → head. Base weights are shared with other models
+/// through <see cref="BaseWeights"/>; head and adapters belong to this one.
+/// </summary>
+internal sealed class RobertaClassifier : IDisposable
+{
+    private readonly BaseWeights _base;
+    private readonly Dictionary<string, Parameter> _parameters = new(StringComparer.Ordinal);
+    private readonly List<Linear> _linears = [];
+
+    /// <param name="weights">The frozen base; the model keeps a lease on it until disposed.</param>
+    /// <param name="outputs">Number of logits: classes, or 1 for regression and binary.</param>
+    /// <param name="head">The head's initial weights, by name; taken over.</param>
+    public RobertaClassifier(BaseWeights weights, int outputs, IReadOnlyDictionary<string, Tensor> head)
+    {
+        _base = weights.AddLease();
+        Config = weights.Config;
+        Outputs = outputs;
+        Embeddings = new RobertaEmbeddings(Config, FromBase);
+        Layers = [.. Enumerable.Range(0, Config.Layers).Select(i => new RobertaLayer(Config, i, BaseLinear, BaseNorm))];
+        Head = new ClassificationHead(Config, name => new Linear(name, FromHead($"{name}.weight", true), FromHead($"{name}.bias", false)));
+
+        Parameter FromHead(string name, bool decay) => Register(new Parameter(name, head[name], owned: true, decay) { Trained = true });
+    }
+
+    public RobertaConfig Config { get; }
+
+    public BaseWeights Base => _base;
+
+    public int Outputs { get; }
+
+    public RobertaEmbeddings Embeddings { get; }
+
+    public IReadOnlyList<RobertaLayer> Layers { get; }
+
+    public ClassificationHead Head { get; }
+
+    public Device Device => _base.Device;
+
+    /// <summary>The encoder's linear layers in the model's order: what adapters may be put on.</summary>
+    public IReadOnlyList<Linear> Linears => _linears;
+
+    /// <summary>Every parameter of base and head, then those of the adapters.</summary>
+    public IEnumerable<Parameter> Parameters => _parameters.Values
+        .Concat(_linears.SelectMany(l => l.Adapter?.Parameters ?? []))
+        .Concat(Layers.SelectMany(l => l.AttentionBottleneck?.Parameters ?? []))
+        .Concat(Layers.SelectMany(l => l.OutputBottleneck?.Parameters ?? []));
+
+    /// <summary>Logits, fp32 [batch, outputs].</summary>
+    public Tensor forward(EncodedBatch batch, ForwardContext context) =>
+        Head.forward(Encode(batch, context), context);
+
+    /// <summary>The last hidden states, [batch, length, hidden].</summary>
+    public Tensor Encode(EncodedBatch batch, ForwardContext context)
+    {
+        var mask = batch.AttentionMask?.unsqueeze(1).unsqueeze(1);
+        var x = Embeddings.forward(batch, context);
+        context.OnHiddenState?.Invoke(0, x);
+        for (int i = 0; i < Layers.Count; i++)
+        {
+            x = Layers[i].forward(x, mask, context);
+            context.OnHiddenState?.Invoke(i + 1, x);
+        }
+        return x;
+    }
+
+    public void Dispose()
+    {
+        foreach (var parameter in Parameters)
+            parameter.Release();
+        _base.Dispose();
+    }
+
+    private Parameter FromBase(string name) => Register(new Parameter(name, _base[name], decay: !IsBiasOrNorm(name)));
+
+    private Linear BaseLinear(string name)
+    {
+        var linear = new Linear(name, FromBase($"{name}.weight"), FromBase($"{name}.bias"));
+        _linears.Add(linear);
+        return linear;
+    }
+
+    private LayerNorm BaseNorm(string name) =>
+        new(FromBase($"{name}.weight"), FromBase($"{name}.bias"), Config.LayerNormEps);
+
+    private Parameter Register(Parameter parameter)
+    {
+        _parameters.Add(parameter.Name, parameter);
+        return parameter;
+    }
+
+    private static bool IsBiasOrNorm(string name) =>
+        name.EndsWith(".bias", StringComparison.Ordinal) || name.Contains("LayerNorm", StringComparison.Ordinal);
+}

@@ -1,0 +1,43 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Roberta;
+
+/// <summary>
+/// Word + position + token-type embeddings, normalised. Positions start at <c>padding_idx + 1</c>, which is why
+/// RoBERTa's table has 514 rows for 512 tokens; padding keeps <c>padding_idx</c>.
+/// </summary>
+internal sealed class RobertaEmbeddings
+{
+    private readonly RobertaConfig _config;
+
+    public RobertaEmbeddings(RobertaConfig config, Func<string, Parameter> parameter)
+    {
+        _config = config;
+        Word = parameter("roberta.embeddings.word_embeddings.weight");
+        Position = parameter("roberta.embeddings.position_embeddings.weight");
+        TokenType = parameter("roberta.embeddings.token_type_embeddings.weight");
+        Norm = new LayerNorm(parameter("roberta.embeddings.LayerNorm.weight"), parameter("roberta.embeddings.LayerNorm.bias"), config.LayerNormEps);
+    }
+
+    public Parameter Word { get; }
+
+    public Parameter Position { get; }
+
+    public Parameter TokenType { get; }
+
+    public LayerNorm Norm { get; }
+
+    /// <summary>ids [batch, length] → [batch, length, hidden].</summary>
+    public Tensor forward(EncodedBatch batch, ForwardContext context)
+    {
+        var isToken = batch.InputIds.ne(_config.PadTokenId).to(ScalarType.Int64);
+        var positions = isToken.cumsum(1).mul_(isToken).add_(_config.PadTokenId);
+        // index_select rather than an Embedding module: F.embedding is absent in this TorchSharp.
+        var x = Rows(Word.Value, batch.InputIds) + Rows(Position.Value, positions);
+        x = x.add_(TokenType.Value.select(0, 0));
+        return context.ApplyDropout(Norm.forward(x), _config.HiddenDropout);
+    }
+
+    private static Tensor Rows(Tensor table, Tensor index) =>
+        table.index_select(0, index.reshape(-1)).view(index.shape[0], index.shape[1], -1);
+}

@@ -1,0 +1,53 @@
+using Microsoft.ML.LoraInit.Adapters;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Roberta;
+
+/// <summary>One transformer block, normalised after each residual (as BERT and RoBERTa are).</summary>
+internal sealed class RobertaLayer
+{
+    private readonly RobertaConfig _config;
+
+    public RobertaLayer(RobertaConfig config, int index, Func<string, Linear> linear, Func<string, LayerNorm> norm)
+    {
+        _config = config;
+        var name = $"roberta.encoder.layer.{index}";
+        Attention = new SelfAttention(config, $"{name}.attention.self", linear);
+        AttentionOutput = linear($"{name}.attention.output.dense");
+        AttentionNorm = norm($"{name}.attention.output.LayerNorm");
+        Intermediate = linear($"{name}.intermediate.dense");
+        Output = linear($"{name}.output.dense");
+        OutputNorm = norm($"{name}.output.LayerNorm");
+    }
+
+    public SelfAttention Attention { get; }
+
+    public Linear AttentionOutput { get; }
+
+    public LayerNorm AttentionNorm { get; }
+
+    public Linear Intermediate { get; }
+
+    public Linear Output { get; }
+
+    public LayerNorm OutputNorm { get; }
+
+    /// <summary>A bottleneck after the attention sublayer (Houlsby), before its residual.</summary>
+    public BottleneckAdapter? AttentionBottleneck { get; set; }
+
+    /// <summary>A bottleneck after the feed-forward sublayer (Houlsby, Pfeiffer), before its residual.</summary>
+    public BottleneckAdapter? OutputBottleneck { get; set; }
+
+    /// <summary>x [batch, length, hidden] → the same shape.</summary>
+    public Tensor forward(Tensor x, Tensor? mask, ForwardContext context)
+    {
+        var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context), context), _config.HiddenDropout);
+        attended = AttentionBottleneck?.forward(attended) ?? attended;
+        x = AttentionNorm.forward(attended.add_(x));
+
+        var transformed = nn.functional.gelu(Intermediate.forward(x, context));
+        transformed = context.ApplyDropout(Output.forward(transformed, context), _config.HiddenDropout);
+        transformed = OutputBottleneck?.forward(transformed) ?? transformed;
+        return OutputNorm.forward(transformed.add_(x));
+    }
+}

@@ -1,0 +1,141 @@
+using TorchSharp;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>What the three LoRA text trainers have in common. Each has a nested <c>Options</c> that adds its own.</summary>
+public abstract class LoraTrainerOptions
+{
+    /// <summary>The text column, of type text. Default <c>Text</c>.</summary>
+    public string TextColumnName { get; set; } = "Text";
+
+    /// <summary>The second text of a pair, or null (the default) for single texts.</summary>
+    public string? Text2ColumnName { get; set; }
+
+    /// <summary>The label column. Default <c>Label</c>. Its type depends on the trainer.</summary>
+    public string LabelColumnName { get; set; } = "Label";
+
+    /// <summary>A Single column of example weights, or null (the default).</summary>
+    public string? ExampleWeightColumnName { get; set; }
+
+    /// <summary>The score column written. Default <c>Score</c>.</summary>
+    public string ScoreColumnName { get; set; } = "Score";
+
+    /// <summary>The pre-trained RoBERTa. Default: the embedded mini model.</summary>
+    public RobertaCheckpoint BaseModel { get; set; } = RobertaCheckpoint.Mini;
+
+    /// <summary>r, the adapters' rank. Default 8.</summary>
+    public int Rank { get; set; } = 8;
+
+    /// <summary>Numerator of the scaling alpha / r. Default 16.</summary>
+    public double Alpha { get; set; } = 16;
+
+    /// <summary>Scale by alpha / √r instead (rsLoRA, arXiv 2312.03732). Default false.</summary>
+    public bool RankStabilized { get; set; }
+
+    /// <summary>Dropout on the adapters' input, in [0, 1). Default 0.</summary>
+    public double LoraDropout { get; set; }
+
+    /// <summary>Weight-decomposed adapters (DoRA, arXiv 2402.09353). Default false.</summary>
+    public bool UseDora { get; set; }
+
+    /// <summary>The layers adapted. Default query and value.</summary>
+    public TargetModules TargetModules { get; set; } = TargetModules.QueryValue;
+
+    /// <summary>Indices of the encoder layers adapted, from 0; null (the default) for all.</summary>
+    public IReadOnlyList<int>? LayersToTransform { get; set; }
+
+    /// <summary>Ranks of particular modules: a name's end or an expression (PEFT's rank_pattern) and its rank. The first match counts.</summary>
+    public IReadOnlyDictionary<string, int> RankPattern { get; set; } = new Dictionary<string, int>();
+
+    /// <summary>Alphas of particular modules, as <see cref="RankPattern"/>.</summary>
+    public IReadOnlyDictionary<string, double> AlphaPattern { get; set; } = new Dictionary<string, double>();
+
+    /// <summary>How the adapters start. Default Kaiming.</summary>
+    public LoraInitialization Initialization { get; set; } = LoraInitialization.Kaiming();
+
+    /// <summary>Passes over the data. Default 3.</summary>
+    public int MaxEpochs { get; set; } = 3;
+
+    /// <summary>Rows an optimiser step sees at once. Default 32.</summary>
+    public int BatchSize { get; set; } = 32;
+
+    /// <summary>Batches whose gradients are added up for one optimiser step. Default 1.</summary>
+    public int GradientAccumulationSteps { get; set; } = 1;
+
+    /// <summary>Peak learning rate. Default 1e-3.</summary>
+    public double InitialLearningRate { get; set; } = 1e-3;
+
+    /// <summary>How the learning rate moves. Default linear to zero.</summary>
+    public LearningRateSchedule LearningRateSchedule { get; set; } = LearningRateSchedule.Linear;
+
+    /// <summary>Share of the steps over which the rate rises from zero, in [0, 1). Default 0.06.</summary>
+    public double WarmupRatio { get; set; } = 0.06;
+
+    /// <summary>AdamW's decoupled decay, not applied to biases and norms. Default 0.01.</summary>
+    public double WeightDecay { get; set; } = 0.01;
+
+    /// <summary>The norm that gradients are clipped to; 0 for no clipping. Default 1.</summary>
+    public double MaxGradientNorm { get; set; } = 1.0;
+
+    /// <summary>Tokens a row at most, special tokens included; null (the default) for the model's maximum.</summary>
+    public int? MaxLength { get; set; }
+
+    /// <summary>Rows to validate on after each epoch, or null.</summary>
+    public IDataView? ValidationData { get; set; }
+
+    /// <summary>Share of the training rows set aside for validation, in [0, 1). Default 0. Not together with <see cref="ValidationData"/>.</summary>
+    public double ValidationFraction { get; set; }
+
+    /// <summary>Ends training after this many epochs without a better validation metric; null (the default) never.</summary>
+    public int? EarlyStoppingPatience { get; set; }
+
+    /// <summary>fp32 or bf16 for the frozen base; adapters, head and optimiser are always fp32. Default: bf16 on a GPU, fp32 on a CPU.</summary>
+    public Precision Precision { get; set; } = Precision.Auto;
+
+    /// <summary>The device; null (the default) follows <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>, and trains on the CPU where neither says otherwise.</summary>
+    public torch.Device? Device { get; set; }
+
+    /// <summary>Seed of every random draw; null (the default) takes the MLContext's seed, or 0.</summary>
+    public int? Seed { get; set; }
+
+    /// <summary>Progress reports, or null.</summary>
+    public IProgress<TrainingProgress>? Progress { get; set; }
+
+    /// <summary>Stops the training; the best model so far is returned if an epoch has ended, otherwise <see cref="OperationCanceledException"/> is thrown.</summary>
+    public CancellationToken CancellationToken { get; set; }
+
+    /// <summary>A folder for resumable checkpoints, or null (the default). A later Fit with equal options and data goes on from there.</summary>
+    public string? CheckpointDirectory { get; set; }
+
+    /// <summary>Optimiser steps between checkpoints; null (the default) for one at every epoch's end.</summary>
+    public int? CheckpointEverySteps { get; set; }
+
+    /// <summary>A copy, so that neither Fit nor a caller changes the other's options.</summary>
+    internal LoraTrainerOptions Clone() => (LoraTrainerOptions)MemberwiseClone();
+}
+
+/// <summary>Learning-rate schedules after warm-up.</summary>
+public enum LearningRateSchedule
+{
+    /// <summary>Linearly to zero.</summary>
+    Linear,
+
+    /// <summary>Half a cosine to zero.</summary>
+    Cosine,
+
+    /// <summary>Stays.</summary>
+    Constant,
+}
+
+/// <summary>Precision of the frozen base.</summary>
+public enum Precision
+{
+    /// <summary>bf16 on a GPU, fp32 on a CPU.</summary>
+    Auto,
+
+    /// <summary>32-bit floats.</summary>
+    Float32,
+
+    /// <summary>bfloat16.</summary>
+    BFloat16,
+}

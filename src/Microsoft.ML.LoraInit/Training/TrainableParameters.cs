@@ -1,0 +1,70 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Training;
+
+/// <summary>
+/// All trained parameters as one flat fp32 leaf, so that clipping, zeroing and the optimiser are a handful of calls
+/// however many matrices there are. <see cref="Bind"/> cuts it into the views that a step computes with.
+/// </summary>
+internal sealed class TrainableParameters : IDisposable
+{
+    private readonly Parameter[] _parameters;
+    private readonly long[] _sizes;
+
+    public TrainableParameters(IEnumerable<Parameter> parameters)
+    {
+        _parameters = [.. parameters.Where(p => p.Trained)];
+        if (_parameters.Length == 0)
+            throw new InvalidOperationException("Nothing is to be trained: no parameter is marked as trained.");
+        _sizes = [.. _parameters.Select(p => p.Count)];
+        using (no_grad())
+        using (NewDisposeScope())
+            Flat = cat(_parameters.Select(p => p.Value.to(ScalarType.Float32).reshape(-1)).ToArray(), 0)
+                .requires_grad_(true).DetachFromDisposeScope();
+    }
+
+    /// <summary>The leaf, fp32 [count], on the training device.</summary>
+    public Tensor Flat { get; }
+
+    public IReadOnlyList<Parameter> Parameters => _parameters;
+
+    public long Count => Flat.shape[0];
+
+    /// <summary>
+    /// Points every trained parameter at its view of <see cref="Flat"/>. Call inside the scope of each step or
+    /// evaluation: the views belong to that scope.
+    /// </summary>
+    public void Bind()
+    {
+        var views = Flat.split(_sizes);
+        for (int i = 0; i < _parameters.Length; i++)
+            _parameters[i].Bind(views[i].view(_parameters[i].Shape));
+    }
+
+    /// <summary>Values by name on the CPU, fp32, detached from every scope: the caller owns them.</summary>
+    public Dictionary<string, Tensor> Snapshot()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var pieces = Flat.detach().cpu().split(_sizes);
+        return _parameters.Zip(pieces).ToDictionary(
+            p => p.First.Name, p => p.Second.view(p.First.Shape).clone().DetachFromDisposeScope(), StringComparer.Ordinal);
+    }
+
+    /// <summary>A vector aligned with <see cref="Flat"/> that holds one number a parameter.</summary>
+    public Tensor Expand(Func<Parameter, float> value)
+    {
+        var data = new float[Count];
+        long start = 0;
+        for (int i = 0; i < _parameters.Length; start += _sizes[i++])
+            data.AsSpan((int)start, (int)_sizes[i]).Fill(value(_parameters[i]));
+        return tensor(data, device: Flat.device).DetachFromDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        Flat.grad?.Dispose();
+        Flat.Dispose();
+    }
+}
