@@ -5,7 +5,7 @@ namespace Microsoft.ML.LoraInit.Training.Optimization;
 /// <summary>
 /// AdamW (arXiv 1711.05101) as <c>torch.optim.AdamW</c> computes it, over the one flat vector of
 /// <see cref="TrainableParameters"/>: decoupled decay first, bias-corrected moments, eps outside the root.
-/// A step is seven calls however many matrices are trained.
+/// A step is a handful of calls however many matrices are trained.
 /// </summary>
 internal sealed class FlatAdamW : IDisposable
 {
@@ -63,7 +63,7 @@ internal sealed class FlatAdamW : IDisposable
         else if (_uniformDecay != 0)
             value.mul_(1 - learningRate * _uniformDecay);
 
-        _first.lerp_(gradient, 1 - _settings.Beta1);
+        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
         _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
         var correction1 = 1 - Math.Pow(_settings.Beta1, Steps);
         var correction2 = 1 - Math.Pow(_settings.Beta2, Steps);

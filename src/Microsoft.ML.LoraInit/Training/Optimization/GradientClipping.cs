@@ -21,7 +21,7 @@ internal static class GradientClipping
         var gradient = parameters.Flat.grad ?? throw new InvalidOperationException("There is no gradient to clip: run a backward pass first.");
         var norm = linalg.vector_norm(gradient, 2.0);
         if (maximum > 0)
-            gradient.mul_((norm + Epsilon).reciprocal_().mul_(maximum).clamp_(max: 1.0));
+            gradient.mul_((norm + Epsilon).reciprocal_().mul_(maximum).clamp_max_(1.0));
         return norm.MoveToOuterDisposeScope();
     }
 }
