@@ -35,7 +35,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
         var outputs = scores(label, classes);
         var validation = Validation(label);
-        var device = TrainingDevice.Resolve(environment, options.Device);
+        var device = ComputeDevice.Resolve(environment, options.Device);
 
         using var messages = new TrainingMessages(environment, "LoRA fine-tuning", options);
         messages.Token.ThrowIfCancellationRequested();
@@ -56,8 +56,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         if (options.ValidationFraction > 0)
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 
-        var model = new FineTunedModel.Settings(outputs, _columns with { Label = null, Weight = null }, maxLength, options);
-        using var weights = files.LoadWeights(device, TrainingDevice.BaseType(options.Precision, device));
+        var settings = new FineTunedModel.Settings(
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
+        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device));
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = run,
@@ -68,7 +69,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             Seed = seed,
             Log = messages.Log,
         });
-        return Finish(model, result, files, tokenizer, device, weights);
+        return Finish(settings, result, files, tokenizer, device, weights);
     }
 
     private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, RobertaTokenizer tokenizer, Device device, BaseWeights trained)
@@ -87,6 +88,10 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             throw;
         }
     }
+
+    // A folder is often on one machine only.
+    private static ModelSaveMode DefaultSaveMode(RobertaCheckpoint checkpoint) =>
+        checkpoint is DirectoryCheckpoint ? ModelSaveMode.SelfContained : ModelSaveMode.AdapterOnly;
 
     private IDataView? Validation(DataViewSchema.Column label)
     {

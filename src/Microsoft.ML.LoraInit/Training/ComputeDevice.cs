@@ -3,10 +3,10 @@ using Microsoft.ML.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.LoraInit.Trainers;
+namespace Microsoft.ML.LoraInit.Training;
 
 /// <summary>Where to compute and in which precision.</summary>
-internal static class TrainingDevice
+internal static class ComputeDevice
 {
     /// <summary>
     /// The device asked for by option, else by ML.NET's convention: <c>MLContext.GpuDeviceId</c> where set, with
