@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
@@ -27,29 +26,21 @@ internal sealed class FineTuningRun
     }
 
     /// <summary>Runs to the end, or until cancelled after at least one epoch.</summary>
-    /// <returns>The trained model; the caller disposes it.</returns>
+    /// <returns>The trained state, which the caller disposes, and the history.</returns>
     /// <exception cref="ArgumentException">Options, labels and base do not fit together.</exception>
     /// <exception cref="OperationCanceledException">Cancelled before an epoch had ended.</exception>
     /// <exception cref="TrainingDivergedException">Loss or parameters became infinite or not a number.</exception>
     /// <exception cref="InvalidOperationException">The checkpoint folder holds another run.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged.</exception>
-    public static TrainedModel Train(FineTuningRequest request) => new FineTuningRun(request).Train();
+    public static FineTuningResult Execute(FineTuningRequest request) => new FineTuningRun(request).Execute();
 
-    private TrainedModel Train()
+    private FineTuningResult Execute()
     {
         Check();
         using var scope = NewDisposeScope();
-        var model = new RobertaClassifier(_request.Base, _request.Task.OutputCount,
+        using var model = new RobertaClassifier(_request.Base, _request.Task.OutputCount,
             HeadInitializer.Create(_request.Base.Config, _request.Task.OutputCount, _request.Seed, _request.Base.Device));
-        try
-        {
-            return Train(model);
-        }
-        catch
-        {
-            model.Dispose();
-            throw;
-        }
+        return Train(model);
     }
 
     private void Check()
@@ -74,20 +65,13 @@ internal sealed class FineTuningRun
         }
     }
 
-    private TrainedModel Train(RobertaClassifier model)
+    private FineTuningResult Train(RobertaClassifier model)
     {
         _options.CancellationToken.ThrowIfCancellationRequested();
-        var settings = AdapterSettings.From(_options);
-        var targets = AdapterPlanner.Plan(settings, model.Linears);
-        foreach (var target in targets)
-            _options.Initialization.Validate(target);
-
         var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
         using var resumed = checkpoint?.Open();
-        var started = Stopwatch.GetTimestamp();
-        var initial = resumed?.Initial(targets, model.Device) ?? Initialize(model, targets);
-        AdapterAttacher.Attach(model, targets, initial, settings);
-        var seconds = resumed?.InitializationSeconds ?? Stopwatch.GetElapsedTime(started).TotalSeconds;
+        using var initial = new KeptInitialization(_options.Initialization, resumed is null ? null : targets => resumed.Initial(targets, model.Device));
+        Prepare(model, initial);
 
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
@@ -96,19 +80,28 @@ internal sealed class FineTuningRun
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
-        var parts = new RunParts(parameters, optimizer, state, targets, initial, seconds);
+        var parts = new RunParts(parameters, optimizer, state, initial, resumed?.InitializationSeconds ?? initial.Seconds);
         var cancelled = Loop(model, parts, checkpoint, isNew: resumed is null);
         _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
-        PutBest(parameters, state);
-        return new(model, History(model, parts, cancelled), targets);
+        return new(Capture(model, parameters, state), History(model, parts, cancelled));
     }
 
-    private IReadOnlyList<InitializedAdapter> Initialize(RobertaClassifier model, IReadOnlyList<AdapterTarget> targets)
+    /// <summary>Puts on the model what the method adds, started as the initialisation says.</summary>
+    private void Prepare(RobertaClassifier model, KeptInitialization initialization)
     {
-        _reporter.Report(new() { Phase = TrainingPhase.Initializing, TotalSteps = targets.Count, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
-        using var noGrad = no_grad();
-        using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
-        return _options.Initialization.Initialize(context);
+        _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising the adapters: {initialization.Name}" });
+        ModelInitializationContext? context = null;
+        try
+        {
+            var plan = new FineTuningPlan(AdapterSettings.From(_options), initialization, _request.Seed, targets =>
+                context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train));
+            _options.Method.Validate(model.Config);
+            _options.Method.Apply(model, plan);
+        }
+        finally
+        {
+            context?.Dispose();
+        }
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
@@ -132,15 +125,21 @@ internal sealed class FineTuningRun
         }
     }
 
-    /// <summary>Gives every trained parameter its own tensor again, with the best epoch's values.</summary>
-    private static void PutBest(TrainableParameters parameters, TrainingState state)
+    private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         parameters.Flat.detach().copy_(state.Best!);
-        parameters.Bind();
-        foreach (var parameter in parameters.Parameters)
-            parameter.Replace(parameter.Value.detach().clone());
+        var best = parameters.Snapshot();
+        try
+        {
+            return FineTunedState.Capture(model, _options.Method, _options.Initialization, best);
+        }
+        finally
+        {
+            foreach (var tensor in best.Values)
+                tensor.Dispose();
+        }
     }
 
     private TrainingHistory History(RobertaClassifier model, RunParts parts, bool cancelled)

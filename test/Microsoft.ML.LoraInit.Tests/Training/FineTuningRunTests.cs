@@ -12,7 +12,7 @@ public class FineTuningRunTests
     [DynamicData(nameof(Tasks), DynamicDataDisplayName = nameof(Name))]
     public void ItLearnsASeparableTask(object task)
     {
-        using var trained = FineTuningRun.Train(ToyRun.Request(o => o.MaxEpochs = 4, rows: 96, validationRows: 48, task: (TextTask)task));
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => o.MaxEpochs = 4, rows: 96, validationRows: 48, task: (TextTask)task));
         var last = trained.History.Epochs[^1];
         Assert.AreEqual(4, trained.History.Epochs.Count);
         Assert.AreEqual(48, trained.History.Steps);

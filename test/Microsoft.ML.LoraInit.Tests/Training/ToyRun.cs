@@ -60,10 +60,16 @@ internal static class ToyRun
         return new(texts, labels, weighted ? [.. labels.Select((_, i) => 0.25f + i % 3)] : null);
     }
 
-    /// <summary>The trained values by name, read out.</summary>
-    public static Dictionary<string, float[]> Weights(TrainedModel trained) => trained.Model.Parameters
-        .Where(p => p.Trained)
-        .ToDictionary(p => p.Name, p => p.Value.data<float>().ToArray());
+    /// <summary>The trained (and kept initial) values by name, read out.</summary>
+    public static Dictionary<string, float[]> Weights(FineTuningResult trained) =>
+        trained.State.Tensors.ToDictionary(t => t.Key, t => t.Value.data<float>().ToArray());
+
+    /// <summary>Logits of the trained model, adapters on.</summary>
+    public static float[][] Logits(FineTuningResult trained, TextDataset rows, TextTask task)
+    {
+        using var model = trained.State.Rebuild(Base);
+        return Validation.Logits(model, rows, task, 8, _ => { });
+    }
 
     public static void AssertSameBits(Dictionary<string, float[]> expected, Dictionary<string, float[]> actual)
     {

@@ -53,7 +53,7 @@ internal sealed class TrainingCheckpoint
             var tensors = optimizer.Select(t => KeyValuePair.Create(OptimizerPrefix + t.Key, t.Value))
                 .Append(KeyValuePair.Create(ParametersName, parts.Parameters.Flat.detach()))
                 .Concat(state.Best is null ? [] : [KeyValuePair.Create(BestName, state.Best)])
-                .Concat(InitialAdapters.Tensors(parts.Targets, parts.Initial));
+                .Concat(InitialAdapters.Tensors(parts.Initial.Targets, parts.Initial.Adapters));
             var numbers = new Numbers(
                 state.Step, state.Epoch, state.StepInEpoch, state.LossSum.cpu().item<double>(), state.WeightSum, state.EpochSeconds, parts.InitializationSeconds,
                 state.BestEpoch, state.BestMetric, state.Finished, state.StoppedEarly, state.Epochs);
@@ -61,7 +61,7 @@ internal sealed class TrainingCheckpoint
             {
                 [FingerprintKey] = JsonSerializer.Serialize(_fingerprint),
                 [StateKey] = JsonSerializer.Serialize(numbers, Json),
-                [InitialKey] = InitialAdapters.Describe(parts.Targets, parts.Initial),
+                [InitialKey] = InitialAdapters.Describe(parts.Initial.Targets, parts.Initial.Adapters),
             });
         }
         finally
@@ -163,13 +163,11 @@ internal sealed class TrainingCheckpoint
 /// <param name="Parameters">What is trained.</param>
 /// <param name="Optimizer">Its optimiser.</param>
 /// <param name="State">Where the run stands.</param>
-/// <param name="Targets">The adapted layers; empty without low-rank adapters.</param>
-/// <param name="Initial">What the initialisation made for them.</param>
+/// <param name="Initial">What the initialisation made.</param>
 /// <param name="InitializationSeconds">How long that took.</param>
 internal sealed record RunParts(
     TrainableParameters Parameters,
     FlatAdamW Optimizer,
     TrainingState State,
-    IReadOnlyList<AdapterTarget> Targets,
-    IReadOnlyList<InitializedAdapter> Initial,
+    KeptInitialization Initial,
     double InitializationSeconds);
