@@ -90,7 +90,7 @@ public class BadInputTests
         StringAssert.Contains(error.Message, "99");
 
         ml.FallbackToCpu = true;
-        using var model = (TransformerChain<ITransformer>)Topics.Pipeline(ml, Topics.Options(o => o.MaxEpochs = 1)).Fit(Topics.View(ml, Topics.Rows.Take(9)));
+        using var model = Topics.Pipeline(ml, Topics.Options(o => o.MaxEpochs = 1)).Fit(Topics.View(ml, Topics.Rows.Take(9)));
         Assert.AreEqual(1, TrainedModels.Step(model).History.Epochs.Count);
     }
 
@@ -115,7 +115,7 @@ public class BadInputTests
 
         try
         {
-            using var model = (TransformerChain<ITransformer>)Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
+            using var model = Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
             Assert.AreEqual(TrainingPhase.Training, phase, "only training leaves a model behind");
             Assert.IsTrue(TrainedModels.Step(model).History.Cancelled);
         }
@@ -141,7 +141,7 @@ public class BadInputTests
             });
         });
 
-        using var model = (TransformerChain<ITransformer>)Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
+        using var model = Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
 
         var history = TrainedModels.Step(model).History;
         Assert.IsTrue(history.Cancelled);
