@@ -70,8 +70,8 @@ internal sealed class FineTuningRun
         _options.CancellationToken.ThrowIfCancellationRequested();
         var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
         using var resumed = checkpoint?.Open();
-        using var initial = new KeptInitialization(_options.Initialization, resumed is null ? null : targets => resumed.Initial(targets, model.Device));
-        Prepare(model, initial);
+        using var start = new StartingPoint();
+        Prepare(model, start, resumed);
 
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
@@ -80,28 +80,27 @@ internal sealed class FineTuningRun
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
-        var parts = new RunParts(parameters, optimizer, state, initial, resumed?.InitializationSeconds ?? initial.Seconds);
+        var parts = new RunParts(parameters, optimizer, state, start);
         var cancelled = Loop(model, parts, checkpoint, isNew: resumed is null);
         _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
         return new(Capture(model, parameters, state), History(model, parts, cancelled));
     }
 
-    /// <summary>Puts on the model what the method adds, started as the initialisation says.</summary>
-    private void Prepare(RobertaClassifier model, KeptInitialization initialization)
+    /// <summary>Puts on the model what the method adds, started as the initialisation says or as the checkpoint has it.</summary>
+    private void Prepare(RobertaClassifier model, StartingPoint start, TrainingCheckpoint.Reader? resumed)
     {
-        _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising the adapters: {initialization.Name}" });
-        ModelInitializationContext? context = null;
-        try
+        _options.Method.Validate(model.Config);
+        _options.Method.Apply(model, new FineTuningPlan(AdapterSettings.From(_options), _options.Initialization, _request.Seed, targets =>
         {
-            var plan = new FineTuningPlan(AdapterSettings.From(_options), initialization, _request.Seed, targets =>
-                context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train));
-            _options.Method.Validate(model.Config);
-            _options.Method.Apply(model, plan);
-        }
-        finally
-        {
-            context?.Dispose();
-        }
+            if (resumed is not null)
+                return start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
+            _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
+            _options.CancellationToken.ThrowIfCancellationRequested();
+            using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
+            return start.Compute(targets, model.Device, () => _options.Initialization.Initialize(context));
+        }));
+        if (start.Seconds >= 1)
+            _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
@@ -154,7 +153,7 @@ internal sealed class FineTuningRun
             Steps = state.Step,
             TrainableParameters = parts.Parameters.Count,
             TotalParameters = model.Parameters.Sum(p => p.Count),
-            InitializationSeconds = parts.InitializationSeconds,
+            InitializationSeconds = parts.Start.Seconds,
             TrainSamplesPerSecond = (double)_request.Train.Count * state.Epochs.Count / seconds,
             Cancelled = cancelled,
             StoppedEarly = state.StoppedEarly,
