@@ -40,6 +40,7 @@ internal sealed class HubDownload(HubClient client, HubCache cache, IProgress<Tr
     {
         var stream = new FileStream(part, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read, 1, useAsync: true);
         await using var _ = stream.ConfigureAwait(false);
+        _lastReport = 0;
         if (stream.Length > file.Length)
             stream.SetLength(0);
         for (int attempt = 1; stream.Length != file.Length; attempt++)
