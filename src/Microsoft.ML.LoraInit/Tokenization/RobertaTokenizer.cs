@@ -44,10 +44,8 @@ internal sealed class RobertaTokenizer
     /// <param name="maxLength">The most ids returned, special tokens included.</param>
     public EncodedText Encode(string text, string? pair, int maxLength)
     {
+        CheckMaxLength(maxLength, pair is not null);
         int budget = maxLength - (pair is null ? SpecialTokensOfOne : SpecialTokensOfPair);
-        if (budget < 1 || maxLength > MaxLength)
-            throw new ArgumentOutOfRangeException(nameof(maxLength), maxLength, $"The maximum length must be from {maxLength - budget + 1} to {MaxLength} tokens.");
-
         // A side never keeps more than the whole budget, so no more of it need be encoded.
         var first = EncodePieces(text, budget);
         if (pair is null)
@@ -56,6 +54,14 @@ internal sealed class RobertaTokenizer
         int secondLength = Math.Min(second.Count, Math.Max(budget / 2, budget - first.Count));
         int firstLength = Math.Min(first.Count, budget - secondLength);
         return new([_bos, .. first.Take(firstLength), _eos, _eos, .. second.Take(secondLength), _eos]);
+    }
+
+    /// <summary>Refuses a maximum length that leaves no room for text or is beyond the model's.</summary>
+    public void CheckMaxLength(int maxLength, bool pair)
+    {
+        int least = (pair ? SpecialTokensOfPair : SpecialTokensOfOne) + 1;
+        if (maxLength < least || maxLength > MaxLength)
+            throw new ArgumentOutOfRangeException(nameof(maxLength), maxLength, $"The maximum length must be from {least} to {MaxLength} tokens.");
     }
 
     /// <summary>The text of a run of ids; special tokens appear as they are written in the vocabulary.</summary>
