@@ -15,7 +15,7 @@ internal sealed class DataOptions
     private readonly Option<bool> _skipMalformed = new("--skip-malformed") { Description = "Leave out lines with a wrong number of columns (the published QQP has some) instead of refusing the file." };
     private readonly bool _labelled;
 
-    public DataOptions(Command command, bool labelled, bool asksKind)
+    public DataOptions(CliCommand command, bool labelled, bool asksKind)
     {
         _labelled = labelled;
         _task.AcceptOnlyFromAmong([.. TaskPresets.Names]);
@@ -31,7 +31,7 @@ internal sealed class DataOptions
         command.Options.Add(_skipMalformed);
     }
 
-    /// <param name="fromModel">The kind that a trained model has, or null where the options must say it.</param>
+    /// <summary>The layout; the kind is the trained model's where one is given, otherwise the options say it.</summary>
     /// <exception cref="UsageException">The options contradict each other or leave something open.</exception>
     public TextLayout Read(ParseResult result, TaskKind? fromModel = null)
     {

@@ -14,7 +14,7 @@ internal sealed class EvaluateCommand
     private readonly DataOptions _data;
     private readonly RunOptions _run;
 
-    private EvaluateCommand(Command command, Terminal terminal, Option<bool> verbose)
+    private EvaluateCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
         command.Options.Add(_model);
@@ -24,9 +24,9 @@ internal sealed class EvaluateCommand
         _run = new(command, verbose);
     }
 
-    public static Command Create(Terminal terminal, Option<bool> verbose)
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
     {
-        var command = new Command("evaluate", "Report the metrics of a saved model on labelled texts.");
+        var command = new CliCommand("evaluate", "Report the metrics of a saved model on labelled texts.");
         var run = new EvaluateCommand(command, terminal, verbose);
         command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
         return command;

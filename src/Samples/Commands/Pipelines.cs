@@ -6,8 +6,10 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 /// <summary>The pipeline of each kind of task over the columns of <see cref="DataViews"/>.</summary>
 internal static class Pipelines
 {
-    /// <param name="classes">Class names in the order of their keys; multiclass only.</param>
-    /// <param name="configure">Sets the options that all trainers share.</param>
+    /// <summary>
+    /// Trains. <paramref name="classes"/> are the names in the order of their keys (multiclass only);
+    /// <paramref name="configure"/> sets the options that all trainers share.
+    /// </summary>
     public static ITransformer Fit(
         MLContext ml, TaskKind kind, IReadOnlyList<string> classes, bool pair, IDataView train, IDataView? validation, Action<LoraTrainerOptions> configure)
     {

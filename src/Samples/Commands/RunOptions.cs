@@ -10,7 +10,7 @@ internal sealed class RunOptions
     private readonly Option<int?> _threads = new("--threads") { Description = "CPU threads of the tensor library. Default: the machine's cores.", HelpName = "N" };
     private readonly Option<bool> _verbose;
 
-    public RunOptions(Command command, Option<bool> verbose)
+    public RunOptions(CliCommand command, Option<bool> verbose)
     {
         _verbose = verbose;
         _threads.Validators.Add(result =>

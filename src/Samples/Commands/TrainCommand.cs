@@ -16,7 +16,7 @@ internal sealed class TrainCommand
     private readonly TrainingOptions _training;
     private readonly RunOptions _run;
 
-    private TrainCommand(Command command, Terminal terminal, Option<bool> verbose)
+    private TrainCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
         command.Options.Add(_train);
@@ -28,9 +28,9 @@ internal sealed class TrainCommand
         _run = new(command, verbose);
     }
 
-    public static Command Create(Terminal terminal, Option<bool> verbose)
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
     {
-        var command = new Command("train", "Fine-tune on labelled texts and save the model.");
+        var command = new CliCommand("train", "Fine-tune on labelled texts and save the model.");
         var run = new TrainCommand(command, terminal, verbose);
         command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
         return command;

@@ -29,7 +29,7 @@ internal sealed class TrainingOptions
     private readonly Option<int> _seed = Number("--seed", "N", "Seed of every random draw.", 0);
     private readonly Option<string?> _checkpoints = new("--checkpoint-dir") { Description = "A folder for resumable checkpoints; the same command goes on from there.", HelpName = "DIR" };
 
-    public TrainingOptions(Command command)
+    public TrainingOptions(CliCommand command)
     {
         _schedule.AcceptOnlyFromAmong("linear", "cosine", "constant");
         Option[] all =

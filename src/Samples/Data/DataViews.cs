@@ -10,7 +10,7 @@ internal static class DataViews
     public const string Text2 = "Text2";
     public const string Label = "Label";
 
-    /// <param name="pair">Whether there is a second text; a column of empty texts would be a column that models learn to need.</param>
+    /// <summary>The rows; without <paramref name="pair"/> there is no column Text2, so that a model's schema says what it reads.</summary>
     public static IDataView Create(MLContext ml, IEnumerable<TextRow> rows, TaskKind kind, bool pair) => kind switch
     {
         TaskKind.Multiclass => Load(ml, rows.Select(r => new MulticlassRow { Text = r.Text, Text2 = r.Text2, Label = r.Label ?? "" }), pair),

@@ -14,8 +14,10 @@ internal static class TextFile
             layout.HasHeader ? "there is no row after the header." : "the file is empty.");
     }
 
-    /// <summary>The rows as they are asked for.</summary>
-    /// <param name="malformed">Told the number of each line left out, where the layout says to leave them out.</param>
+    /// <summary>
+    /// The rows as they are asked for. <paramref name="malformed"/> is told the number of each line left out, where the
+    /// layout says to leave them out.
+    /// </summary>
     public static IEnumerable<TextRow> Read(string path, TextLayout layout, Action<long>? malformed = null)
     {
         Columns? columns = null;

@@ -3,27 +3,11 @@ using Microsoft.ML.LoraInit.Samples.Data;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
-/// <summary>The metrics that a kind of task has; the others are null.</summary>
-internal sealed record MetricSet
+/// <summary>The metrics of scored rows by ML.NET's evaluators, and what they leave out.</summary>
+internal static class Metrics
 {
-    public double? Accuracy { get; init; }
-
-    /// <summary>Of the second class where there are two (as GLUE has it), the mean over the classes that occur where there are more.</summary>
-    public double? F1 { get; init; }
-
-    public double? Matthews { get; init; }
-
-    public double? Pearson { get; init; }
-
-    public double? Spearman { get; init; }
-
-    public double? Mse { get; init; }
-
-    /// <summary>Mean negative natural logarithm of the probability given to the true class.</summary>
-    public double? LogLoss { get; init; }
-
     /// <summary>Evaluates rows that went through a model, in one pass of the model over them.</summary>
-    public static MetricSet Evaluate(MLContext ml, IDataView scored, TaskKind kind)
+    public static EpochMetrics Evaluate(MLContext ml, IDataView scored, TaskKind kind)
     {
         var cached = ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
         switch (kind)
@@ -61,11 +45,11 @@ internal sealed record MetricSet
     }
 
     /// <summary>Names and values for people, in the order of the report.</summary>
-    public IEnumerable<(string Name, double Value)> Present()
+    public static IEnumerable<(string Name, double Value)> Present(EpochMetrics metrics)
     {
         (string Name, double? Value)[] all =
         [
-            ("accuracy", Accuracy), ("F1", F1), ("Matthews", Matthews), ("Pearson", Pearson), ("Spearman", Spearman), ("MSE", Mse), ("log loss", LogLoss),
+            ("accuracy", metrics.Accuracy), ("F1", metrics.F1), ("Matthews", metrics.Matthews), ("Pearson", metrics.Pearson), ("Spearman", metrics.Spearman), ("MSE", metrics.Mse), ("log loss", metrics.LogLoss),
         ];
         return all.Where(m => m.Value is not null).Select(m => (m.Name, m.Value!.Value));
     }

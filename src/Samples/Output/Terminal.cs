@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Samples.Output;
 internal sealed class Terminal(IAnsiConsole console, TextWriter output, TextWriter error, bool live)
 {
     public static Terminal System { get; } = new(
-        AnsiConsole.Console, Console.Out, Console.Error, !Console.IsOutputRedirected && AnsiConsole.Profile.Capabilities.Interactive);
+        AnsiConsole.Console, global::System.Console.Out, global::System.Console.Error, !global::System.Console.IsOutputRedirected && AnsiConsole.Profile.Capabilities.Interactive);
 
     public IAnsiConsole Console { get; } = console;
 
