@@ -2,4 +2,4 @@ using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 using var cancellation = new ConsoleCancellation();
-return await CommandLine.RunAsync(args, Terminal.System, cancellation.Token);
+return await Cli.RunAsync(args, Terminal.System, cancellation.Token);

@@ -5,7 +5,7 @@ using Microsoft.ML.LoraInit.Samples.Output;
 namespace Microsoft.ML.LoraInit.Samples.Commands;
 
 /// <summary>The program as a function of its arguments.</summary>
-internal static class CommandLine
+internal static class Cli
 {
     private static readonly Option<bool> Verbose = new("--verbose") { Description = "Show ML.NET's log and, after an error, where it came from.", Recursive = true };
 
