@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -18,7 +19,13 @@ internal static partial class AdapterPlanner
 
     /// <summary>The plan for a model that is not loaded yet: bad settings are told before long work starts.</summary>
     public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config) =>
-        Plan(settings, StateDictLayout.Linears(config));
+        Plan(settings, Modules(config));
+
+    /// <summary>The linear layers of an encoder of this shape, in the model's order: name, out, in.</summary>
+    public static IEnumerable<(string Name, int Outputs, int Inputs)> Modules(RobertaConfig config) =>
+        EncoderTensors.Expected(config)
+            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith("roberta.encoder.", StringComparison.Ordinal))
+            .Select(t => (t.Name[..^".weight".Length], (int)t.Shape[0], (int)t.Shape[1]));
 
     /// <summary>The targets in the model's order.</summary>
     /// <exception cref="ArgumentException">A setting is out of range or chooses nothing; the message names it and what there is.</exception>

@@ -50,6 +50,9 @@ public abstract class LoraTrainerOptions
     /// <summary>Alphas of particular modules, as <see cref="RankPattern"/>.</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; set; } = new Dictionary<string, double>();
 
+    /// <summary>What is trained beside the head. Default LoRA; rank, alpha, targets and <see cref="Initialization"/> count for it alone.</summary>
+    public FineTuningMethod Method { get; set; } = FineTuningMethod.Lora();
+
     /// <summary>How the adapters start. Default Kaiming.</summary>
     public LoraInitialization Initialization { get; set; } = LoraInitialization.Kaiming();
 

@@ -15,7 +15,7 @@ internal static class HeadInitializer
         ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
         using var noGrad = no_grad();
         var head = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (name, shape) in StateDictLayout.Head(config, outputs))
+        foreach (var (name, shape) in ClassificationHead.Layout(config, outputs))
         {
             using var scope = NewDisposeScope();
             using var generator = new Generator(SeededRandom.Hash(seed, name), CPU);

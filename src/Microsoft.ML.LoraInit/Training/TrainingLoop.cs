@@ -78,7 +78,10 @@ internal sealed class TrainingLoop
             _reports.StepDone(_rate.At(_state.Step - 1));
             _state.EpochSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
             if (_options.CheckpointEverySteps is int every && _state.Step % every == 0 && _state.StepInEpoch < _stepsPerEpoch)
+            {
+                CheckParameters(); // a diverged state is not worth going on from
                 _save();
+            }
             _request.OnStep?.Invoke(_state.Step);
         }
     }
@@ -149,14 +152,16 @@ internal sealed class TrainingLoop
             _options.CancellationToken.ThrowIfCancellationRequested();
             _reports.Validating(done, data.Count);
         });
-        return _request.Task.Evaluate(logits, data.Labels, data.Weights);
+        var metrics = _request.Task.Evaluate(logits, data.Labels, data.Weights);
+        return double.IsFinite(_request.Task.LossOf(metrics)) ? metrics
+            : throw TrainingDivergedException.After(_state.Step, "The validation loss is");
     }
 
     private void CheckParameters()
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        if (!_parameters.Flat.isfinite().all().ToBoolean())
+        if (!_parameters.Flat.isfinite().all().item<bool>())
             throw TrainingDivergedException.After(_state.Step, "A trained parameter is");
     }
 }

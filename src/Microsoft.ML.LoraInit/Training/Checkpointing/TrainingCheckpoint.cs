@@ -53,15 +53,15 @@ internal sealed class TrainingCheckpoint
             var tensors = optimizer.Select(t => KeyValuePair.Create(OptimizerPrefix + t.Key, t.Value))
                 .Append(KeyValuePair.Create(ParametersName, parts.Parameters.Flat.detach()))
                 .Concat(state.Best is null ? [] : [KeyValuePair.Create(BestName, state.Best)])
-                .Concat(InitialAdapters.Tensors(parts.Targets, parts.Initial));
+                .Concat(InitialAdapters.Tensors(parts.Start.Targets, parts.Start.Adapters));
             var numbers = new Numbers(
-                state.Step, state.Epoch, state.StepInEpoch, state.LossSum.cpu().item<double>(), state.WeightSum, state.EpochSeconds, parts.InitializationSeconds,
+                state.Step, state.Epoch, state.StepInEpoch, state.LossSum.cpu().item<double>(), state.WeightSum, state.EpochSeconds, parts.Start.Seconds,
                 state.BestEpoch, state.BestMetric, state.Finished, state.StoppedEarly, state.Epochs);
             SafetensorsWriter.Write(_path, tensors, new Dictionary<string, string>
             {
                 [FingerprintKey] = JsonSerializer.Serialize(_fingerprint),
                 [StateKey] = JsonSerializer.Serialize(numbers, Json),
-                [InitialKey] = InitialAdapters.Describe(parts.Targets, parts.Initial),
+                [InitialKey] = InitialAdapters.Describe(parts.Start.Targets, parts.Start.Adapters),
             });
         }
         finally
@@ -163,13 +163,5 @@ internal sealed class TrainingCheckpoint
 /// <param name="Parameters">What is trained.</param>
 /// <param name="Optimizer">Its optimiser.</param>
 /// <param name="State">Where the run stands.</param>
-/// <param name="Targets">The adapted layers; empty without low-rank adapters.</param>
-/// <param name="Initial">What the initialisation made for them.</param>
-/// <param name="InitializationSeconds">How long that took.</param>
-internal sealed record RunParts(
-    TrainableParameters Parameters,
-    FlatAdamW Optimizer,
-    TrainingState State,
-    IReadOnlyList<AdapterTarget> Targets,
-    IReadOnlyList<InitializedAdapter> Initial,
-    double InitializationSeconds);
+/// <param name="Start">What the adapters started from.</param>
+internal sealed record RunParts(TrainableParameters Parameters, FlatAdamW Optimizer, TrainingState State, StartingPoint Start);

@@ -27,7 +27,7 @@ internal abstract class TextTask
     public Tensor Loss(Tensor logits, Tensor targets, Tensor? weights)
     {
         var losses = RowLosses(logits, targets);
-        return weights is null ? losses.mean() : (losses * weights).sum() / weights.sum();
+        return weights is null ? losses.mean() : (losses * weights).sum() / weights.sum().clamp_min(1e-12); // a batch may weigh nothing
     }
 
     /// <summary>The metrics that apply, from the logits and labels of all rows.</summary>
