@@ -35,7 +35,7 @@ internal sealed record RunReport
     public required double? TrainSamplesPerSecond { get; init; }
 
     [JsonIgnore]
-    public required EpochMetrics Metrics { get; init; }
+    public EpochMetrics Metrics { get; init; } = new();
 
     /// <summary>Of a run that has just ended.</summary>
     public static RunReport Create(string task, LoraTrainerOptions options, TrainingHistory history, EpochMetrics metrics)

@@ -10,16 +10,17 @@ public sealed class EvaluationExtensionsTests
     // Expected values by hand from Gorodkin's R_K: (c·s − Σ p·t) / √((s² − Σ p²)(s² − Σ t²)).
     [TestMethod]
     [DataRow(new[] { 2, 2, 2, 1 }, new[] { 2, 1, 2, 2 }, -1.0 / 3, DisplayName = "two classes")]
-    [DataRow(new[] { 1, 2, 3, 1, 2, 3 }, new[] { 1, 3, 3, 1, 2, 1 }, 0.521749194749951, DisplayName = "three classes")]
+    [DataRow(new[] { 1, 2, 3, 1, 2, 3 }, new[] { 1, 3, 3, 1, 2, 1 }, 0.5222329678670935, DisplayName = "three classes")]
     [DataRow(new[] { 1, 2, 3 }, new[] { 1, 2, 3 }, 1.0, DisplayName = "all right")]
     [DataRow(new[] { 1, 2, 1, 2 }, new[] { 2, 1, 2, 1 }, -1.0, DisplayName = "all wrong")]
     [DataRow(new[] { 1, 2, 1, 2 }, new[] { 1, 1, 1, 1 }, 0.0, DisplayName = "constant prediction")]
     public void MatthewsIsGorodkinsCoefficient(int[] labels, int[] predictions, double expected)
     {
+        // Key values of objects count from 0.
         var rows = labels.Zip(predictions, (label, predicted) => new Classified
         {
-            Label = (uint)label,
-            PredictedLabel = (uint)predicted,
+            Label = (uint)label - 1,
+            PredictedLabel = (uint)predicted - 1,
             Score = [.. Enumerable.Range(1, 3).Select(c => c == predicted ? 0.8f : 0.1f)],
         });
         var metrics = _ml.MulticlassClassification.Evaluate(_ml.Data.LoadFromEnumerable(rows));
