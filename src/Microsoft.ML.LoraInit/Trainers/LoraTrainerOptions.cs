@@ -113,6 +113,12 @@ public abstract class LoraTrainerOptions
     /// <summary>Optimiser steps between checkpoints; null (the default) for one at every epoch's end.</summary>
     public int? CheckpointEverySteps { get; set; }
 
+    /// <summary>
+    /// What a saved model contains. Default null: adapters only over the mini model and hub models, which every machine can
+    /// get again; self-contained over a folder, which another machine may lack.
+    /// </summary>
+    public ModelSaveMode? SaveMode { get; set; }
+
     /// <summary>A copy, so that neither Fit nor a caller changes the other's options.</summary>
     internal LoraTrainerOptions Clone() => (LoraTrainerOptions)MemberwiseClone();
 }
