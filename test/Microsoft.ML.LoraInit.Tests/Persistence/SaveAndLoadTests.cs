@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
@@ -139,14 +140,14 @@ public class SaveAndLoadTests
         Assert.AreEqual(FineTuningMethod.Parse(method), TrainedModels.Step(loaded).Method);
     }
 
-    internal static ITransformer Model(string kind) => kind switch
+    private static ITransformer Model(string kind) => kind switch
     {
         "multiclass" => TrainedModels.Multiclass,
         "binary" => TrainedModels.Binary,
         _ => TrainedModels.Regression,
     };
 
-    // ML.NET creates a loader by reflection, so the reason is the innermost exception.
+    // ML.NET creates a loader by reflection, which wraps the reason.
     private static string LoadError(string path) =>
         Assert.ThrowsException<InvalidDataException>(() =>
         {
@@ -154,9 +155,12 @@ public class SaveAndLoadTests
             {
                 new MLContext().Model.Load(path, out _);
             }
-            catch (Exception e)
+            catch (TargetInvocationException e)
             {
-                throw e.GetBaseException();
+                Exception reason = e;
+                while (reason is TargetInvocationException { InnerException: { } inner })
+                    reason = inner;
+                throw reason;
             }
         }).Message;
 }

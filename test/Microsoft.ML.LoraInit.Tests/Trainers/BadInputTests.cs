@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
@@ -147,6 +148,24 @@ public class BadInputTests
         Assert.IsTrue(history.Cancelled);
         Assert.IsTrue(history.Epochs.Count is >= 1 and < 100);
         Assert.AreEqual(Topics.Rows.Count, model.Transform(Topics.View(_ml)).GetColumn<float[]>("Score").Count());
+    }
+
+    [TestMethod]
+    public void MLNetsOwnCancellationEndsTheTraining()
+    {
+        // What AutoML does when a trial's time is up; MLContext has no public method for it.
+        var cancel = typeof(MLContext).GetMethod("CancelExecution", BindingFlags.Instance | BindingFlags.NonPublic)!;
+        var options = Topics.Options(o =>
+        {
+            o.MaxEpochs = 100;
+            o.Progress = new Recorder(p =>
+            {
+                if (p.Phase == TrainingPhase.Initializing)
+                    cancel.Invoke(_ml, null);
+            });
+        });
+
+        Assert.ThrowsException<OperationCanceledException>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml)));
     }
 
     private string Refused<T>(LoraTextClassificationTrainer.Options options, IEnumerable<Topics.Row> rows)
