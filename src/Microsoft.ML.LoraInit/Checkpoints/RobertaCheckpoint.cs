@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Checkpoints.Hub;
 
 namespace Microsoft.ML.LoraInit;
 

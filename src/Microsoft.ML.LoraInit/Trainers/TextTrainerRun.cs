@@ -34,6 +34,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         if (kind == LabelKind.Key && classes < 2)
             throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
         var outputs = scores(label, classes);
+        _ = new ScoringSchema(input.Schema, _columns, outputs); // the model's columns can be made from these
         var validation = Validation(label);
         var device = ComputeDevice.Resolve(environment, options.Device);
 
@@ -115,8 +116,10 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     {
         if (options.MaxLength > config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
-        foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
-            options.Initialization.Validate(target);
+        options.Method.Validate(config);
+        if (options.Method.UsesAdapters)
+            foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
+                options.Initialization.Validate(target);
         return options.MaxLength ?? config.MaxLength;
     }
 }

@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Checkpoints;
+namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 
 /// <summary>A checkpoint in a repository of the Hugging Face hub.</summary>
 internal sealed class HubCheckpoint : RobertaCheckpoint
@@ -28,6 +28,12 @@ internal sealed class HubCheckpoint : RobertaCheckpoint
             && !part.Contains("--", StringComparison.Ordinal) && !part.Contains("..", StringComparison.Ordinal));
     }
 
-    internal override CheckpointFiles Open(IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) =>
-        throw new NotSupportedException($"'{Id}' is on the hub, which this version cannot read; download it and use RobertaCheckpoint.FromDirectory.");
+    internal override CheckpointFiles Open(IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    {
+        var settings = HubSettings.Resolve(Options, Environment.GetEnvironmentVariable);
+        var snapshot = new HubSnapshot(settings, Id, progress);
+        // On the pool, so that a caller's synchronisation context cannot be waited for.
+        var folder = Task.Run(() => snapshot.GetAsync(cancellationToken), CancellationToken.None).GetAwaiter().GetResult();
+        return CheckpointDirectory.Open(folder, Id, progress, cancellationToken);
+    }
 }
