@@ -72,7 +72,7 @@ public class ResumeTests
         var random = new SeededRandom((ulong)Environment.TickCount64);
         for (int i = 0; i < 2; i++)
         {
-            using var child = ChildProcess.Start<ResumeTests>(folder.Path);
+            using var child = TestProcess.Start<ResumeTests>(folder.Path);
             // The first line says that a step is done; then the process ends at some moment, steps and writes among them.
             Assert.IsNotNull(child.StandardOutput.ReadLine(), child.HasExited ? child.StandardError.ReadToEnd() : "");
             Thread.Sleep(random.Next(300));

@@ -7,13 +7,13 @@ namespace Microsoft.ML.LoraInit.Tests;
 /// Runs a static method <c>Child(string[])</c> of a test class in a process of its own: this assembly is a program
 /// whose first argument names the class.
 /// </summary>
-internal static class ChildProcess
+internal static class TestProcess
 {
     private const string Method = "Child";
 
     public static int Main(string[] args)
     {
-        if (args is not [var name, .. var rest] || typeof(ChildProcess).Assembly.GetType(name) is not { } type)
+        if (args is not [var name, .. var rest] || typeof(TestProcess).Assembly.GetType(name) is not { } type)
         {
             Console.Error.WriteLine("These are tests; run them with 'dotnet test'.");
             return 1;
@@ -30,7 +30,7 @@ internal static class ChildProcess
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])["exec", typeof(ChildProcess).Assembly.Location, typeof(T).FullName!, .. args])
+        foreach (var argument in (string[])["exec", typeof(TestProcess).Assembly.Location, typeof(T).FullName!, .. args])
             start.ArgumentList.Add(argument);
         return Process.Start(start)!;
     }
