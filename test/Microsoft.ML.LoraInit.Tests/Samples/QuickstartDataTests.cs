@@ -13,7 +13,7 @@ public sealed class QuickstartDataTests
         var (train, test) = (Rows("train"), Rows("test"));
         foreach (var rows in new[] { train, test })
         {
-            var counts = rows.CountBy(r => r.Label).Select(c => c.Value).ToArray();
+            var counts = rows.CountBy(r => r.Label!).Select(c => c.Value).ToArray();
             Assert.AreEqual(6, counts.Length);
             Assert.AreEqual(counts.Min(), counts.Max());
         }
