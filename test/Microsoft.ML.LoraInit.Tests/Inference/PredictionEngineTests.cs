@@ -2,10 +2,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.ML;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Tests.Trainers;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference;
 
 [TestClass]
+[DoNotParallelize]
 public class PredictionEngineTests
 {
     private static readonly PredictionEngineOptions Shared = new() { OwnsTransformer = false };
@@ -75,6 +77,68 @@ public class PredictionEngineTests
 
         Assert.ThrowsException<ObjectDisposedException>(() => view.GetColumn<float>("Score").ToArray());
         Assert.AreEqual(Topics.Rows.Count, view.GetColumn<string>("Text").Count(), "columns that need no model are still there");
+    }
+
+    [TestMethod]
+    public void PredictionsAndDisposalLeaveNoTensorBehind()
+    {
+        var ml = Topics.Context();
+        using var stream = new MemoryStream();
+        ml.Model.Save(TrainedModels.Multiclass, null, stream);
+        using (var engine = Engine())
+            engine.Predict(Topics.Rows[0]);
+        GC.Collect(); // what other tests left must not be freed in between
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+
+        using (var engine = Engine())
+        {
+            long loaded = Tensor.TotalCount;
+            Assert.IsTrue(loaded > before, "a model holds tensors");
+            for (int i = 0; i < 200; i++)
+                engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
+            Assert.AreEqual(loaded, Tensor.TotalCount, "predictions hold none");
+        }
+        Assert.AreEqual(before, Tensor.TotalCount, "nor does a disposed engine with its model");
+
+        PredictionEngine<Topics.Row, Topics.Prediction> Engine()
+        {
+            stream.Position = 0;
+            return ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(ml.Model.Load(stream, out _));
+        }
+    }
+
+    [TestMethod]
+    [TestCategory("Long")]
+    public void MemoryStaysFlatOverFiftyThousandPredictions()
+    {
+        var ml = Topics.Context();
+        using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
+        var rows = Enumerable.Range(0, 25_000).Select(i => Topics.Rows[i % Topics.Rows.Count]);
+        Predict(2_000);
+        long before = WorkingSet();
+
+        Predict(25_000);
+        Assert.AreEqual(25_000, TrainedModels.Multiclass.Transform(Topics.View(ml, rows)).GetColumn<float[]>("Score").Count());
+
+        long growth = (WorkingSet() - before) >> 20;
+        Console.WriteLine($"Working set after 50,000 predictions: {growth:+0;-0} MB");
+        Assert.IsTrue(growth < 64, $"The process grew by {growth} MB.");
+
+        void Predict(int count)
+        {
+            for (int i = 0; i < count; i++)
+                engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
+        }
+
+        static long WorkingSet()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            GC.Collect();
+            using var process = System.Diagnostics.Process.GetCurrentProcess();
+            return process.WorkingSet64;
+        }
     }
 
     [TestMethod]

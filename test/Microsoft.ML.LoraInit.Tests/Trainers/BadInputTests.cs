@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
@@ -90,7 +91,7 @@ public class BadInputTests
         StringAssert.Contains(error.Message, "99");
 
         ml.FallbackToCpu = true;
-        using var model = (TransformerChain<ITransformer>)Topics.Pipeline(ml, Topics.Options(o => o.MaxEpochs = 1)).Fit(Topics.View(ml, Topics.Rows.Take(9)));
+        using var model = Topics.Pipeline(ml, Topics.Options(o => o.MaxEpochs = 1)).Fit(Topics.View(ml, Topics.Rows.Take(9)));
         Assert.AreEqual(1, TrainedModels.Step(model).History.Epochs.Count);
     }
 
@@ -115,7 +116,7 @@ public class BadInputTests
 
         try
         {
-            using var model = (TransformerChain<ITransformer>)Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
+            using var model = Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
             Assert.AreEqual(TrainingPhase.Training, phase, "only training leaves a model behind");
             Assert.IsTrue(TrainedModels.Step(model).History.Cancelled);
         }
@@ -141,12 +142,30 @@ public class BadInputTests
             });
         });
 
-        using var model = (TransformerChain<ITransformer>)Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
+        using var model = Topics.Pipeline(_ml, options).Fit(Topics.View(_ml));
 
         var history = TrainedModels.Step(model).History;
         Assert.IsTrue(history.Cancelled);
         Assert.IsTrue(history.Epochs.Count is >= 1 and < 100);
         Assert.AreEqual(Topics.Rows.Count, model.Transform(Topics.View(_ml)).GetColumn<float[]>("Score").Count());
+    }
+
+    [TestMethod]
+    public void MLNetsOwnCancellationEndsTheTraining()
+    {
+        // What AutoML does when a trial's time is up; MLContext has no public method for it.
+        var cancel = typeof(MLContext).GetMethod("CancelExecution", BindingFlags.Instance | BindingFlags.NonPublic)!;
+        var options = Topics.Options(o =>
+        {
+            o.MaxEpochs = 100;
+            o.Progress = new Recorder(p =>
+            {
+                if (p.Phase == TrainingPhase.Initializing)
+                    cancel.Invoke(_ml, null);
+            });
+        });
+
+        Assert.ThrowsException<OperationCanceledException>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml)));
     }
 
     private string Refused<T>(LoraTextClassificationTrainer.Options options, IEnumerable<Topics.Row> rows)

@@ -132,8 +132,8 @@ public class MulticlassTrainerTests
         string[] Fit(int? seed, int? contextSeed)
         {
             var ml = new MLContext(contextSeed);
-            using var model = (IDisposable)Topics.Pipeline(ml, Topics.Options(o => (o.Seed, o.MaxEpochs) = (seed, 1))).Fit(Topics.View(ml));
-            return TrainedModels.ScoreBits(((ITransformer)model).Transform(Topics.View(ml)));
+            using var model = Topics.Pipeline(ml, Topics.Options(o => (o.Seed, o.MaxEpochs) = (seed, 1))).Fit(Topics.View(ml));
+            return TrainedModels.ScoreBits(model.Transform(Topics.View(ml)));
         }
 
         var first = Fit(7, null);
@@ -145,13 +145,13 @@ public class MulticlassTrainerTests
     public void ValidationRowsChooseTheEpoch()
     {
         var ml = Topics.Context();
-        using var byFraction = (TransformerChain<ITransformer>)Topics.Pipeline(ml, Topics.Options(o => o.ValidationFraction = 0.2)).Fit(Topics.View(ml));
+        using var byFraction = Topics.Pipeline(ml, Topics.Options(o => o.ValidationFraction = 0.2)).Fit(Topics.View(ml));
         var history = TrainedModels.Step(byFraction).History;
         Assert.AreEqual(2, history.Epochs.Count);
         Assert.IsTrue(history.Epochs.All(e => e.Metrics?.Accuracy is >= 0 and <= 1));
 
         // The validation file has the class as text: it gets the training label's keys.
-        using var byData = (TransformerChain<ITransformer>)Topics.Pipeline(ml, Topics.Options(o => (o.ValidationData, o.MaxEpochs) = (Topics.View(ml, Topics.Rows.Reverse().Take(30)), 3))).Fit(Topics.View(ml));
+        using var byData = Topics.Pipeline(ml, Topics.Options(o => (o.ValidationData, o.MaxEpochs) = (Topics.View(ml, Topics.Rows.Reverse().Take(30)), 3))).Fit(Topics.View(ml));
         Assert.IsTrue(TrainedModels.Step(byData).History.Epochs[^1].Metrics!.Accuracy > 0.8, "keys of the validation rows mean the same classes");
     }
 
@@ -159,7 +159,7 @@ public class MulticlassTrainerTests
     public void TwoTextsAndWeightsAreRead()
     {
         var ml = Topics.Context();
-        using var model = (TransformerChain<ITransformer>)Topics.Pipeline(ml, Topics.Options(o => (o.Text2ColumnName, o.ExampleWeightColumnName, o.MaxEpochs) = ("Text2", "Weight", 1))).Fit(Topics.View(ml));
+        using var model = Topics.Pipeline(ml, Topics.Options(o => (o.Text2ColumnName, o.ExampleWeightColumnName, o.MaxEpochs) = ("Text2", "Weight", 1))).Fit(Topics.View(ml));
 
         var swapped = Topics.Rows.Select(r => new Topics.Row { Text = r.Text, Text2 = "Something else entirely.", Label = r.Label });
 
@@ -174,7 +174,7 @@ public class MulticlassTrainerTests
         ml.Log += (_, e) => messages.Add(e.Message);
         var phases = new List<TrainingPhase>();
 
-        using var model = (TransformerChain<ITransformer>)Topics.Pipeline(ml, Topics.Options(o => (o.MaxEpochs, o.Progress) = (1, new Recorder(phases)))).Fit(Topics.View(ml));
+        using var model = Topics.Pipeline(ml, Topics.Options(o => (o.MaxEpochs, o.Progress) = (1, new Recorder(phases)))).Fit(Topics.View(ml));
 
         Assert.IsTrue(messages.Any(m => m.Contains("Fine-tuning mini", StringComparison.Ordinal)), string.Join('\n', messages));
         foreach (var phase in new[] { TrainingPhase.LoadingModel, TrainingPhase.Tokenizing, TrainingPhase.Initializing, TrainingPhase.Training, TrainingPhase.Finishing })

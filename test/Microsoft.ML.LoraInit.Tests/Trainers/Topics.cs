@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.ML.Data;
+using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
 
@@ -53,7 +54,7 @@ internal static class Topics
     }
 
     /// <summary>MapValueToKey → trainer → MapKeyToValue, as users write it.</summary>
-    public static IEstimator<ITransformer> Pipeline(MLContext ml, LoraTextClassificationTrainer.Options options) =>
+    public static EstimatorChain<KeyToValueMappingTransformer> Pipeline(MLContext ml, LoraTextClassificationTrainer.Options options) =>
         ml.Transforms.Conversion.MapValueToKey("Label")
             .Append(ml.MulticlassClassification.Trainers.LoraTextClassification(options))
             .Append(ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
