@@ -21,7 +21,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
     ];
 
     private readonly Option<string> _model = new("--model") { Description = "Quickstart: where to save the model.", HelpName = "FILE", DefaultValueFactory = _ => "support-intents.mlnet" };
-    private readonly Option<int> _epochs = new("--epochs") { Description = "Quickstart: passes over the data.", HelpName = "N", DefaultValueFactory = _ => 8 };
+    private readonly Option<int> _epochs = new("--epochs") { Description = "Quickstart: passes over the data.", HelpName = "N", DefaultValueFactory = _ => 6 };
 
     public IEnumerable<Option> Options => [_model, _epochs];
 
@@ -47,6 +47,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
                     BaseModel = RobertaCheckpoint.Mini,
                     Rank = 8,
                     Alpha = 16,
+                    TargetModules = TargetModules.AllLinear,
                     Initialization = LoraInitialization.Kaiming(),
                     MaxEpochs = result.GetValue(_epochs),
                     BatchSize = 16,
