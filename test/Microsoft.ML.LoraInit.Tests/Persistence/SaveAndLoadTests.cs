@@ -140,6 +140,22 @@ public class SaveAndLoadTests
         Assert.AreEqual(FineTuningMethod.Parse(method), TrainedModels.Step(loaded).Method);
     }
 
+    [TestMethod]
+    [DataRow("kaiming", true)]
+    [DataRow("pissa", false)]
+    [DataRow("nlora", false)]
+    public void ModelsOverACorrectedBaseComeBackToo(string initialization, bool dora)
+    {
+        var ml = Topics.Context();
+        using var model = Topics.Pipeline(ml, Topics.Options(o => (o.Initialization, o.UseDora, o.MaxEpochs) = (LoraInitialization.Parse(initialization), dora, 1))).Fit(Topics.View(ml));
+        using var stream = new MemoryStream();
+        ml.Model.Save(model, null, stream);
+        using var loaded = (TransformerChain<ITransformer>)ml.Model.Load(stream, out _);
+
+        CollectionAssert.AreEqual(TrainedModels.ScoreBits(model.Transform(Topics.View(ml))), TrainedModels.ScoreBits(loaded.Transform(Topics.View(ml))));
+        Assert.AreEqual(LoraInitialization.Parse(initialization), TrainedModels.Step(loaded).Initialization);
+    }
+
     private static ITransformer Model(string kind) => kind switch
     {
         "multiclass" => TrainedModels.Multiclass,
