@@ -16,6 +16,9 @@ internal sealed record RunRecord
     /// <summary><c>completed</c>, or the error in one line.</summary>
     public required string ExitReason { get; init; }
 
+    /// <summary>What was trained and scored on; null where the run failed before its data was read.</summary>
+    public RunData? Data { get; init; }
+
     /// <summary>The task's metric, such as <c>matthews</c>.</summary>
     public string? MetricName { get; init; }
 
@@ -50,6 +53,9 @@ internal enum RunStatus
     Finished,
     Failed,
 }
+
+/// <summary>Files and rows: a subset of a training set is told from the whole by them.</summary>
+internal sealed record RunData(string TrainFile, int TrainRows, string DevFile, int DevRows);
 
 /// <summary>What an epoch ended with.</summary>
 internal sealed record RunEpoch
