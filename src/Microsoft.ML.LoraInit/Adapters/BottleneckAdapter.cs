@@ -18,6 +18,12 @@ internal sealed class BottleneckAdapter
         Parameters = [Down, DownBias, Up, UpBias];
     }
 
+    /// <summary>Name of the bottleneck after a layer's attention sublayer.</summary>
+    public static string AttentionName(int layer) => $"roberta.encoder.layer.{layer}.attention.output.bottleneck";
+
+    /// <summary>Name of the bottleneck after a layer's feed-forward sublayer.</summary>
+    public static string OutputName(int layer) => $"roberta.encoder.layer.{layer}.output.bottleneck";
+
     public Parameter Down { get; }
 
     public Parameter DownBias { get; }

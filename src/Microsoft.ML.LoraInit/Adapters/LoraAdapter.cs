@@ -8,14 +8,11 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// </summary>
 internal sealed class LoraAdapter : LinearAdapter
 {
-    private readonly double _dropout;
-
     public LoraAdapter(AdapterTarget target, Tensor a, Tensor b, double dropout = 0)
+        : base(target, dropout)
     {
-        _dropout = dropout;
-        Scaling = target.Scaling;
-        A = new Parameter($"{target.ModuleName}.lora_A", a, owned: true) { Trained = true };
-        B = new Parameter($"{target.ModuleName}.lora_B", b, owned: true) { Trained = true };
+        A = Factor(Names.A, a);
+        B = Factor(Names.B, b);
         Parameters = [A, B];
     }
 
@@ -25,15 +22,14 @@ internal sealed class LoraAdapter : LinearAdapter
     /// <summary>[out, r], fp32.</summary>
     public Parameter B { get; }
 
-    /// <summary>alpha / r, or alpha / √r with rsLoRA.</summary>
-    public double Scaling { get; }
+    public override AdapterKind Kind => AdapterKind.Lora;
 
     public override IReadOnlyList<Parameter> Parameters { get; }
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
     {
-        var low = nn.functional.linear(context.ApplyDropout(x, _dropout), A.Value.to(x.dtype)); // [..., r]
-        var delta = nn.functional.linear(low, B.Value.to(x.dtype));                             // [..., out]
+        var low = nn.functional.linear(context.ApplyDropout(x, Dropout), A.Value.to(x.dtype)); // [..., r]
+        var delta = nn.functional.linear(low, B.Value.to(x.dtype));                            // [..., out]
         return linear.Affine(x).add_(delta, Scaling);
     }
 

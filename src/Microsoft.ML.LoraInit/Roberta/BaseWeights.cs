@@ -60,6 +60,6 @@ internal sealed class BaseWeights : IDisposable
 }
 
 /// <summary>Names a base model beyond doubt.</summary>
-/// <param name="Id">Where it came from: <c>mini</c>, a hub id, or a directory's name.</param>
+/// <param name="Id">Where it came from: <c>mini</c>, a hub id, or a folder's full path.</param>
 /// <param name="Sha256">Lower-case hexadecimal SHA-256 of the weights file (of the files in order, for a sharded checkpoint).</param>
 internal sealed record BaseIdentity(string Id, string Sha256);

@@ -14,6 +14,15 @@ internal sealed class ClassificationHead
         OutProjection = linear("classifier.out_proj");
     }
 
+    /// <summary>The head's weights: name and shape, in the model's order.</summary>
+    public static IReadOnlyList<(string Name, long[] Shape)> Layout(RobertaConfig config, int outputs) =>
+    [
+        ("classifier.dense.weight", [config.HiddenSize, config.HiddenSize]),
+        ("classifier.dense.bias", [config.HiddenSize]),
+        ("classifier.out_proj.weight", [outputs, config.HiddenSize]),
+        ("classifier.out_proj.bias", [outputs]),
+    ];
+
     public Linear Dense { get; }
 
     public Linear OutProjection { get; }

@@ -21,12 +21,16 @@ internal sealed class Parameter
         _value = owned ? value.DetachFromDisposeScope() : value;
         _ownsValue = owned;
         Shape = value.shape;
+        ComputeType = value.dtype;
         Decay = decay;
     }
 
     public string Name { get; }
 
     public long[] Shape { get; }
+
+    /// <summary>The type that passes compute with: that of the first value. While trained, the value behind it is fp32.</summary>
+    public ScalarType ComputeType { get; }
 
     public long Count => Shape.Aggregate(1L, (a, b) => a * b);
 

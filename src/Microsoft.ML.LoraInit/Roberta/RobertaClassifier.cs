@@ -50,6 +50,12 @@ internal sealed class RobertaClassifier : IDisposable
         .Concat(Layers.SelectMany(l => l.AttentionBottleneck?.Parameters ?? []))
         .Concat(Layers.SelectMany(l => l.OutputBottleneck?.Parameters ?? []));
 
+    /// <summary>The parameters of the base alone, frozen unless a method trains them.</summary>
+    public IEnumerable<Parameter> BaseParameters => _parameters.Values.Where(p => _base.Tensors.ContainsKey(p.Name));
+
+    /// <summary>The parameters of the head.</summary>
+    public IEnumerable<Parameter> HeadParameters => _parameters.Values.Where(p => !_base.Tensors.ContainsKey(p.Name));
+
     /// <summary>Logits, fp32 [batch, outputs].</summary>
     public Tensor forward(EncodedBatch batch, ForwardContext context) =>
         Head.forward(Encode(batch, context), context);
@@ -72,6 +78,8 @@ internal sealed class RobertaClassifier : IDisposable
     {
         foreach (var parameter in Parameters)
             parameter.Release();
+        foreach (var linear in _linears)
+            linear.Adapter?.Dispose();
         _base.Dispose();
     }
 

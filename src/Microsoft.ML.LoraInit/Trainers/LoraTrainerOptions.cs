@@ -50,6 +50,9 @@ public abstract class LoraTrainerOptions
     /// <summary>Alphas of particular modules, as <see cref="RankPattern"/>.</summary>
     public IReadOnlyDictionary<string, double> AlphaPattern { get; set; } = new Dictionary<string, double>();
 
+    /// <summary>What is trained beside the head. Default LoRA; rank, alpha, targets and <see cref="Initialization"/> count for it alone.</summary>
+    public FineTuningMethod Method { get; set; } = FineTuningMethod.Lora();
+
     /// <summary>How the adapters start. Default Kaiming.</summary>
     public LoraInitialization Initialization { get; set; } = LoraInitialization.Kaiming();
 
@@ -109,6 +112,12 @@ public abstract class LoraTrainerOptions
 
     /// <summary>Optimiser steps between checkpoints; null (the default) for one at every epoch's end.</summary>
     public int? CheckpointEverySteps { get; set; }
+
+    /// <summary>
+    /// What a saved model contains. Default null: adapters only over the mini model and hub models, which every machine can
+    /// get again; self-contained over a folder, which another machine may lack.
+    /// </summary>
+    public ModelSaveMode? SaveMode { get; set; }
 
     /// <summary>A copy, so that neither Fit nor a caller changes the other's options.</summary>
     internal LoraTrainerOptions Clone() => (LoraTrainerOptions)MemberwiseClone();

@@ -39,7 +39,7 @@ internal sealed class TrainableParameters : IDisposable
     {
         var views = Flat.split(_sizes);
         for (int i = 0; i < _parameters.Length; i++)
-            _parameters[i].Bind(views[i].view(_parameters[i].Shape));
+            _parameters[i].Bind(views[i].view(_parameters[i].Shape).to(_parameters[i].ComputeType));
     }
 
     /// <summary>Values by name on the CPU, fp32, detached from every scope: the caller owns them.</summary>
@@ -50,6 +50,22 @@ internal sealed class TrainableParameters : IDisposable
         var pieces = Flat.detach().cpu().split(_sizes);
         return _parameters.Zip(pieces).ToDictionary(
             p => p.First.Name, p => p.Second.view(p.First.Shape).clone().DetachFromDisposeScope(), StringComparer.Ordinal);
+    }
+
+    /// <summary>Takes over values that <see cref="Snapshot"/> made.</summary>
+    /// <exception cref="InvalidDataException">A value is missing or of another shape; the message names it.</exception>
+    public void Restore(IReadOnlyDictionary<string, Tensor> values)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var pieces = _parameters.Select(p =>
+        {
+            if (!values.TryGetValue(p.Name, out var value))
+                throw new InvalidDataException($"There is no value for the trained parameter '{p.Name}'.");
+            return value.shape.AsSpan().SequenceEqual(p.Shape) ? value.to(ScalarType.Float32).reshape(-1)
+                : throw new InvalidDataException($"The value for '{p.Name}' has the shape [{string.Join(", ", value.shape)}], not [{string.Join(", ", p.Shape)}].");
+        });
+        Flat.copy_(cat(pieces.ToArray(), 0));
     }
 
     /// <summary>A vector aligned with <see cref="Flat"/> that holds one number a parameter.</summary>

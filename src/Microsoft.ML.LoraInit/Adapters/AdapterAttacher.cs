@@ -1,0 +1,57 @@
+using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>Puts initialised adapters on a model's linear layers and corrects the base where an initialisation asks for it.</summary>
+internal static class AdapterAttacher
+{
+    /// <param name="model">The model; its shared base weights are never written to.</param>
+    /// <param name="targets">The layers, as planned.</param>
+    /// <param name="initialized">One result a target, in the same order; their tensors are copied.</param>
+    /// <param name="settings">Dropout and DoRA.</param>
+    /// <exception cref="ArgumentException">DoRA was asked for together with a three-matrix initialisation.</exception>
+    /// <exception cref="InvalidOperationException">A result does not fit its target.</exception>
+    public static void Attach(RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, IReadOnlyList<InitializedAdapter> initialized, AdapterSettings settings)
+    {
+        if (initialized.Count != targets.Count)
+            throw new InvalidOperationException($"The initialisation made {initialized.Count} adapters for {targets.Count} layers.");
+        var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
+        using var noGrad = no_grad();
+        foreach (var (planned, start) in targets.Zip(initialized))
+        {
+            // The data gave this layer no rank: it stays as it is.
+            if (start.Rank == 0)
+                continue;
+            using var scope = NewDisposeScope();
+            var target = planned with { Rank = start.Rank, Alpha = start.Alpha ?? planned.Alpha };
+            var factors = new AdapterFactors(start.A, start.B, start.N);
+            factors.Check(target);
+            if (start.ReplacementBase is not null)
+                AdapterFactors.Check(target, "the base weight", start.ReplacementBase, target.OutFeatures, target.InFeatures);
+            if (start.N is not null && settings.UseDora)
+                throw new ArgumentException("UseDora cannot be combined with a three-matrix initialisation: there is no magnitude for B·N·A. Turn UseDora off or choose another initialisation.");
+
+            var correction = start.ReplacementBase is not null ? BaseCorrection.Replace(start.ReplacementBase)
+                : start.SubtractFromBase ? BaseCorrection.Subtract(factors)
+                : null;
+            var kind = start.N is not null ? AdapterKind.ThreeMatrix : settings.UseDora ? AdapterKind.Dora : AdapterKind.Lora;
+            Attach(model, linears[target.ModuleName], new(target, kind, factors, null, correction, settings.Dropout, !start.FreezeA, !start.FreezeB));
+        }
+    }
+
+    /// <summary>Puts one adapter on its layer: the way of fresh and of stored adapters.</summary>
+    public static void Attach(RobertaClassifier model, Linear linear, AdapterBlueprint blueprint)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        if (blueprint.Correction is not null)
+        {
+            // In fp32, then rounded as the base is: from here on the rounded weight is the base.
+            var weight = linear.Weight.Value;
+            linear.Weight.Replace(blueprint.Correction.Apply(weight.to(ScalarType.Float32), blueprint.Target.Scaling).to(weight.dtype));
+        }
+        linear.Adapter = blueprint.Build(linear.Weight.Value, model.Device);
+    }
+}

@@ -1,0 +1,42 @@
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>Where adapters go and how large they are: the trainers' options, in the engine's form.</summary>
+internal sealed record AdapterSettings
+{
+    /// <summary>r.</summary>
+    public int Rank { get; init; } = 8;
+
+    /// <summary>Numerator of the scaling.</summary>
+    public double Alpha { get; init; } = 16;
+
+    /// <summary>alpha / √r (rsLoRA, arXiv 2312.03732) instead of alpha / r.</summary>
+    public bool RankStabilized { get; init; }
+
+    /// <summary>Dropout on the adapters' input.</summary>
+    public double Dropout { get; init; }
+
+    /// <summary>DoRA (arXiv 2402.09353).</summary>
+    public bool UseDora { get; init; }
+
+    public TargetModules TargetModules { get; init; } = TargetModules.QueryValue;
+
+    /// <summary>Encoder layers adapted, from 0; null for all.</summary>
+    public IReadOnlyList<int>? LayersToTransform { get; init; }
+
+    public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
+
+    public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
+
+    public static AdapterSettings From(LoraTrainerOptions options) => new()
+    {
+        Rank = options.Rank,
+        Alpha = options.Alpha,
+        RankStabilized = options.RankStabilized,
+        Dropout = options.LoraDropout,
+        UseDora = options.UseDora,
+        TargetModules = options.TargetModules,
+        LayersToTransform = options.LayersToTransform,
+        RankPattern = options.RankPattern,
+        AlphaPattern = options.AlphaPattern,
+    };
+}

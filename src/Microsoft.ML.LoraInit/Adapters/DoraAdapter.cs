@@ -1,0 +1,62 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>
+/// DoRA (arXiv 2402.09353): y = g ∘ (x Wᵀ + s · x Aᵀ Bᵀ) + b with g = m / ‖W + s·B·A‖, norms taken over each output
+/// row. m [out] is trained; the norm counts as a constant in the backward pass (section 4.3 of the paper). Where the
+/// input is dropped out, base and correction see the same dropped input, as in huggingface/peft.
+/// </summary>
+internal sealed class DoraAdapter : LinearAdapter
+{
+    public DoraAdapter(AdapterTarget target, Tensor a, Tensor b, Tensor magnitude, double dropout = 0)
+        : base(target, dropout)
+    {
+        A = Factor(Names.A, a);
+        B = Factor(Names.B, b);
+        Magnitude = Factor(Names.Magnitude, magnitude);
+        Parameters = [A, B, Magnitude];
+    }
+
+    /// <summary>[r, in], fp32.</summary>
+    public Parameter A { get; }
+
+    /// <summary>[out, r], fp32.</summary>
+    public Parameter B { get; }
+
+    /// <summary>m [out], fp32.</summary>
+    public Parameter Magnitude { get; }
+
+    public override AdapterKind Kind => AdapterKind.Dora;
+
+    public override IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>The m [out] with which the layer starts as the identity of its base: ‖W + s·B·A‖ a row.</summary>
+    public static Tensor InitialMagnitude(Tensor weight, Tensor a, Tensor b, double scaling) =>
+        RowNorms(weight.to(ScalarType.Float32).add(b.matmul(a), scaling));
+
+    public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
+    {
+        var weight = linear.Weight.Value;
+        Tensor norm;
+        using (no_grad())
+            norm = InitialMagnitude(weight, A.Value, B.Value, Scaling);
+        var gain = (Magnitude.Value / norm).to(x.dtype); // [out]
+        var dropped = context.ApplyDropout(x, Dropout);
+        var low = nn.functional.linear(dropped, A.Value.to(x.dtype));
+        var delta = nn.functional.linear(low, B.Value.to(x.dtype)) * Scaling;
+        if (ReferenceEquals(dropped, x))
+            return (nn.functional.linear(x, weight) + delta) * gain + linear.Bias.Value;
+        var correction = nn.functional.linear(dropped, weight) * (gain - 1) + delta * gain;
+        return linear.Affine(x).add_(correction);
+    }
+
+    public override Tensor EffectiveWeight(Tensor weight)
+    {
+        var direction = weight.add(B.Value.matmul(A.Value), Scaling);
+        return direction * (Magnitude.Value / RowNorms(direction)).unsqueeze(1);
+    }
+
+    private static Tensor RowNorms(Tensor weight) => weight.square().sum(1).sqrt_();
+}

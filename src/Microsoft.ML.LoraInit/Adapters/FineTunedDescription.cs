@@ -1,0 +1,71 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>Writes and reads the description in a <see cref="FineTunedState"/>; a description read may come from a damaged file.</summary>
+internal static class FineTunedDescription
+{
+    private const string MethodKey = "method";
+    private const string InitializationKey = "initialization";
+    private const string AdaptersKey = "adapters";
+
+    public static JsonObject Write(FineTuningMethod method, LoraInitialization? initialization, IEnumerable<AdapterDescription> adapters) => new()
+    {
+        [MethodKey] = method.ToJson(),
+        [InitializationKey] = method.UsesAdapters && initialization is not null ? InitializationRegistry.ToJson(initialization) : null,
+        [AdaptersKey] = new JsonArray([.. adapters.Select(a => a.ToJson())]),
+    };
+
+    /// <exception cref="InvalidDataException">There is none, or an unknown one.</exception>
+    public static FineTuningMethod Method(JsonObject fineTuning)
+    {
+        if (fineTuning[MethodKey] is not JsonObject json)
+            throw new InvalidDataException($"The model's description has no '{MethodKey}'.");
+        try
+        {
+            return FineTuningMethodRegistry.FromJson(json);
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException(e.Message, e);
+        }
+    }
+
+    /// <exception cref="InvalidDataException">An adapter does not fit the base's shape.</exception>
+    public static IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters(JsonObject fineTuning, RobertaConfig config)
+    {
+        if (fineTuning[AdaptersKey] is not JsonArray array)
+            throw new InvalidDataException($"The model's description has no list '{AdaptersKey}'.");
+        var shapes = AdapterPlanner.Modules(config).ToDictionary(m => m.Name, m => (m.Outputs, m.Inputs), StringComparer.Ordinal);
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        return
+        [
+            .. array.Select(AdapterDescription.FromJson).Select(d => seen.Add(d.Module)
+                ? (d, d.Target(shapes))
+                : throw new InvalidDataException($"The model has two adapters on '{d.Module}'.")),
+        ];
+    }
+
+    /// <summary>Refuses tensors that are missing, surplus, of another shape or not fp32 on the CPU.</summary>
+    public static void Check(IReadOnlyDictionary<string, Tensor> tensors, IEnumerable<(string Name, long[] Shape)> expected)
+    {
+        var known = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (name, shape) in expected)
+        {
+            known.Add(name);
+            if (!tensors.TryGetValue(name, out var found))
+                throw new InvalidDataException($"The model lacks the tensor '{name}'.");
+            if (!found.shape.AsSpan().SequenceEqual(shape))
+                throw new InvalidDataException($"The model's tensor '{name}' has the shape [{string.Join(", ", found.shape)}], not [{string.Join(", ", shape)}].");
+            if (found.dtype != ScalarType.Float32 || found.device.type != TorchSharp.DeviceType.CPU)
+                throw new InvalidDataException($"The model's tensor '{name}' is {found.dtype} on {found.device}; Float32 on the CPU is expected.");
+        }
+        var surplus = tensors.Keys.Where(n => !known.Contains(n)).Order(StringComparer.Ordinal).FirstOrDefault();
+        if (surplus is not null)
+            throw new InvalidDataException($"The model has the tensor '{surplus}', which its description has no place for.");
+    }
+}

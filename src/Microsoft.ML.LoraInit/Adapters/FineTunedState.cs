@@ -1,0 +1,192 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>
+/// What a trained model is made of beside its base: head, adapters, changed base parameters, and how they came about.
+/// A model in memory and one read from a file are computed from this by the same code, so that their scores are equal
+/// bit for bit.
+/// </summary>
+internal sealed class FineTunedState : IDisposable
+{
+    private readonly Dictionary<string, Tensor> _tensors;
+    private readonly IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> _adapters;
+
+    /// <param name="identity">The base that the tensors belong to.</param>
+    /// <param name="config">Its shape.</param>
+    /// <param name="outputs">Number of logits.</param>
+    /// <param name="fineTuning">Method, initialisation and adapters, as <see cref="FineTuning"/> holds them.</param>
+    /// <param name="tensors">By name, fp32 on the CPU; taken over, also where this constructor throws.</param>
+    /// <exception cref="InvalidDataException">Description and tensors do not fit together or to the base's shape; the message names what.</exception>
+    public FineTunedState(BaseIdentity identity, RobertaConfig config, int outputs, JsonObject fineTuning, IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        Base = identity;
+        Config = config;
+        Outputs = outputs;
+        FineTuning = fineTuning;
+        _tensors = new(tensors, StringComparer.Ordinal);
+        foreach (var tensor in _tensors.Values)
+            tensor.DetachFromDisposeScope();
+        try
+        {
+            Method = FineTunedDescription.Method(fineTuning);
+            _adapters = FineTunedDescription.Adapters(fineTuning, config);
+            FineTunedDescription.Check(_tensors, Layout());
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public BaseIdentity Base { get; }
+
+    public RobertaConfig Config { get; }
+
+    public int Outputs { get; }
+
+    /// <summary><c>method</c>, <c>initialization</c> (null where nothing was initialised) and <c>adapters</c>.</summary>
+    public JsonObject FineTuning { get; }
+
+    public FineTuningMethod Method { get; }
+
+    /// <summary>
+    /// Trained values by parameter name; for corrected bases the initial factors <c>{module}.lora_A.initial</c>,
+    /// <c>{module}.lora_B.initial</c>, for replaced ones <c>{module}.base</c>. fp32 on the CPU, owned by this.
+    /// </summary>
+    public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
+
+    /// <summary>The tensors of bottlenecks, which no plain RoBERTa can hold; empty where everything merges.</summary>
+    public IReadOnlyDictionary<string, Tensor> Bottlenecks =>
+        (Method.Bottlenecks?.Layout(Config) ?? []).ToDictionary(t => t.Name, t => _tensors[t.Name], StringComparer.Ordinal);
+
+    /// <summary>Takes a trained model's state. The model stays as it is and may be disposed afterwards.</summary>
+    /// <param name="model">After training.</param>
+    /// <param name="method">What it was trained by.</param>
+    /// <param name="initialization">How its adapters started; stored only where the method has adapters.</param>
+    /// <param name="trained">Trained values by parameter name, such as a snapshot of the best epoch; null to take the model's own.</param>
+    public static FineTunedState Capture(RobertaClassifier model, FineTuningMethod method, LoraInitialization? initialization, IReadOnlyDictionary<string, Tensor>? trained = null)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var adapters = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().ToArray();
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var parameter in model.Parameters.Except(model.BaseParameters.Where(p => !p.Trained)))
+            tensors.Add(parameter.Name, Copy(trained is not null && parameter.Trained ? trained[parameter.Name] : parameter.Value));
+        foreach (var adapter in adapters)
+            foreach (var (suffix, value) in adapter.Correction?.Tensors() ?? [])
+                tensors.Add(adapter.Target.ModuleName + suffix, Copy(value));
+        var fineTuning = FineTunedDescription.Write(method, initialization, adapters.Select(AdapterDescription.Of));
+        return new(model.Base.Identity, model.Config, model.Outputs, fineTuning, tensors);
+
+        static Tensor Copy(Tensor value) => value.detach().to(ScalarType.Float32).cpu().clone();
+    }
+
+    /// <summary>The model as it was trained: adapters beside the base, for going on with the training.</summary>
+    /// <remarks>Values are rounded to the base's precision where it is not fp32 and they replace base weights.</remarks>
+    /// <exception cref="InvalidDataException">The base is another one.</exception>
+    public RobertaClassifier Rebuild(BaseWeights weights)
+    {
+        CheckBase(weights);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var model = new RobertaClassifier(weights, Outputs, Head(weights.Device));
+        try
+        {
+            foreach (var parameter in model.BaseParameters.Where(p => Method.TrainsBase(p.Name)))
+            {
+                parameter.Trained = true;
+                parameter.Replace(_tensors[parameter.Name].to(parameter.ComputeType).to(weights.Device).clone());
+            }
+            var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
+            foreach (var (description, target) in _adapters)
+                AdapterAttacher.Attach(model, linears[target.ModuleName], description.Blueprint(target, _tensors));
+            Method.Bottlenecks?.Attach(model, _tensors);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// The weights of a plain RoBERTa with head that computes the same as the trained model (bottlenecks apart, see
+    /// <see cref="Bottlenecks"/>): base names as in the checkpoint, and <c>classifier.*</c>, which stays fp32.
+    /// </summary>
+    /// <remarks>
+    /// Merged in fp32 on the CPU from the base as given and what is stored, so equal inputs give equal bits. Weights
+    /// that stay as they were share the base's memory. The caller owns the tensors.
+    /// </remarks>
+    /// <exception cref="InvalidDataException">The base is another one.</exception>
+    public IReadOnlyDictionary<string, Tensor> MergedWeights(BaseWeights weights, Device device, ScalarType dtype)
+    {
+        CheckBase(weights);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var merged = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var (name, value) in weights.Tensors)
+            merged[name] = (Method.TrainsBase(name) ? _tensors[name] : value).alias().to(dtype).to(device);
+        foreach (var (description, target) in _adapters)
+        {
+            var name = $"{target.ModuleName}.weight";
+            merged[name] = Merge(weights[name], description.Blueprint(target, _tensors)).to(dtype).to(device);
+        }
+        foreach (var (name, value) in Head(device))
+            merged[name] = value;
+        foreach (var value in merged.Values)
+            value.DetachFromDisposeScope();
+        return merged;
+    }
+
+    /// <summary>
+    /// A model for inference whatever the method: merged weights, and bottlenecks where there are some. The caller
+    /// disposes it; the base is no longer needed.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The base is another one.</exception>
+    public RobertaClassifier BuildMerged(BaseWeights weights, Device device, ScalarType dtype)
+    {
+        var merged = MergedWeights(weights, device, dtype);
+        using var encoder = new BaseWeights(Config, Base, Select(n => weights.Tensors.ContainsKey(n)));
+        var model = new RobertaClassifier(encoder, Outputs, Select(n => !weights.Tensors.ContainsKey(n)));
+        Method.Bottlenecks?.Attach(model, _tensors);
+        return model;
+
+        Dictionary<string, Tensor> Select(Func<string, bool> names) => merged.Where(t => names(t.Key)).ToDictionary(StringComparer.Ordinal);
+    }
+
+    public void Dispose()
+    {
+        foreach (var tensor in _tensors.Values)
+            tensor.Dispose();
+    }
+
+    private static Tensor Merge(Tensor weight, AdapterBlueprint blueprint)
+    {
+        using var scope = NewDisposeScope();
+        var plain = weight.to(ScalarType.Float32).cpu();
+        var start = blueprint.Correction?.Apply(plain, blueprint.Target.Scaling) ?? plain;
+        using var adapter = blueprint.Build(start, CPU);
+        return adapter.EffectiveWeight(start).MoveToOuterDisposeScope();
+    }
+
+    private Dictionary<string, Tensor> Head(Device device) =>
+        ClassificationHead.Layout(Config, Outputs).ToDictionary(t => t.Name, t => _tensors[t.Name].clone().to(device), StringComparer.Ordinal);
+
+    private IEnumerable<(string Name, long[] Shape)> Layout() => ClassificationHead.Layout(Config, Outputs)
+        .Concat(EncoderTensors.Expected(Config).Where(t => Method.TrainsBase(t.Name)))
+        .Concat(_adapters.SelectMany(a => a.Description.Layout(a.Target)))
+        .Concat(Method.Bottlenecks?.Layout(Config) ?? []);
+
+    private void CheckBase(BaseWeights weights)
+    {
+        if (weights.Identity.Sha256 != Base.Sha256)
+            throw new InvalidDataException($"The model was trained on the base '{Base.Id}' with the SHA-256 {Base.Sha256}, but '{weights.Identity.Id}' has {weights.Identity.Sha256}: give it the base that it was trained on.");
+    }
+}

@@ -1,0 +1,61 @@
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>
+/// What is trained beside the classification head. Create one with the factory methods
+/// (<c>FineTuningMethod.Houlsby(size: 64)</c>) or by name with <see cref="Parse"/>. Default: <see cref="Lora"/>.
+/// </summary>
+/// <remarks>Methods are immutable records: they compare by value and are stored in trained models.</remarks>
+public abstract partial record FineTuningMethod
+{
+    private protected FineTuningMethod()
+    {
+    }
+
+    /// <summary>The name on the command line, in model files and in reports, such as <c>lora</c>.</summary>
+    [JsonIgnore]
+    public abstract string Name { get; }
+
+    /// <summary>Every method's name.</summary>
+    public static IReadOnlyList<string> Names => FineTuningMethodRegistry.Names;
+
+    /// <summary>Makes a method from its name and, after a colon, settings: <c>lora</c>, <c>houlsby:size=32</c>.</summary>
+    /// <exception cref="ArgumentException">The name or a setting is unknown, or a value does not fit; the message lists what there is.</exception>
+    public static FineTuningMethod Parse(string text) => FineTuningMethodRegistry.Parse(text);
+
+    /// <summary>Name and settings, as trained models and reports store them.</summary>
+    public JsonObject ToJson() => FineTuningMethodRegistry.ToJson(this);
+
+    /// <summary>Whether the method puts low-rank adapters on linear layers, so that rank and initialisation count.</summary>
+    [JsonIgnore]
+    internal virtual bool UsesAdapters => false;
+
+    /// <summary>The bottlenecks that the method inserts, or null.</summary>
+    [JsonIgnore]
+    internal virtual BottleneckPlacement? Bottlenecks => null;
+
+    /// <summary>Checks the settings against a model's shape before any long work starts.</summary>
+    /// <exception cref="ArgumentException">A setting does not fit.</exception>
+    internal virtual void Validate(RobertaConfig config)
+    {
+    }
+
+    /// <summary>Whether the method trains this parameter of the base.</summary>
+    internal virtual bool TrainsBase(string parameterName) => false;
+
+    /// <summary>
+    /// Marks what is trained and puts what is new on the model. The head is trained in any case.
+    /// </summary>
+    internal abstract void Apply(RobertaClassifier model, FineTuningPlan plan);
+
+    /// <summary>Marks the parameters of the base that <see cref="TrainsBase"/> names.</summary>
+    private protected void MarkBase(RobertaClassifier model)
+    {
+        foreach (var parameter in model.BaseParameters)
+            parameter.Trained = TrainsBase(parameter.Name);
+    }
+}

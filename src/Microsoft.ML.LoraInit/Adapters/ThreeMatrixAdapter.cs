@@ -1,0 +1,44 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>
+/// The three-matrix form of NLoRA (arXiv 2502.14482): y = x Wᵀ + b + s · dropout(x) Aᵀ Nᵀ Bᵀ with A [r, in],
+/// N [r, r], B [out, r]. Training N alone (its IntTune) leaves A and B frozen.
+/// </summary>
+internal sealed class ThreeMatrixAdapter : LinearAdapter
+{
+    public ThreeMatrixAdapter(AdapterTarget target, Tensor a, Tensor n, Tensor b, double dropout = 0)
+        : base(target, dropout)
+    {
+        A = Factor(Names.A, a);
+        N = Factor(Names.N, n);
+        B = Factor(Names.B, b);
+        Parameters = [A, N, B];
+    }
+
+    /// <summary>[r, in], fp32.</summary>
+    public Parameter A { get; }
+
+    /// <summary>[r, r], fp32.</summary>
+    public Parameter N { get; }
+
+    /// <summary>[out, r], fp32.</summary>
+    public Parameter B { get; }
+
+    public override AdapterKind Kind => AdapterKind.ThreeMatrix;
+
+    public override IReadOnlyList<Parameter> Parameters { get; }
+
+    public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
+    {
+        var low = nn.functional.linear(context.ApplyDropout(x, Dropout), A.Value.to(x.dtype)); // [..., r]
+        var middle = nn.functional.linear(low, N.Value.to(x.dtype));                           // [..., r]
+        var delta = nn.functional.linear(middle, B.Value.to(x.dtype));                         // [..., out]
+        return linear.Affine(x).add_(delta, Scaling);
+    }
+
+    public override Tensor EffectiveWeight(Tensor weight) =>
+        weight.add(B.Value.matmul(N.Value).matmul(A.Value), Scaling);
+}

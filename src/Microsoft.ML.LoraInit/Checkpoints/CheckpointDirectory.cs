@@ -1,0 +1,63 @@
+using Microsoft.ML.LoraInit.Roberta;
+
+namespace Microsoft.ML.LoraInit.Checkpoints;
+
+/// <summary>A checkpoint in a folder of the Hugging Face layout.</summary>
+internal static class CheckpointDirectory
+{
+    /// <param name="path">The folder.</param>
+    /// <param name="id">The checkpoint's name in <see cref="BaseIdentity"/>.</param>
+    /// <param name="progress">Told about the hashing of large files; may be null.</param>
+    /// <param name="cancellationToken">Stops the hashing.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing; the message names it.</exception>
+    /// <exception cref="InvalidDataException">A file is invalid or of an unsupported kind.</exception>
+    public static CheckpointFiles Open(string path, string id, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (!Directory.Exists(path))
+            throw new DirectoryNotFoundException($"The base model's folder '{path}' does not exist.");
+        foreach (var name in new[] { CheckpointNames.Config, CheckpointNames.Vocabulary, CheckpointNames.Merges })
+            if (!File.Exists(Path.Combine(path, name)))
+                throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {CheckpointNames.Vocabulary}, {CheckpointNames.Merges} and {CheckpointNames.Weights}.", Path.Combine(path, name));
+
+        var config = File.ReadAllText(Path.Combine(path, CheckpointNames.Config));
+        // Before hashing hundreds of megabytes of a model that cannot be used.
+        _ = RobertaConfigReader.Parse(config, Path.Combine(path, CheckpointNames.Config));
+        var weightPaths = WeightPaths(path);
+        var files = new List<SafetensorsFile>();
+        try
+        {
+            foreach (var file in weightPaths)
+                files.Add(SafetensorsFile.Open(file));
+            var identity = new BaseIdentity(id, WeightsHash.Of(weightPaths, progress, cancellationToken));
+            return new CheckpointFiles(identity, config, name => File.OpenRead(Path.Combine(path, name)), files);
+        }
+        catch
+        {
+            files.ForEach(f => f.Dispose());
+            throw;
+        }
+    }
+
+    private static IReadOnlyList<string> WeightPaths(string path)
+    {
+        var single = Path.Combine(path, CheckpointNames.Weights);
+        if (File.Exists(single))
+            return [single];
+        var index = Path.Combine(path, CheckpointNames.WeightsIndex);
+        if (File.Exists(index))
+            return Shards(path, index);
+        if (CheckpointNames.Pickles.Any(name => File.Exists(Path.Combine(path, name))))
+            throw new NotSupportedException(CheckpointNames.PickleAdvice(path));
+        throw new FileNotFoundException($"'{path}' has neither {CheckpointNames.Weights} nor {CheckpointNames.WeightsIndex}.", single);
+    }
+
+    private static string[] Shards(string path, string index)
+    {
+        var shards = ShardIndex.Files(ShardIndex.Parse(File.ReadAllText(index), index));
+        foreach (var name in shards)
+            if (!File.Exists(Path.Combine(path, name)))
+                throw new FileNotFoundException($"'{index}' names the shard '{name}', which is not there.", Path.Combine(path, name));
+        return [.. shards.Select(name => Path.Combine(path, name))];
+    }
+}

@@ -1,0 +1,82 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Checkpoints;
+
+/// <summary>Which tensors a RoBERTa encoder consists of, and the check of a checkpoint against that list.</summary>
+internal static class EncoderTensors
+{
+    private const int NamesInError = 5;
+
+    /// <summary>Every encoder tensor of this shape of model with its dimensions, in the model's order.</summary>
+    public static IEnumerable<(string Name, long[] Shape)> Expected(RobertaConfig config)
+    {
+        long hidden = config.HiddenSize, intermediate = config.IntermediateSize;
+        yield return ("roberta.embeddings.word_embeddings.weight", [config.VocabularySize, hidden]);
+        yield return ("roberta.embeddings.position_embeddings.weight", [config.MaxPositions, hidden]);
+        yield return ("roberta.embeddings.token_type_embeddings.weight", [config.TypeVocabularySize, hidden]);
+        yield return ("roberta.embeddings.LayerNorm.weight", [hidden]);
+        yield return ("roberta.embeddings.LayerNorm.bias", [hidden]);
+        for (int i = 0; i < config.Layers; i++)
+        {
+            var layer = $"roberta.encoder.layer.{i}";
+            (string Name, long Out, long In)[] linears =
+            [
+                ("attention.self.query", hidden, hidden),
+                ("attention.self.key", hidden, hidden),
+                ("attention.self.value", hidden, hidden),
+                ("attention.output.dense", hidden, hidden),
+                ("intermediate.dense", intermediate, hidden),
+                ("output.dense", hidden, intermediate),
+            ];
+            foreach (var linear in linears)
+            {
+                yield return ($"{layer}.{linear.Name}.weight", [linear.Out, linear.In]);
+                yield return ($"{layer}.{linear.Name}.bias", [linear.Out]);
+            }
+            foreach (var norm in new[] { "attention.output.LayerNorm", "output.LayerNorm" })
+            {
+                yield return ($"{layer}.{norm}.weight", [hidden]);
+                yield return ($"{layer}.{norm}.bias", [hidden]);
+            }
+        }
+    }
+
+    /// <summary>Checks names, shapes and types, and returns the encoder's names.</summary>
+    /// <param name="config">What the configuration promises.</param>
+    /// <param name="found">The checkpoint's tensors.</param>
+    /// <param name="source">What error messages call the checkpoint.</param>
+    /// <exception cref="InvalidDataException">A tensor is missing, surplus, of another shape, or not of a floating-point type.</exception>
+    public static IReadOnlyList<string> Check(RobertaConfig config, IReadOnlyDictionary<string, (ScalarType DType, long[] Shape)> found, string source)
+    {
+        var expected = Expected(config).ToList();
+        var missing = expected.Where(e => !found.ContainsKey(e.Name)).Select(e => e.Name).ToList();
+        if (missing.Count > 0)
+            throw new InvalidDataException($"'{source}' lacks {missing.Count} tensors that its configuration asks for: {List(missing)}.");
+
+        foreach (var (name, shape) in expected)
+        {
+            var (dtype, actual) = found[name];
+            if (!actual.AsSpan().SequenceEqual(shape))
+                throw new InvalidDataException($"'{source}': '{name}' has the shape [{string.Join(", ", actual)}], but the configuration asks for [{string.Join(", ", shape)}].");
+            if (dtype is not (ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float32 or ScalarType.Float64))
+                throw new InvalidDataException($"'{source}': '{name}' has the type {SafetensorsDType.Name(dtype)}; weights are F16, BF16, F32 or F64.");
+        }
+
+        var names = expected.Select(e => e.Name).ToList();
+        var surplus = found.Keys.Except(names).Where(n => !IsTolerated(n)).Order(StringComparer.Ordinal).ToList();
+        if (surplus.Count > 0)
+            throw new InvalidDataException($"'{source}' holds {surplus.Count} tensors that a RoBERTa of its configuration has no place for: {List(surplus)}.");
+        return names;
+    }
+
+    // What published checkpoints carry beside the encoder: heads, the unused pooler, and old versions' buffers.
+    private static bool IsTolerated(string name) =>
+        name.StartsWith("lm_head.", StringComparison.Ordinal)
+        || name.StartsWith("classifier.", StringComparison.Ordinal)
+        || name.StartsWith("roberta.pooler.", StringComparison.Ordinal)
+        || name is "roberta.embeddings.position_ids" or "roberta.embeddings.token_type_ids";
+
+    private static string List(List<string> names) =>
+        string.Join(", ", names.Take(NamesInError).Select(n => $"'{n}'")) + (names.Count > NamesInError ? $" and {names.Count - NamesInError} more" : "");
+}

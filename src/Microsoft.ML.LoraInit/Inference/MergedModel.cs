@@ -1,0 +1,85 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Inference;
+
+/// <summary>
+/// A plain RoBERTa with its head, in the form that scores fastest. Nothing in it changes after construction, so any
+/// number of threads may run it.
+/// </summary>
+internal sealed class MergedModel : IDisposable
+{
+    private readonly RobertaConfig _config;
+    private readonly IReadOnlyList<Tensor> _owned;
+    private readonly Tensor _words, _positions;
+    private readonly (Tensor Weight, Tensor Bias) _embeddingNorm, _dense, _outProjection;
+    private readonly MergedLayer[] _layers;
+
+    /// <param name="config">The model's shape.</param>
+    /// <param name="weights">Every weight of encoder and head by full name, on one device; taken over, also when this fails.</param>
+    /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
+    public MergedModel(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    {
+        const string Embeddings = "roberta.embeddings", Head = "classifier";
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var first = weights.TryGetValue($"{Embeddings}.word_embeddings.weight", out var words) ? words : null;
+        var type = first?.dtype ?? ScalarType.Float32;
+        var bag = new WeightBag(weights, type, scope);
+        long hidden = config.HiddenSize;
+        _config = config;
+        try
+        {
+            _words = bag.Keep(bag.Take($"{Embeddings}.word_embeddings.weight", config.VocabularySize, hidden));
+            Device = _words.device;
+            // Token types are all 0, so their one row may as well be part of the positions.
+            _positions = bag.Keep(bag.Take($"{Embeddings}.position_embeddings.weight", config.MaxPositions, hidden)
+                .add(bag.Take($"{Embeddings}.token_type_embeddings.weight", config.TypeVocabularySize, hidden).select(0, 0)));
+            _embeddingNorm = (bag.Keep(bag.Take($"{Embeddings}.LayerNorm.weight", hidden)), bag.Keep(bag.Take($"{Embeddings}.LayerNorm.bias", hidden)));
+            _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new MergedLayer(config, i, bag))];
+            _dense = (bag.Keep(bag.Take(ScalarType.Float32, $"{Head}.dense.weight", hidden, hidden)), bag.Keep(bag.Take(ScalarType.Float32, $"{Head}.dense.bias", hidden)));
+            var outWeight = bag.Keep(bag.TakeRows(ScalarType.Float32, $"{Head}.out_proj.weight", hidden));
+            Outputs = (int)outWeight.shape[0];
+            _outProjection = (outWeight, bag.Keep(bag.Take(ScalarType.Float32, $"{Head}.out_proj.bias", Outputs)));
+            bag.CheckAllTaken();
+        }
+        catch
+        {
+            Free(bag.Kept);
+            throw;
+        }
+        _owned = bag.Kept;
+    }
+
+    public Device Device { get; }
+
+    /// <summary>Number of logits a row.</summary>
+    public int Outputs { get; }
+
+    /// <summary>Logits, fp32 [batch, outputs]. Rows must be padded on the right.</summary>
+    public Tensor forward(EncodedBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        var mask = batch.AttentionMask?.unsqueeze(1).unsqueeze(1);
+        // Padding is on the right, so a token's position is its column's; what padding gets there is attended to by none.
+        var x = _words.index_select(0, batch.InputIds.reshape(-1)).view(batch.Rows, batch.Length, -1)
+            .add_(_positions.narrow(0, _config.PadTokenId + 1, batch.Length));
+        x = nn.functional.layer_norm(x, [_config.HiddenSize], _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
+        foreach (var layer in _layers)
+        {
+            var next = layer.forward(x, mask);
+            x.Dispose();
+            x = next;
+        }
+        var pooled = nn.functional.linear(x.select(1, 0).to(ScalarType.Float32), _dense.Weight, _dense.Bias).tanh();
+        return nn.functional.linear(pooled, _outProjection.Weight, _outProjection.Bias).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose() => Free(_owned);
+
+    private static void Free(IEnumerable<Tensor> tensors)
+    {
+        foreach (var tensor in tensors)
+            tensor.Dispose();
+    }
+}

@@ -1,0 +1,32 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Training.Tasks;
+
+namespace Microsoft.ML.LoraInit.Inference.Outputs;
+
+/// <summary>Score, the predicted value.</summary>
+internal sealed class RegressionColumns(string score) : ScoreColumns
+{
+    public const string Kind = "regression";
+
+    public override TextTask Task { get; } = new RegressionTask();
+
+    public override IReadOnlyList<string> Names => [score];
+
+    public override IReadOnlyList<DataViewSchema.DetachedColumn> Create(DataViewSchema input) =>
+    [
+        new(score, NumberDataViewType.Single, ScoreAnnotations.Build(ScoreAnnotations.NextSetId(input), "Regression", ScoreAnnotations.Score).ToAnnotations()),
+    ];
+
+    public override Delegate Getter(int index, Func<float[]> logits) =>
+        (ValueGetter<float>)((ref float value) => value = Task.Scores(logits())[0]);
+
+    public override JsonObject ToJson() => new() { ["kind"] = Kind, ["score"] = score };
+
+    /// <summary>The column as an estimator announces it.</summary>
+    public static IEnumerable<SchemaShape.Column> Shape(string score)
+    {
+        yield return MLNetSchema.Column(score, NumberDataViewType.Single, annotations: ScoreAnnotations.Shape());
+    }
+}

@@ -1,0 +1,44 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Training.Tasks;
+
+namespace Microsoft.ML.LoraInit.Inference.Outputs;
+
+/// <summary>The columns that a model writes: names, types, annotations, and their values from a row's logits.</summary>
+internal abstract class ScoreColumns
+{
+    /// <summary>What the model was trained for.</summary>
+    public abstract TextTask Task { get; }
+
+    public abstract IReadOnlyList<string> Names { get; }
+
+    /// <summary>The columns after those of <paramref name="input"/>.</summary>
+    public abstract IReadOnlyList<DataViewSchema.DetachedColumn> Create(DataViewSchema input);
+
+    /// <summary>A <see cref="ValueGetter{TValue}"/> of the column at <paramref name="index"/> for the row whose logits <paramref name="logits"/> returns.</summary>
+    public abstract Delegate Getter(int index, Func<float[]> logits);
+
+    /// <summary>What a saved model keeps.</summary>
+    public abstract JsonObject ToJson();
+
+    /// <exception cref="FormatException">The object is not what <see cref="ToJson"/> writes.</exception>
+    public static ScoreColumns FromJson(JsonObject json)
+    {
+        try
+        {
+            return (string?)json["kind"] switch
+            {
+                MulticlassColumns.Kind => MulticlassColumns.Read(json),
+                BinaryColumns.Kind => new BinaryColumns(Text("score"), Text("probability"), Text("predictedLabel")),
+                RegressionColumns.Kind => new RegressionColumns(Text("score")),
+                var kind => throw new FormatException($"Unknown kind of model '{kind}'."),
+            };
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new FormatException($"The output columns cannot be read: {e.Message}", e);
+        }
+
+        string Text(string key) => (string?)json[key] ?? throw new FormatException($"The output column '{key}' is missing.");
+    }
+}

@@ -1,0 +1,65 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Inference;
+
+/// <summary>
+/// A merged model's weights, taken out one by one and checked: native code ends the process on a product of shapes
+/// that do not fit. All of them belong to one scope, and so does what is made of them; what is not detached from it is
+/// freed with it, whether the model came about or not.
+/// </summary>
+internal sealed class WeightBag
+{
+    private readonly Dictionary<string, Tensor> _left;
+    private readonly ScalarType _type;
+
+    /// <param name="weights">By full name; they move to the scope.</param>
+    /// <param name="type">What the weights are converted to unless said otherwise.</param>
+    /// <param name="scope">The scope of the construction.</param>
+    public WeightBag(IReadOnlyDictionary<string, Tensor> weights, ScalarType type, DisposeScope scope)
+    {
+        _left = new(weights, StringComparer.Ordinal);
+        _type = type;
+        foreach (var tensor in weights.Values)
+            scope.Attach(tensor.DetachFromDisposeScope());
+    }
+
+    /// <summary>Weights that were detached: they outlive the scope.</summary>
+    public List<Tensor> Kept { get; } = [];
+
+    /// <exception cref="ArgumentException">It is missing, or of another shape.</exception>
+    public Tensor Take(string name, params long[] shape) => Take(_type, name, shape);
+
+    /// <exception cref="ArgumentException">It is missing, or of another shape.</exception>
+    public Tensor Take(ScalarType type, string name, params long[] shape)
+    {
+        if (!_left.Remove(name, out var tensor))
+            throw new ArgumentException($"The merged weights lack '{name}'.");
+        if (!tensor.shape.AsSpan().SequenceEqual(shape))
+            throw new ArgumentException($"'{name}' has the shape [{string.Join(", ", tensor.shape)}]; the model's config asks for [{string.Join(", ", shape)}].");
+        return tensor.to(type);
+    }
+
+    /// <summary>Takes a matrix of which only the columns are known.</summary>
+    public Tensor TakeRows(string name, long columns) => TakeRows(_type, name, columns);
+
+    /// <summary>Takes a matrix of which only the columns are known.</summary>
+    public Tensor TakeRows(ScalarType type, string name, long columns) =>
+        Take(type, name, _left.TryGetValue(name, out var tensor) && tensor.dim() > 0 ? tensor.shape[0] : 0, columns);
+
+    public bool Has(string name) => _left.ContainsKey(name);
+
+    /// <summary>Detaches a weight from the scope; <see cref="Kept"/> lists it from then on.</summary>
+    public Tensor Keep(Tensor tensor)
+    {
+        Kept.Add(tensor.DetachFromDisposeScope());
+        return tensor;
+    }
+
+    /// <summary>Refuses weights that nothing took: a forgotten adapter would change every score.</summary>
+    public void CheckAllTaken()
+    {
+        if (_left.Count > 0)
+            throw new ArgumentException($"The merged weights hold '{_left.Keys.Order(StringComparer.Ordinal).First()}' (one of {_left.Count}), which a merged model has no use for.");
+    }
+}

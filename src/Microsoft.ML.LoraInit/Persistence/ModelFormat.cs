@@ -1,0 +1,44 @@
+using System.Text.Json;
+
+namespace Microsoft.ML.LoraInit.Persistence;
+
+/// <summary>
+/// The stream of one transformer inside an <c>.mlnet</c> file:
+/// <code>
+/// 0   8   "LORAINIT"
+/// 8   4   format version (little-endian, as all numbers)
+/// 12  8   offset of the header
+/// 20  4   length of the header
+/// 24  32  SHA-256 of the header
+/// 56  …   the parts, one after another
+/// …   …   the header: JSON with every part's name, length and SHA-256
+/// </code>
+/// </summary>
+/// <remarks>
+/// Parts: <c>tensors</c> (safetensors, fp32: <c>FineTunedState</c>), and in a self-contained model the base's <c>config.json</c>,
+/// <c>vocab.json</c>, <c>merges.txt</c> and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
+/// A reader refuses a version above its own; whatever older readers would misread must raise the version.
+/// </remarks>
+internal static class ModelFormat
+{
+    public const int Version = 1;
+    public const int PrefixLength = 56;
+    public const int MaxHeaderLength = 64 << 20;
+    public const string Tensors = "tensors";
+
+    public static ReadOnlySpan<byte> Magic => "LORAINIT"u8;
+
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web);
+}
+
+/// <summary>An entry of the header's list.</summary>
+/// <param name="Name">Which part.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="Sha256">Lower-case hexadecimal.</param>
+internal sealed record ModelPart(string Name, long Length, string Sha256);
+
+/// <summary>Where the base of an adapter-only model was found when it was trained.</summary>
+/// <param name="Source">What <see cref="RobertaCheckpoint.Parse"/> understands.</param>
+/// <param name="Id">Its name.</param>
+/// <param name="Sha256">Of its weights.</param>
+internal sealed record StoredBase(string Source, string Id, string Sha256);

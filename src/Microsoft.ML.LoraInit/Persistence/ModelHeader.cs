@@ -1,0 +1,74 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Training;
+
+namespace Microsoft.ML.LoraInit.Persistence;
+
+/// <summary>The JSON header of a stored model.</summary>
+internal sealed record ModelHeader
+{
+    /// <summary>The library's version that wrote the file, for messages.</summary>
+    public required string Library { get; init; }
+
+    public required ModelSaveMode Mode { get; init; }
+
+    public required StoredBase Base { get; init; }
+
+    public required RobertaConfig Config { get; init; }
+
+    public required int Outputs { get; init; }
+
+    public required JsonObject FineTuning { get; init; }
+
+    public required JsonObject Scores { get; init; }
+
+    public required string Text { get; init; }
+
+    public string? Text2 { get; init; }
+
+    public required int MaxLength { get; init; }
+
+    public required Precision Precision { get; init; }
+
+    public required JsonNode History { get; init; }
+
+    public required IReadOnlyList<ModelPart> Parts { get; init; }
+
+    public static ModelHeader Of(FineTunedModel model, ModelSaveMode mode, IReadOnlyList<ModelPart> parts) => new()
+    {
+        Library = typeof(ModelHeader).Assembly.GetName().Version!.ToString(),
+        Mode = mode,
+        Base = new(model.Checkpoint.Id, model.State.Base.Id, model.State.Base.Sha256),
+        Config = model.State.Config,
+        Outputs = model.State.Outputs,
+        FineTuning = (JsonObject)model.State.FineTuning.DeepClone(),
+        Scores = model.ModelSettings.Scores.ToJson(),
+        Text = model.ModelSettings.Texts.Text,
+        Text2 = model.ModelSettings.Texts.Text2,
+        MaxLength = model.ModelSettings.MaxLength,
+        Precision = model.ModelSettings.Precision,
+        History = JsonNode.Parse(model.History.ToJson())!,
+        Parts = parts,
+    };
+
+    public FineTunedModel.Settings Settings() =>
+        new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, Mode);
+
+    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, ModelFormat.Json);
+
+    /// <exception cref="InvalidDataException">The bytes are not a header.</exception>
+    public static ModelHeader Parse(ReadOnlySpan<byte> json)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<ModelHeader>(json, ModelFormat.Json) ?? throw new JsonException("It is null.");
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"The model file is damaged: its header cannot be read. {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Trainers;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>
+/// Fine-tunes a RoBERTa with LoRA to tell true from false. Made by
+/// <c>mlContext.BinaryClassification.Trainers.LoraTextClassification(…)</c>.
+/// </summary>
+/// <remarks>
+/// Reads one or two text columns and a Boolean label. Writes <c>PredictedLabel</c> (Boolean), <c>Score</c> (the logit of
+/// true, Single) and <c>Probability</c> (of true, Single in [0, 1]).
+/// </remarks>
+public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryTextClassificationTransformer>
+{
+    private readonly IHostEnvironment _environment;
+    private readonly Options _options;
+
+    internal LoraBinaryTextClassificationTrainer(IHostEnvironment environment, Options options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _environment = environment;
+        _options = (Options)options.Clone();
+        LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName, _options.ProbabilityColumnName]);
+    }
+
+    /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
+    public LoraBinaryTextClassificationTransformer Fit(IDataView input) => new(
+        new TextTrainerRun(_environment, _options, LabelKind.Boolean).Fit(input, (_, _) =>
+            new BinaryColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName)));
+
+    /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
+    public SchemaShape GetOutputSchema(SchemaShape inputSchema)
+    {
+        TrainerSchema.Check(inputSchema, TextTrainerRun.Columns(_options), LabelKind.Boolean);
+        return TrainerSchema.Append(inputSchema, BinaryColumns.Shape(
+            _options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName));
+    }
+
+    /// <summary>Options of the binary trainer.</summary>
+    public sealed class Options : LoraTrainerOptions
+    {
+        /// <summary>The Boolean column of the prediction written. Default <c>PredictedLabel</c>.</summary>
+        public string PredictedLabelColumnName { get; set; } = "PredictedLabel";
+
+        /// <summary>The column of the probability of true written. Default <c>Probability</c>.</summary>
+        public string ProbabilityColumnName { get; set; } = "Probability";
+    }
+}

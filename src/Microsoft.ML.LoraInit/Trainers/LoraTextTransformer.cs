@@ -1,0 +1,125 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Persistence;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.Runtime;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>
+/// A fine-tuned model as a pipeline step. <c>mlContext.Model.Save</c> and <c>Load</c> work in any process, with no registration
+/// call.
+/// </summary>
+/// <remarks>
+/// <see cref="Transform"/> reads ahead a bounded window of rows and scores it in batches of like length; a
+/// <c>PredictionEngine</c> scores row by row. Several threads and engines may use one model at a time. The model holds native
+/// memory until <see cref="Dispose"/>; a <c>PredictionEngine</c> disposes its model unless told otherwise
+/// (<c>PredictionEngineOptions.OwnsTransformer</c>).
+/// </remarks>
+public abstract class LoraTextTransformer : ITransformer, IDisposable
+{
+    private readonly FineTunedModel _model;
+
+    private protected LoraTextTransformer(FineTunedModel model)
+    {
+        _model = model;
+        SaveMode = model.ModelSettings.SaveMode;
+    }
+
+    /// <summary>How the training went.</summary>
+    public TrainingHistory History => _model.History;
+
+    /// <summary>What was trained.</summary>
+    public FineTuningMethod Method => _model.State.Method;
+
+    /// <summary>How the adapters started; null for a method without adapters.</summary>
+    public LoraInitialization? Initialization =>
+        _model.State.FineTuning["initialization"] is JsonObject json ? InitializationRegistry.FromJson(json) : null;
+
+    /// <summary>The base model's id: <c>mini</c>, a hub id, or a folder's name.</summary>
+    public string BaseModelId => _model.State.Base.Id;
+
+    /// <summary>SHA-256 of the base model's weights, in lower-case hexadecimal.</summary>
+    public string BaseModelSha256 => _model.State.Base.Sha256;
+
+    /// <summary>What a saved model contains; the trainer's option, which may be changed before saving.</summary>
+    public ModelSaveMode SaveMode { get; set; }
+
+    /// <summary>Always true: rows are scored independently of each other.</summary>
+    bool ITransformer.IsRowToRowMapper => true;
+
+    /// <summary>The input's columns and the model's after them.</summary>
+    /// <exception cref="ArgumentException">A text column is missing or not text.</exception>
+    public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Schema(inputSchema).Output;
+
+    /// <summary>The rows with their scores, which are computed when they are read.</summary>
+    /// <exception cref="ArgumentException">A text column is missing or not text.</exception>
+    public IDataView Transform(IDataView input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new ScoredDataView(input, Schema(input.Schema), _model.Scorer);
+    }
+
+    /// <summary>Scores single rows.</summary>
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
+        new ScoringRowMapper(Schema(inputSchema), _model.Scorer);
+
+    /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
+    void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(ctx, stream => ModelWriter.Write(stream, _model, SaveMode));
+
+    /// <summary>Frees the native memory; scoring afterwards throws <see cref="ObjectDisposedException"/>.</summary>
+    public void Dispose()
+    {
+        _model.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Reads what <c>Save</c> wrote.</summary>
+    internal static LoraTextTransformer Load(IHostEnvironment environment, Stream stream)
+    {
+        var model = ModelReader.Read(stream, ComputeDevice.Resolve(environment, null));
+        return model.ModelSettings.Scores switch
+        {
+            MulticlassColumns => new LoraTextClassificationTransformer(model),
+            BinaryColumns => new LoraBinaryTextClassificationTransformer(model),
+            _ => new LoraTextRegressionTransformer(model),
+        };
+    }
+
+    private ScoringSchema Schema(DataViewSchema input)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        return new(input, _model.ModelSettings.Texts, _model.ModelSettings.Scores);
+    }
+}
+
+/// <summary>A model that <see cref="LoraTextClassificationTrainer"/> trained.</summary>
+public sealed class LoraTextClassificationTransformer : LoraTextTransformer
+{
+    internal LoraTextClassificationTransformer(FineTunedModel model)
+        : base(model)
+    {
+    }
+}
+
+/// <summary>A model that <see cref="LoraBinaryTextClassificationTrainer"/> trained.</summary>
+public sealed class LoraBinaryTextClassificationTransformer : LoraTextTransformer
+{
+    internal LoraBinaryTextClassificationTransformer(FineTunedModel model)
+        : base(model)
+    {
+    }
+}
+
+/// <summary>A model that <see cref="LoraTextRegressionTrainer"/> trained.</summary>
+public sealed class LoraTextRegressionTransformer : LoraTextTransformer
+{
+    internal LoraTextRegressionTransformer(FineTunedModel model)
+        : base(model)
+    {
+    }
+}

@@ -1,0 +1,108 @@
+using System.Globalization;
+
+namespace Microsoft.ML.LoraInit.Trainers;
+
+/// <summary>Checks options by themselves, before anything is opened. What depends on the base model is checked when that is known.</summary>
+internal static class LoraTrainerOptionsValidator
+{
+    // <s> A </s></s> B </s> with one token each.
+    private const int ShortestLength = 6;
+
+    /// <param name="options">The options.</param>
+    /// <param name="outputs">The names of the columns to be written.</param>
+    /// <exception cref="ArgumentException">An option is out of range; the message names it, its value and what to do.</exception>
+    public static void Check(LoraTrainerOptions options, IReadOnlyList<string?> outputs)
+    {
+        CheckColumns(options, outputs);
+        Given(options.BaseModel, nameof(options.BaseModel), "choose RobertaCheckpoint.Mini, FromDirectory or FromHub");
+        CheckAdapters(options);
+        CheckOptimisation(options);
+        CheckValidation(options);
+
+        if (options.MaxLength is { } length)
+            Range(length >= ShortestLength, nameof(options.MaxLength), length, $"use at least {ShortestLength} tokens, or null for the model's maximum");
+        Range(Enum.IsDefined(options.Precision), nameof(options.Precision), options.Precision, "choose Auto, Float32 or BFloat16");
+        if (options.SaveMode is { } mode)
+            Range(Enum.IsDefined(mode), nameof(options.SaveMode), mode, "choose AdapterOnly or SelfContained, or null");
+        if (options.CheckpointDirectory is { } directory && string.IsNullOrWhiteSpace(directory))
+            throw new ArgumentException($"{nameof(options.CheckpointDirectory)} is empty: name a folder, or use null for no checkpoints.");
+        if (options.CheckpointEverySteps is { } every)
+        {
+            Range(every >= 1, nameof(options.CheckpointEverySteps), every, "use at least 1, or null for one at every epoch's end");
+            if (options.CheckpointDirectory is null)
+                throw new ArgumentException($"{nameof(options.CheckpointEverySteps)} = {every} has no effect without {nameof(options.CheckpointDirectory)}: set that too, or leave both null.");
+        }
+    }
+
+    private static void CheckColumns(LoraTrainerOptions options, IReadOnlyList<string?> outputs)
+    {
+        Name(options.TextColumnName, nameof(options.TextColumnName));
+        Name(options.LabelColumnName, nameof(options.LabelColumnName));
+        if (options.Text2ColumnName is { } second)
+            Name(second, nameof(options.Text2ColumnName));
+        if (options.ExampleWeightColumnName is { } weight)
+            Name(weight, nameof(options.ExampleWeightColumnName));
+        if (outputs.Any(string.IsNullOrWhiteSpace))
+            throw new ArgumentException("The name of an output column is empty: name the score, probability and predicted label columns, or leave their defaults.");
+        if (outputs.GroupBy(o => o, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"Two output columns have the name '{twice.Key}': give the score, probability and predicted label columns different names.");
+        if (options.TextColumnName == options.LabelColumnName)
+            throw new ArgumentException($"{nameof(options.TextColumnName)} and {nameof(options.LabelColumnName)} are both '{options.TextColumnName}': name two columns.");
+
+        static void Name(string? value, string option)
+        {
+            if (string.IsNullOrWhiteSpace(value))
+                throw new ArgumentException($"{option} is empty: name a column of the data.");
+        }
+    }
+
+    private static void CheckAdapters(LoraTrainerOptions options)
+    {
+        Range(options.Rank >= 1, nameof(options.Rank), options.Rank, "use a rank of at least 1");
+        Range(options.Alpha > 0 && double.IsFinite(options.Alpha), nameof(options.Alpha), options.Alpha, "use a finite number above 0");
+        Range(options.LoraDropout is >= 0 and < 1, nameof(options.LoraDropout), options.LoraDropout, "use a share from 0 to below 1");
+        Given(options.TargetModules, nameof(options.TargetModules), "choose TargetModules.QueryValue, AllLinear, Named or Matching");
+        Given(options.RankPattern, nameof(options.RankPattern), "leave it empty for one rank everywhere");
+        Given(options.AlphaPattern, nameof(options.AlphaPattern), "leave it empty for one alpha everywhere");
+        Given(options.Initialization, nameof(options.Initialization), "choose a LoraInitialization, such as LoraInitialization.Kaiming()");
+    }
+
+    private static void CheckOptimisation(LoraTrainerOptions options)
+    {
+        Range(options.MaxEpochs >= 1, nameof(options.MaxEpochs), options.MaxEpochs, "use at least 1");
+        Range(options.BatchSize >= 1, nameof(options.BatchSize), options.BatchSize, "use at least 1");
+        Range(options.GradientAccumulationSteps >= 1, nameof(options.GradientAccumulationSteps), options.GradientAccumulationSteps, "use at least 1");
+        Range(options.InitialLearningRate > 0 && double.IsFinite(options.InitialLearningRate), nameof(options.InitialLearningRate), options.InitialLearningRate, "use a finite number above 0");
+        Range(Enum.IsDefined(options.LearningRateSchedule), nameof(options.LearningRateSchedule), options.LearningRateSchedule, "choose Linear, Cosine or Constant");
+        Range(options.WarmupRatio is >= 0 and < 1, nameof(options.WarmupRatio), options.WarmupRatio, "use a share from 0 to below 1");
+        Range(options.WeightDecay >= 0 && double.IsFinite(options.WeightDecay), nameof(options.WeightDecay), options.WeightDecay, "use a finite number of at least 0");
+        Range(options.MaxGradientNorm >= 0 && double.IsFinite(options.MaxGradientNorm), nameof(options.MaxGradientNorm), options.MaxGradientNorm, "use a finite number above 0, or 0 for no clipping");
+    }
+
+    private static void CheckValidation(LoraTrainerOptions options)
+    {
+        Range(options.ValidationFraction is >= 0 and < 1, nameof(options.ValidationFraction), options.ValidationFraction, "use a share from 0 to below 1");
+        if (options.ValidationData is not null && options.ValidationFraction > 0)
+            throw new ArgumentException($"{nameof(options.ValidationFraction)} = {Text(options.ValidationFraction)} and {nameof(options.ValidationData)} are both given: choose one of them.");
+        if (options.EarlyStoppingPatience is { } patience)
+        {
+            Range(patience >= 1, nameof(options.EarlyStoppingPatience), patience, "use at least 1 epoch, or null for never");
+            if (options.ValidationData is null && options.ValidationFraction == 0)
+                throw new ArgumentException($"{nameof(options.EarlyStoppingPatience)} = {patience} needs rows to validate on: set {nameof(options.ValidationData)} or {nameof(options.ValidationFraction)}.");
+        }
+    }
+
+    private static void Given(object? value, string option, string advice)
+    {
+        if (value is null)
+            throw new ArgumentException($"{option} is null: {advice}.");
+    }
+
+    private static void Range<T>(bool good, string option, T value, string advice)
+    {
+        if (!good)
+            throw new ArgumentException($"{option} = {Text(value)} is out of range: {advice}.");
+    }
+
+    private static string Text<T>(T value) => string.Create(CultureInfo.InvariantCulture, $"{value}");
+}

@@ -1,0 +1,122 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Trainers;
+
+/// <summary>
+/// What <c>Fit</c> does in the three trainers: check → open the base → tokenise → train → build the model. Everything that can
+/// be checked is checked before the step that takes long.
+/// </summary>
+internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options, LabelKind kind)
+{
+    private readonly TextColumns _columns = Columns(options);
+
+    /// <summary>The columns that the options name.</summary>
+    public static TextColumns Columns(LoraTrainerOptions options) =>
+        new(options.TextColumnName, options.Text2ColumnName, options.LabelColumnName, options.ExampleWeightColumnName);
+
+    /// <param name="input">The training rows.</param>
+    /// <param name="scores">The model's columns, from the label column and its number of values.</param>
+    public FineTunedModel Fit(IDataView input, Func<DataViewSchema.Column, int, ScoreColumns> scores)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        var classes = _columns.Check(input.Schema, kind);
+        var label = input.Schema[options.LabelColumnName];
+        if (kind == LabelKind.Key && classes < 2)
+            throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
+        var outputs = scores(label, classes);
+        var validation = Validation(label);
+        var device = ComputeDevice.Resolve(environment, options.Device);
+
+        using var messages = new TrainingMessages(environment, "LoRA fine-tuning", options);
+        messages.Token.ThrowIfCancellationRequested();
+        var run = options.Clone();
+        run.Progress = messages;
+        run.CancellationToken = messages.Token;
+
+        messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
+        using var files = options.BaseModel.Open(messages, messages.Token);
+        var maxLength = Check(files.Config);
+        using var vocabulary = files.OpenVocabulary();
+        using var merges = files.OpenMerges();
+        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+
+        var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
+        var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token);
+        var held = validation is null ? null : TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false);
+        if (options.ValidationFraction > 0)
+            (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
+
+        var settings = new FineTunedModel.Settings(
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
+        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device));
+        var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = run,
+            Task = outputs.Task,
+            Train = train,
+            Validation = held,
+            Base = weights,
+            Seed = seed,
+            Log = messages.Log,
+        });
+        return Finish(settings, result, files, tokenizer, device, weights);
+    }
+
+    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, RobertaTokenizer tokenizer, Device device, BaseWeights trained)
+    {
+        try
+        {
+            // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
+            using var weights = trained.DType == ScalarType.Float32 && trained.Device.type == TorchSharp.DeviceType.CPU
+                ? trained.AddLease()
+                : files.LoadWeights(CPU, ScalarType.Float32);
+            return FineTunedModel.Create(settings, result.State, result.History, options.BaseModel, tokenizer, weights, device);
+        }
+        catch
+        {
+            result.State.Dispose();
+            throw;
+        }
+    }
+
+    // A folder is often on one machine only.
+    private static ModelSaveMode DefaultSaveMode(RobertaCheckpoint checkpoint) =>
+        checkpoint is DirectoryCheckpoint ? ModelSaveMode.SelfContained : ModelSaveMode.AdapterOnly;
+
+    private IDataView? Validation(DataViewSchema.Column label)
+    {
+        if (options.ValidationData is null)
+            return null;
+        var view = kind == LabelKind.Key ? ValidationLabels.Align(options.ValidationData, label.Name, label) : options.ValidationData;
+        try
+        {
+            _columns.Check(view.Schema, kind);
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"ValidationData: {e.Message}", e);
+        }
+        return view;
+    }
+
+    /// <summary>Checks the options against the base model.</summary>
+    /// <returns>The longest sequence.</returns>
+    private int Check(RobertaConfig config)
+    {
+        if (options.MaxLength > config.MaxLength)
+            throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
+        foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
+            options.Initialization.Validate(target);
+        return options.MaxLength ?? config.MaxLength;
+    }
+}

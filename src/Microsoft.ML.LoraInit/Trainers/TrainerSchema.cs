@@ -1,0 +1,47 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Training;
+using static Microsoft.ML.SchemaShape.Column;
+
+namespace Microsoft.ML.LoraInit.Trainers;
+
+/// <summary>An estimator's view of schemas: what must come in, and what goes out, before any data is seen.</summary>
+internal static class TrainerSchema
+{
+    /// <summary>Checks the input columns.</summary>
+    /// <returns>The label column.</returns>
+    /// <exception cref="ArgumentException">A column is missing or of another type.</exception>
+    public static SchemaShape.Column Check(SchemaShape input, TextColumns columns, LabelKind kind)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        Expect(input, "text", columns.Text, "text", c => c.ItemType is TextDataViewType);
+        if (columns.Text2 is not null)
+            Expect(input, "second text", columns.Text2, "text", c => c.ItemType is TextDataViewType);
+        if (columns.Weight is not null)
+            Expect(input, "example weight", columns.Weight, "Single", c => c.ItemType == NumberDataViewType.Single && !c.IsKey);
+        return kind switch
+        {
+            LabelKind.Key => Expect(input, "label", columns.Label!, $"a key; Transforms.Conversion.MapValueToKey(\"{columns.Label}\") before the trainer makes one", c => c.IsKey),
+            LabelKind.Boolean => Expect(input, "label", columns.Label!, "Boolean", c => c.ItemType is BooleanDataViewType),
+            _ => Expect(input, "label", columns.Label!, "Single", c => c.ItemType == NumberDataViewType.Single && !c.IsKey),
+        };
+    }
+
+    /// <summary>The input's columns, with <paramref name="outputs"/> after them or in place of those of the same name.</summary>
+    public static SchemaShape Append(SchemaShape input, IEnumerable<SchemaShape.Column> outputs)
+    {
+        var result = input.ToDictionary(c => c.Name, StringComparer.Ordinal);
+        foreach (var column in outputs)
+            result[column.Name] = column;
+        return new SchemaShape(result.Values);
+    }
+
+    private static SchemaShape.Column Expect(SchemaShape input, string role, string name, string expected, Func<SchemaShape.Column, bool> fits)
+    {
+        var column = input.FirstOrDefault(c => c.Name == name);
+        if (column.Name is null)
+            throw new ArgumentException($"There is no column '{name}', which the options name as the {role} column. The data has: {string.Join(", ", input.Select(c => $"'{c.Name}'"))}.");
+        if (column.Kind != VectorKind.Scalar || !fits(column))
+            throw new ArgumentException($"The {role} column '{name}' has the type {(column.Kind == VectorKind.Scalar ? "" : "vector of ")}{(column.IsKey ? "key of " : "")}{column.ItemType}. Expected: {expected}.");
+        return column;
+    }
+}

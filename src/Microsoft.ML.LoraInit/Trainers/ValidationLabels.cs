@@ -1,0 +1,37 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Inference.Outputs;
+
+namespace Microsoft.ML.LoraInit.Trainers;
+
+/// <summary>
+/// Gives the label of validation data the keys of the training label. The data may come as read from a file, with the class
+/// as text, or with keys of its own; a key that stands for another class there must not be taken for the same here.
+/// </summary>
+internal static class ValidationLabels
+{
+    /// <exception cref="ArgumentException">The labels cannot be compared.</exception>
+    public static IDataView Align(IDataView validation, string label, DataViewSchema.Column training)
+    {
+        if (validation.Schema.GetColumnOrNull(label) is not { } column || ClassNames.Of(training) is not { } names)
+            return validation; // a missing column is told by the check that follows; keys without values count as numbers
+        var ml = new MLContext();
+        if (column.Type is KeyDataViewType)
+        {
+            if (ClassNames.Of(column)?.Texts.SequenceEqual(names.Texts) == true)
+                return validation;
+            if (ClassNames.Of(column) is null)
+                throw new ArgumentException($"The label column '{label}' of ValidationData is a key without values, that of the training data has values: map both with the same MapValueToKey transformer.");
+            validation = ml.Transforms.Conversion.MapKeyToValue(label).Fit(validation).Transform(validation);
+            column = validation.Schema[label];
+        }
+        if (column.Type is not TextDataViewType || names.Type.ItemType is not TextDataViewType)
+            throw new ArgumentException($"The label column '{label}' of ValidationData has the type {column.Type}, the training labels are a key of {names.Type.ItemType}: map both with the same MapValueToKey transformer.");
+        var keys = ml.Data.LoadFromEnumerable(names.Texts.Select(t => new KeyRow { Value = t }));
+        return ml.Transforms.Conversion.MapValueToKey(label, label, keyData: keys).Fit(validation).Transform(validation);
+    }
+
+    private sealed class KeyRow
+    {
+        public string Value { get; set; } = "";
+    }
+}

@@ -1,0 +1,83 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.ML.LoraInit.Initialization;
+
+namespace Microsoft.ML.LoraInit.Training.Checkpointing;
+
+/// <summary>
+/// All that decides what a run computes, as named texts: options, data, base, seed, format. A checkpoint resumes only a
+/// run of the same fingerprint.
+/// </summary>
+internal static class RunFingerprint
+{
+    /// <summary>Raised when a checkpoint's content, or what a step computes from it, changes.</summary>
+    private const string FormatVersion = "1";
+
+    // What may differ without changing the result, or what other entries cover (the data's rows, the base, the seed).
+    private static readonly HashSet<string> Ignored =
+    [
+        nameof(LoraTrainerOptions.TextColumnName), nameof(LoraTrainerOptions.Text2ColumnName), nameof(LoraTrainerOptions.LabelColumnName),
+        nameof(LoraTrainerOptions.ExampleWeightColumnName), nameof(LoraTrainerOptions.ScoreColumnName), nameof(LoraTrainerOptions.BaseModel),
+        nameof(LoraTrainerOptions.MaxLength), nameof(LoraTrainerOptions.ValidationData), nameof(LoraTrainerOptions.ValidationFraction),
+        nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Seed),
+        nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
+        nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), "SaveMode",
+    ];
+
+    // The trainers' own options name output columns; only what this library's base class declares decides the result.
+    private static readonly PropertyInfo[] Options =
+        [.. typeof(LoraTrainerOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => !Ignored.Contains(p.Name))];
+
+    public static SortedDictionary<string, string> Of(FineTuningRequest request)
+    {
+        var entries = new SortedDictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["checkpoint format"] = FormatVersion,
+            ["task"] = $"{request.Task.Kind} with {request.Task.OutputCount} outputs",
+            ["base model (SHA-256)"] = request.Base.Identity.Sha256,
+            ["precision"] = request.Base.DType.ToString(),
+            ["device type"] = request.Base.Device.type.ToString(),
+            ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
+            ["training data (hash)"] = Hash(request.Train),
+            ["validation data (hash)"] = request.Validation is null ? "none" : Hash(request.Validation),
+        };
+        foreach (var option in Options)
+            entries[option.Name] = Text(option.GetValue(request.Options));
+        return entries;
+    }
+
+    /// <summary>A sentence for each entry that is not equal.</summary>
+    public static IEnumerable<string> Differences(IReadOnlyDictionary<string, string> stored, IReadOnlyDictionary<string, string> now) =>
+        from name in stored.Keys.Union(now.Keys).Order(StringComparer.Ordinal)
+        let was = stored.GetValueOrDefault(name, "absent")
+        let isNow = now.GetValueOrDefault(name, "absent")
+        where was != isNow
+        select $"{name} was {was} and is {isNow}";
+
+    private static string Text(object? value) => value switch
+    {
+        null => "none",
+        string text => text,
+        LoraInitialization strategy => InitializationRegistry.ToJson(strategy).ToJsonString(),
+        IEnumerable => JsonSerializer.Serialize(value),
+        IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
+        _ => value.ToString() ?? "",
+    };
+
+    private static string Hash(TextDataset data)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var text in data.Texts)
+        {
+            hash.AppendData(BitConverter.GetBytes(text.Length));
+            hash.AppendData(MemoryMarshal.AsBytes<int>(text.Ids));
+        }
+        hash.AppendData(MemoryMarshal.AsBytes<float>(data.Labels));
+        hash.AppendData(MemoryMarshal.AsBytes<float>(data.Weights ?? []));
+        return $"{data.Count} rows, {Convert.ToHexStringLower(hash.GetHashAndReset())}";
+    }
+}

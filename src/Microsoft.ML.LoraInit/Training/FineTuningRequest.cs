@@ -1,0 +1,32 @@
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Training.Tasks;
+
+namespace Microsoft.ML.LoraInit.Training;
+
+/// <summary>Everything that a fine-tuning run needs, with all data read and checked.</summary>
+internal sealed record FineTuningRequest
+{
+    /// <summary>The options, as a copy that nobody changes. Columns, device, seed and precision are taken from here no more.</summary>
+    public required LoraTrainerOptions Options { get; init; }
+
+    /// <summary>What is learnt.</summary>
+    public required TextTask Task { get; init; }
+
+    /// <summary>Training rows.</summary>
+    public required TextDataset Train { get; init; }
+
+    /// <summary>Rows to validate on after each epoch, or null.</summary>
+    public TextDataset? Validation { get; init; }
+
+    /// <summary>The base, on the training device in the training precision. The run takes a lease of its own.</summary>
+    public required BaseWeights Base { get; init; }
+
+    /// <summary>Seed of every draw.</summary>
+    public required int Seed { get; init; }
+
+    /// <summary>Receives messages for people, one an epoch and some beside; or null.</summary>
+    public Action<string>? Log { get; init; }
+
+    /// <summary>Called after each optimiser step with the number of steps done; tests interrupt runs here.</summary>
+    public Action<long>? OnStep { get; init; }
+}

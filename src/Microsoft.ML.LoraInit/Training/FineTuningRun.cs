@@ -1,0 +1,170 @@
+using System.Globalization;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Training.Checkpointing;
+using Microsoft.ML.LoraInit.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Training;
+
+/// <summary>
+/// One fine-tuning from request to trained model: head → adapters, initialised → training → the best epoch's
+/// parameters. With a checkpoint folder it goes on from where an equal run stopped.
+/// </summary>
+internal sealed class FineTuningRun
+{
+    private readonly FineTuningRequest _request;
+    private readonly LoraTrainerOptions _options;
+    private readonly ProgressReporter _reporter;
+
+    private FineTuningRun(FineTuningRequest request)
+    {
+        _request = request;
+        _options = request.Options;
+        _reporter = new ProgressReporter(_options.Progress, request.Log);
+    }
+
+    /// <summary>Runs to the end, or until cancelled after at least one epoch.</summary>
+    /// <returns>The trained state, which the caller disposes, and the history.</returns>
+    /// <exception cref="ArgumentException">Options, labels and base do not fit together.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled before an epoch had ended.</exception>
+    /// <exception cref="TrainingDivergedException">Loss or parameters became infinite or not a number.</exception>
+    /// <exception cref="InvalidOperationException">The checkpoint folder holds another run.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint is damaged.</exception>
+    public static FineTuningResult Execute(FineTuningRequest request) => new FineTuningRun(request).Execute();
+
+    private FineTuningResult Execute()
+    {
+        Check();
+        using var scope = NewDisposeScope();
+        using var model = new RobertaClassifier(_request.Base, _request.Task.OutputCount,
+            HeadInitializer.Create(_request.Base.Config, _request.Task.OutputCount, _request.Seed, _request.Base.Device));
+        return Train(model);
+    }
+
+    private void Check()
+    {
+        _request.Task.Check(_request.Train, "training");
+        if (_request.Validation is not null)
+            _request.Task.Check(_request.Validation, "validation");
+        AtLeastOne(_options.MaxEpochs, nameof(_options.MaxEpochs));
+        AtLeastOne(_options.BatchSize, nameof(_options.BatchSize));
+        AtLeastOne(_options.GradientAccumulationSteps, nameof(_options.GradientAccumulationSteps));
+        AtLeastOne(_options.EarlyStoppingPatience ?? 1, nameof(_options.EarlyStoppingPatience));
+        AtLeastOne(_options.CheckpointEverySteps ?? 1, nameof(_options.CheckpointEverySteps));
+        if (_options.EarlyStoppingPatience is not null && _request.Validation is null)
+            throw new ArgumentException("EarlyStoppingPatience needs rows to validate on: set ValidationData or ValidationFraction, or leave it null.");
+        if (!(_options.MaxGradientNorm >= 0))
+            throw new ArgumentException($"MaxGradientNorm is {_options.MaxGradientNorm}; it must be at least 0 (0 for no clipping).");
+
+        static void AtLeastOne(int value, string option)
+        {
+            if (value < 1)
+                throw new ArgumentException($"{option} is {value}; it must be at least 1.");
+        }
+    }
+
+    private FineTuningResult Train(RobertaClassifier model)
+    {
+        _options.CancellationToken.ThrowIfCancellationRequested();
+        var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
+        using var resumed = checkpoint?.Open();
+        using var start = new StartingPoint();
+        Prepare(model, start, resumed);
+
+        using var parameters = new TrainableParameters(model.Parameters);
+        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
+        using var state = new TrainingState(model.Device);
+        resumed?.Restore(parameters, optimizer, state);
+        resumed?.Dispose(); // the file is about to be replaced
+        LogStart(model, parameters, resumed is null ? null : state);
+
+        var parts = new RunParts(parameters, optimizer, state, start);
+        var cancelled = Loop(model, parts, checkpoint, isNew: resumed is null);
+        _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
+        return new(Capture(model, parameters, state), History(model, parts, cancelled));
+    }
+
+    /// <summary>Puts on the model what the method adds, started as the initialisation says or as the checkpoint has it.</summary>
+    private void Prepare(RobertaClassifier model, StartingPoint start, TrainingCheckpoint.Reader? resumed)
+    {
+        _options.Method.Validate(model.Config);
+        _options.Method.Apply(model, new FineTuningPlan(AdapterSettings.From(_options), _options.Initialization, _request.Seed, targets =>
+        {
+            if (resumed is not null)
+                return start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
+            _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
+            _options.CancellationToken.ThrowIfCancellationRequested();
+            using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
+            return start.Compute(targets, model.Device, () => _options.Initialization.Initialize(context));
+        }));
+        if (start.Seconds >= 1)
+            _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
+    }
+
+    /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
+    private bool Loop(RobertaClassifier model, RunParts parts, TrainingCheckpoint? checkpoint, bool isNew)
+    {
+        void Save() => checkpoint?.Save(parts);
+        if (isNew)
+            Save(); // what the initialisation made is not lost, however early the process ends
+        try
+        {
+            new TrainingLoop(_request, model, parts.Parameters, parts.Optimizer, parts.State, _reporter, Save).Run();
+            return false;
+        }
+        catch (OperationCanceledException) when (_options.CancellationToken.IsCancellationRequested)
+        {
+            Save();
+            if (parts.State.Best is null)
+                throw;
+            _reporter.Log($"Training was cancelled at step {parts.State.Step}; the model is that of epoch {parts.State.BestEpoch}.");
+            return true;
+        }
+    }
+
+    private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        parameters.Flat.detach().copy_(state.Best!);
+        var best = parameters.Snapshot();
+        try
+        {
+            return FineTunedState.Capture(model, _options.Method, _options.Initialization, best);
+        }
+        finally
+        {
+            foreach (var tensor in best.Values)
+                tensor.Dispose();
+        }
+    }
+
+    private TrainingHistory History(RobertaClassifier model, RunParts parts, bool cancelled)
+    {
+        var state = parts.State;
+        var seconds = state.Epochs.Sum(e => e.Seconds);
+        return new()
+        {
+            Epochs = [.. state.Epochs],
+            BestEpoch = state.BestEpoch,
+            MetricName = _request.Task.MetricName,
+            Steps = state.Step,
+            TrainableParameters = parts.Parameters.Count,
+            TotalParameters = model.Parameters.Sum(p => p.Count),
+            InitializationSeconds = parts.Start.Seconds,
+            TrainSamplesPerSecond = (double)_request.Train.Count * state.Epochs.Count / seconds,
+            Cancelled = cancelled,
+            StoppedEarly = state.StoppedEarly,
+        };
+    }
+
+    private void LogStart(RobertaClassifier model, TrainableParameters parameters, TrainingState? resumed)
+    {
+        _reporter.Log(string.Create(CultureInfo.InvariantCulture,
+            $"Fine-tuning {model.Base.Identity.Id} on {_request.Train.Count} rows, {parameters.Count} of {model.Parameters.Sum(p => p.Count)} parameters trained, {model.Base.DType} on {model.Device}."));
+        if (resumed is not null)
+            _reporter.Log($"Going on from the checkpoint in '{_options.CheckpointDirectory}' at step {resumed.Step}.");
+    }
+}

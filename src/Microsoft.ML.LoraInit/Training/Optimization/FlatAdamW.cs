@@ -1,0 +1,131 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Training.Optimization;
+
+/// <summary>
+/// AdamW (arXiv 1711.05101) as <c>torch.optim.AdamW</c> computes it, over the one flat vector of
+/// <see cref="TrainableParameters"/>: decoupled decay first, bias-corrected moments, eps outside the root.
+/// A step is a handful of calls however many matrices are trained.
+/// </summary>
+internal sealed class FlatAdamW : IDisposable
+{
+    private const string FirstMoment = "exp_avg";
+    private const string SecondMoment = "exp_avg_sq";
+    private const string StepCount = "step";
+
+    private readonly TrainableParameters _parameters;
+    private readonly AdamWSettings _settings;
+    private readonly Tensor _first;
+    private readonly Tensor _second;
+    // Null where every element decays, respectively learns, alike.
+    private readonly Tensor? _decay;
+    private readonly Tensor? _factor;
+    private readonly double _uniformDecay;
+    private readonly double _uniformFactor;
+
+    public FlatAdamW(TrainableParameters parameters, AdamWSettings settings)
+    {
+        settings.Validate();
+        _parameters = parameters;
+        _settings = settings;
+        using var noGrad = no_grad();
+        _first = zeros_like(parameters.Flat.detach()).DetachFromDisposeScope();
+        _second = zeros_like(_first).DetachFromDisposeScope();
+
+        float Factor(Roberta.Parameter p) => (float)p.LearningRateFactor;
+        float Decay(Roberta.Parameter p) => settings.DecayEverything || p.Decay ? (float)settings.WeightDecay * Factor(p) : 0f;
+        (_factor, _uniformFactor) = Vector(Factor);
+        (_decay, _uniformDecay) = Vector(Decay);
+
+        (Tensor? Each, double All) Vector(Func<Roberta.Parameter, float> value)
+        {
+            var values = parameters.Parameters.Select(value).Distinct().ToArray();
+            return values.Length == 1 ? (null, values[0]) : (parameters.Expand(value), 0);
+        }
+    }
+
+    /// <summary>Steps taken.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>Updates the parameters from their gradient.</summary>
+    /// <param name="learningRate">The rate of this step, before the parameters' own factors.</param>
+    /// <exception cref="InvalidOperationException">No backward pass has left a gradient.</exception>
+    public void Step(double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var value = _parameters.Flat;
+        var gradient = value.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
+        Steps++;
+
+        if (_decay is not null)
+            value.addcmul_(value, _decay, -learningRate);
+        else if (_uniformDecay != 0)
+            value.mul_(1 - learningRate * _uniformDecay);
+
+        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
+        _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
+        var correction1 = 1 - Math.Pow(_settings.Beta1, Steps);
+        var correction2 = 1 - Math.Pow(_settings.Beta2, Steps);
+        var denominator = _second.sqrt().div_(Math.Sqrt(correction2)).add_(_settings.Epsilon);
+        var rate = -learningRate / correction1;
+        if (_factor is null)
+            value.addcdiv_(_first, denominator, rate * _uniformFactor);
+        else
+            value.addcdiv_(_first * _factor, denominator, rate);
+    }
+
+    /// <summary>Sets the gradient to zero for the next backward pass.</summary>
+    public void ZeroGradient()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        _parameters.Flat.grad?.zero_();
+    }
+
+    /// <summary>Everything that a checkpoint must hold to go on exactly; on the CPU, owned by the caller.</summary>
+    public Dictionary<string, Tensor> ExportState()
+    {
+        using var noGrad = no_grad();
+        return new(StringComparer.Ordinal)
+        {
+            [FirstMoment] = Copy(_first),
+            [SecondMoment] = Copy(_second),
+            [StepCount] = tensor(new[] { Steps }).DetachFromDisposeScope(),
+        };
+
+        static Tensor Copy(Tensor source)
+        {
+            using var scope = NewDisposeScope();
+            return source.cpu().clone().DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Takes over what <see cref="ExportState"/> made.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing or belongs to another number of parameters.</exception>
+    public void ImportState(IReadOnlyDictionary<string, Tensor> state)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var (first, second, steps) = (Find(FirstMoment, _parameters.Count), Find(SecondMoment, _parameters.Count), Find(StepCount, 1));
+        _first.copy_(first);
+        _second.copy_(second);
+        Steps = steps.to(ScalarType.Int64).item<long>();
+
+        Tensor Find(string name, long count)
+        {
+            if (!state.TryGetValue(name, out var found))
+                throw new InvalidDataException($"The optimiser state has no '{name}'.");
+            return found.numel() == count ? found
+                : throw new InvalidDataException($"The optimiser state's '{name}' has {found.numel()} values where {count} are expected: it belongs to other trained parameters.");
+        }
+    }
+
+    public void Dispose()
+    {
+        _first.Dispose();
+        _second.Dispose();
+        _decay?.Dispose();
+        _factor?.Dispose();
+    }
+}

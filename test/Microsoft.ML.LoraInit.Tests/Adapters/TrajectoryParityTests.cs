@@ -1,0 +1,80 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Roberta;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Adapters;
+
+/// <summary>Twenty steps of AdamW from PEFT's own factors must take PEFT's course.</summary>
+[TestClass]
+public sealed class TrajectoryParityTests
+{
+    private const double Relative = 1e-4;
+    private const double LogitsTolerance = 1e-3;
+    private const double BaseTolerance = 1e-5;
+
+    [TestMethod]
+    [TestCategory(ParityData.Category)]
+    [DynamicData(nameof(ParityData.Trajectories), typeof(ParityData), DynamicDataDisplayName = nameof(ParityData.DisplayName), DynamicDataDisplayNameDeclaringType = typeof(ParityData))]
+    public void LossesNormsAndLogitsFollowPeft(string folder, string name)
+    {
+        using var scope = NewDisposeScope();
+        var run = new Trajectory(folder, name);
+        using var forward = SafetensorsFile.Open(Path.Combine(folder, "forward.safetensors"));
+        using var file = SafetensorsFile.Open(Path.Combine(folder, $"train_{name}.safetensors"));
+        using var model = ParityModel.Load(folder, forward);
+        var targets = AdapterPlanner.Plan(run.Settings, model.Linears);
+        AdapterAttacher.Attach(model, targets, run.Factors(file, targets), run.Settings);
+        CompareStart(file, model, targets);
+
+        using var parameters = new TrainableParameters(model.Parameters);
+        using var optimizer = new FlatAdamW(parameters, run.AdamW);
+        var batch = ParityModel.Batch(forward);
+        var labels = file.Read("labels");
+        var expectedAfter = file.Read("logits_after");
+        TensorAssert.Close(file.Read("logits_before"), Logits(model, parameters, batch), LogitsTolerance, "logits_before");
+
+        var schedule = run.Schedule;
+        for (int step = 0; step < run.Steps.Count; step++)
+        {
+            using var stepScope = NewDisposeScope();
+            var (expectedLoss, expectedNorm, expectedRate) = run.Steps[step];
+            parameters.Bind();
+            var loss = nn.functional.cross_entropy(model.forward(batch, ForwardContext.Inference), labels);
+            optimizer.ZeroGradient();
+            loss.backward();
+            var norm = GradientClipping.Apply(parameters, run.Clip);
+            optimizer.Step(schedule.At(step));
+
+            Close(expectedRate, schedule.At(step), 1e-9, $"learning rate of step {step}");
+            Close(expectedLoss, loss.item<float>(), Relative, $"loss of step {step}");
+            Close(expectedNorm, norm.item<float>(), Relative, $"gradient norm of step {step}");
+        }
+        TensorAssert.Close(expectedAfter, Logits(model, parameters, batch), LogitsTolerance, "logits_after");
+    }
+
+    private static void CompareStart(SafetensorsFile file, RobertaClassifier model, IReadOnlyList<AdapterTarget> targets)
+    {
+        var linears = model.Linears.ToDictionary(l => l.Name);
+        var stored = Trajectory.Stored(file, "init.", ".lora_A.weight").Select(s => s.Module).ToArray();
+        CollectionAssert.AreEquivalent(stored, targets.Select(t => t.ModuleName).ToArray(), "the layers adapted");
+        foreach (var (module, name) in Trajectory.Stored(file, "base.", ".base_layer.weight"))
+            TensorAssert.Close(file.Read(name), linears[module].Weight.Value, BaseTolerance, name);
+        foreach (var (module, name) in Trajectory.Stored(file, "init.", ".lora_magnitude_vector.weight"))
+            TensorAssert.Close(file.Read(name), ((DoraAdapter)linears[module].Adapter!).Magnitude.Value, BaseTolerance, name);
+    }
+
+    private static Tensor Logits(RobertaClassifier model, TrainableParameters parameters, EncodedBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        parameters.Bind();
+        return model.forward(batch, ForwardContext.Inference).MoveToOuterDisposeScope();
+    }
+
+    private static void Close(double expected, double actual, double tolerance, string what) =>
+        Assert.IsTrue(Math.Abs(actual - expected) <= tolerance * Math.Abs(expected), $"{what}: {actual:g9} where {expected:g9} is expected");
+}
