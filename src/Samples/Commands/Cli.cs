@@ -1,0 +1,60 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary>The program as a function of its arguments.</summary>
+internal static class Cli
+{
+    private static readonly Option<bool> Verbose = new("--verbose") { Description = "Show ML.NET's log and, after an error, where it came from.", Recursive = true };
+
+    /// <summary>Runs a command line.</summary>
+    /// <returns>One of <see cref="ExitCodes"/>.</returns>
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
+    {
+        var parsed = Create(terminal).Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message)) + " See --help.");
+            return ExitCodes.BadInput;
+        }
+        try
+        {
+            return await parsed.InvokeAsync(
+                new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error },
+                cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            terminal.Fail("cancelled; nothing was written.");
+            return ExitCodes.Cancelled;
+        }
+        catch (Exception e)
+        {
+            terminal.Fail(e.Message);
+            if (parsed.GetValue(Verbose))
+                terminal.Error.WriteLine(e);
+            return IsBadInput(e) ? ExitCodes.BadInput : ExitCodes.Failed;
+        }
+    }
+
+    private static RootCommand Create(Terminal terminal)
+    {
+        var root = new RootCommand("Fine-tunes RoBERTa with LoRA in ML.NET. Without a command: a quickstart that trains on a small support-desk set, offline, in under two minutes.")
+        {
+            Verbose,
+            TrainCommand.Create(terminal, Verbose),
+            EvaluateCommand.Create(terminal, Verbose),
+            PredictCommand.Create(terminal, Verbose),
+        };
+        var quickstart = new QuickstartCommand(terminal);
+        foreach (var option in quickstart.Options)
+            root.Options.Add(option);
+        root.SetAction((result, cancellation) => Task.FromResult(quickstart.Run(result, cancellation)));
+        return root;
+    }
+
+    private static bool IsBadInput(Exception e) =>
+        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
+}

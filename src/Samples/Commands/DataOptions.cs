@@ -1,0 +1,65 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Data;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary>The options that say what a file's columns are: a task of GLUE by name, or columns.</summary>
+internal sealed class DataOptions
+{
+    private readonly Option<string?> _task = new("--task") { Description = "Layout and labels of a GLUE task, as published.", HelpName = string.Join('|', TaskPresets.Names) };
+    private readonly Option<string?> _text = new("--text-column") { Description = "Column of the text: a name of the header or a number from 1. Default: Text.", HelpName = "NAME|N" };
+    private readonly Option<string?> _text2 = new("--text2-column") { Description = "Column of the second text of a pair.", HelpName = "NAME|N" };
+    private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label.", HelpName = "NAME|N" };
+    private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true), or a number.", HelpName = "multiclass|binary|regression" };
+    private readonly Option<bool> _noHeader = new("--no-header") { Description = "The first line is a row; name the columns by number." };
+    private readonly Option<bool> _skipMalformed = new("--skip-malformed") { Description = "Leave out lines with a wrong number of columns (the published QQP has some) instead of refusing the file." };
+    private readonly bool _labelled;
+
+    public DataOptions(CliCommand command, bool labelled, bool asksKind)
+    {
+        _labelled = labelled;
+        _task.AcceptOnlyFromAmong([.. TaskPresets.Names]);
+        _kind.AcceptOnlyFromAmong("multiclass", "binary", "regression");
+        command.Options.Add(_task);
+        command.Options.Add(_text);
+        command.Options.Add(_text2);
+        if (labelled)
+            command.Options.Add(_label);
+        if (asksKind)
+            command.Options.Add(_kind);
+        command.Options.Add(_noHeader);
+        command.Options.Add(_skipMalformed);
+    }
+
+    /// <summary>The layout; the kind is the trained model's where one is given, otherwise the options say it.</summary>
+    /// <exception cref="UsageException">The options contradict each other or leave something open.</exception>
+    public TextLayout Read(ParseResult result, TaskKind? fromModel = null)
+    {
+        var columns = new[] { result.GetValue(_text), result.GetValue(_text2), _labelled ? result.GetValue(_label) : null };
+        var kind = fromModel ?? result.GetValue(_kind);
+        bool skip = result.GetValue(_skipMalformed);
+        if (result.GetValue(_task) is { } task)
+        {
+            if (columns.Any(c => c is not null) || result.GetValue(_noHeader) || (fromModel is null && kind is not null))
+                throw new UsageException("--task says where everything is: give either it or --text-column, --text2-column, --label-column, --kind and --no-header.");
+            var preset = TaskPresets.Get(task);
+            if (fromModel is { } trained && trained != preset.Kind)
+                throw new UsageException($"--task {task} is a {Name(preset.Kind)} task and the model was trained for {Name(trained)}.");
+            return preset with { Label = _labelled ? preset.Label : null, SkipMalformed = skip };
+        }
+        if (kind is null)
+            throw new UsageException("give --task, or --kind with --text-column and --label-column.");
+        return new()
+        {
+            Name = Name(kind.Value),
+            Kind = kind.Value,
+            Text = columns[0] ?? DataViews.Text,
+            Text2 = columns[1],
+            Label = _labelled ? columns[2] ?? DataViews.Label : null,
+            HasHeader = !result.GetValue(_noHeader),
+            SkipMalformed = skip,
+        };
+    }
+
+    private static string Name(TaskKind kind) => kind.ToString().ToLowerInvariant();
+}

@@ -1,0 +1,60 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary><c>evaluate</c>: the metrics of a saved model on a file.</summary>
+internal sealed class EvaluateCommand
+{
+    private readonly Terminal _terminal;
+    private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
+    private readonly Option<string> _file = new("--data") { Description = "Tab-separated labelled rows.", HelpName = "FILE", Required = true };
+    private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
+    private readonly DataOptions _data;
+    private readonly RunOptions _run;
+
+    private EvaluateCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
+    {
+        _terminal = terminal;
+        command.Options.Add(_model);
+        command.Options.Add(_file);
+        _data = new(command, labelled: true, asksKind: false);
+        command.Options.Add(_json);
+        _run = new(command, verbose);
+    }
+
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
+    {
+        var command = new CliCommand("evaluate", "Report the metrics of a saved model on labelled texts.");
+        var run = new EvaluateCommand(command, terminal, verbose);
+        command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult result, CancellationToken cancellation)
+    {
+        var jsonPath = result.GetValue(_json);
+        if (jsonPath is not null)
+            AtomicFile.CheckPlace(jsonPath, "--json");
+        var ml = _run.Start(result, _terminal);
+        using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
+        var layout = _data.Read(result, file.Kind);
+        file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
+        if (file.Kind == TaskKind.Multiclass)
+            layout = layout with { Labels = file.Classes };
+
+        long skipped = 0;
+        var rows = TextFile.ReadAll(result.GetRequiredValue(_file), layout, _ => skipped++);
+        if (skipped > 0)
+            _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines were left out.");
+        var data = DataViews.Create(ml, rows.Select(r => { cancellation.ThrowIfCancellationRequested(); return r; }), file.Kind, file.IsPair);
+        var metrics = Metrics.Evaluate(ml, file.Model.Transform(data), file.Kind);
+        var report = RunReport.Create(layout.Name, file.Trained, metrics);
+        if (jsonPath is not null)
+            report.Write(jsonPath);
+        _terminal.Output.WriteLine($"{rows.Count} rows.");
+        Summary.Write(_terminal, report, null);
+        return ExitCodes.Success;
+    }
+}

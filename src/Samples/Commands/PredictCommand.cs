@@ -1,0 +1,95 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary><c>predict</c>: what a saved model says about a text, or about each row of a file.</summary>
+internal sealed class PredictCommand
+{
+    private readonly Terminal _terminal;
+    private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
+    private readonly Option<string?> _text = new("--text") { Description = "A text to predict for.", HelpName = "TEXT" };
+    private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
+    private readonly Option<string?> _input = new("--input") { Description = "Tab-separated rows to predict for.", HelpName = "FILE" };
+    private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions, tab-separated, in the input's order.", HelpName = "FILE" };
+    private readonly DataOptions _data;
+    private readonly RunOptions _run;
+
+    private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
+    {
+        _terminal = terminal;
+        Option[] options = [_model, _text, _text2, _input, _output];
+        foreach (var option in options)
+            command.Options.Add(option);
+        _data = new(command, labelled: false, asksKind: false);
+        _run = new(command, verbose);
+    }
+
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
+    {
+        var command = new CliCommand("predict", "Predict for one text, or for each row of a file.");
+        var run = new PredictCommand(command, terminal, verbose);
+        command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult result, CancellationToken cancellation)
+    {
+        var (text, text2, input, output) = (result.GetValue(_text), result.GetValue(_text2), result.GetValue(_input), result.GetValue(_output));
+        if ((text is null) == (input is null))
+            throw new UsageException("give either --text (with --text2 for a pair) or --input with --output.");
+        if ((input is null) != (output is null))
+            throw new UsageException("--input and --output go together.");
+        if (text2 is not null && text is null)
+            throw new UsageException("--text2 goes with --text.");
+        if (output is not null)
+            AtomicFile.CheckPlace(output, "--output");
+
+        var ml = _run.Start(result, _terminal);
+        using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
+        if (text is not null)
+        {
+            file.Check(text2 is not null, "--text2");
+            One(ml, file, text, text2);
+        }
+        else
+        {
+            Many(ml, file, input!, output!, _data.Read(result, file.Kind), cancellation);
+        }
+        return ExitCodes.Success;
+    }
+
+    private void One(MLContext ml, ModelFile file, string text, string? text2)
+    {
+        var data = DataViews.Create(ml, [new TextRow(text, text2, null)], file.Kind, file.IsPair);
+        var prediction = PredictionWriter.Read(file.Model.Transform(data), file.Kind).Single();
+        var shown = text2 is null ? text : $"{text}” – “{text2}";
+        switch (file.Kind)
+        {
+            case TaskKind.Multiclass:
+                PredictionBars.Write(_terminal, shown, file.Classes, prediction.Scores, file.Classes.Count);
+                break;
+            case TaskKind.Binary:
+                PredictionBars.Write(_terminal, shown, ["true", "false"], [prediction.Scores[0], 1 - prediction.Scores[0]]);
+                break;
+            default:
+                _terminal.Output.WriteLine($"{prediction.Scores[0]:0.0000}");
+                break;
+        }
+    }
+
+    private void Many(MLContext ml, ModelFile file, string input, string output, TextLayout layout, CancellationToken cancellation)
+    {
+        file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
+        // The rows are read as the model asks for them, so a file may be larger than memory.
+        var rows = TextFile.Read(input, layout).Select(row =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            return row;
+        });
+        var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair));
+        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file.Kind), file.Kind, file.Classes);
+        _terminal.Output.WriteLine($"{count} predictions written to {Path.GetFullPath(output)}.");
+    }
+}

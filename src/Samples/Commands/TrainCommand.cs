@@ -1,0 +1,91 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary><c>train</c>: fine-tunes on a file, saves the model, reports the metrics of a validation file.</summary>
+internal sealed class TrainCommand
+{
+    private readonly Terminal _terminal;
+    private readonly Option<string> _train = new("--train") { Description = "Tab-separated training rows.", HelpName = "FILE", Required = true };
+    private readonly Option<string?> _validation = new("--validation") { Description = "Rows to choose the best epoch by and to report the metrics of.", HelpName = "FILE" };
+    private readonly Option<string> _model = new("--model") { Description = "Where to save the model.", HelpName = "FILE", Required = true };
+    private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
+    private readonly DataOptions _data;
+    private readonly TrainingOptions _training;
+    private readonly RunOptions _run;
+
+    private TrainCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
+    {
+        _terminal = terminal;
+        command.Options.Add(_train);
+        command.Options.Add(_validation);
+        _data = new(command, labelled: true, asksKind: true);
+        command.Options.Add(_model);
+        command.Options.Add(_json);
+        _training = new(command);
+        _run = new(command, verbose);
+    }
+
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
+    {
+        var command = new CliCommand("train", "Fine-tune on labelled texts and save the model.");
+        var run = new TrainCommand(command, terminal, verbose);
+        command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult result, CancellationToken cancellation)
+    {
+        var layout = _data.Read(result);
+        var modelPath = result.GetRequiredValue(_model);
+        var jsonPath = result.GetValue(_json);
+        AtomicFile.CheckPlace(modelPath, "--model");
+        if (jsonPath is not null)
+            AtomicFile.CheckPlace(jsonPath, "--json");
+
+        var ml = _run.Start(result, _terminal, _training.Seed(result));
+        bool pair = layout.Text2 is not null;
+        var trainRows = Read(result.GetRequiredValue(_train), layout);
+        IReadOnlyList<string> classes = layout.Kind != TaskKind.Multiclass ? []
+            : layout.Labels ?? [.. trainRows.Select(r => r.Label!).Distinct().Order(StringComparer.Ordinal)];
+        var validationRows = result.GetValue(_validation) is { } path
+            ? Read(path, layout.Kind == TaskKind.Multiclass ? layout with { Labels = classes } : layout) : null;
+        var train = DataViews.Create(ml, trainRows, layout.Kind, pair);
+        var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair);
+        _terminal.Output.WriteLine($"{trainRows.Count} training rows, {validationRows?.Count ?? 0} validation rows{(classes.Count > 0 ? $", {classes.Count} classes" : "")}.");
+
+        LoraTrainerOptions? used = null;
+        var model = ProgressDisplay.Show(_terminal, progress => Pipelines.Fit(ml, layout.Kind, classes, pair, train, validation, options =>
+        {
+            used = _training.Apply(result, options);
+            used.Progress = progress;
+            used.CancellationToken = cancellation;
+        }));
+        using var owned = model as IDisposable;
+        ModelFile.Save(ml, model, train.Schema, modelPath);
+        var history = ModelFile.Find(model)!.History;
+        if (cancellation.IsCancellationRequested)
+        {
+            _terminal.Fail($"cancelled; the model of epoch {history.BestEpoch} is in {modelPath}.");
+            return ExitCodes.Cancelled;
+        }
+
+        var metrics = validation is null ? new EpochMetrics() : Metrics.Evaluate(ml, model.Transform(validation), layout.Kind);
+        var report = RunReport.Create(layout.Name, used!, history, metrics);
+        if (jsonPath is not null)
+            report.Write(jsonPath);
+        Summary.Write(_terminal, report, modelPath);
+        return ExitCodes.Success;
+    }
+
+    private IReadOnlyList<TextRow> Read(string path, TextLayout layout)
+    {
+        long skipped = 0;
+        var rows = TextFile.ReadAll(path, layout, _ => skipped++);
+        if (skipped > 0)
+            _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines of {path} were left out.");
+        return rows;
+    }
+}

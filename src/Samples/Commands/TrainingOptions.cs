@@ -1,0 +1,100 @@
+using System.CommandLine;
+using TorchSharp;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary>The options of <c>train</c> that say how to train. Their defaults are the trainers' own.</summary>
+internal sealed class TrainingOptions
+{
+    private static readonly LoraTrainerOptions Defaults = new LoraTextClassificationTrainer.Options();
+
+    private readonly Option<string> _baseModel = Text("--base-model", "mini|DIR|HUB-ID", "The pre-trained RoBERTa: the embedded one, a folder in the Hugging Face layout, or a name on the hub.", "mini");
+    private readonly Option<string> _init = Text("--init", "NAME[:SETTING=VALUE,…]", $"How the adapters start: {string.Join(", ", LoraInitialization.Names)}.", Defaults.Initialization.Name);
+    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora, head-only, bitfit, full, houlsby[:size=N] or pfeiffer[:size=N].", "lora");
+    private readonly Option<int> _rank = Number("--rank", "N", "The adapters' rank r.", Defaults.Rank);
+    private readonly Option<double> _alpha = Number("--alpha", "X", "Numerator of the adapters' scaling, alpha / r.", Defaults.Alpha);
+    private readonly Option<double> _dropout = Number("--dropout", "P", "Dropout on the adapters' input.", Defaults.LoraDropout);
+    private readonly Option<bool> _rslora = new("--rslora") { Description = "Scale by alpha / √r (rsLoRA)." };
+    private readonly Option<bool> _dora = new("--dora") { Description = "Weight-decomposed adapters (DoRA)." };
+    private readonly Option<string> _targets = Text("--target-modules", "NAMES", "The adapted layers: names separated by commas, all-linear, or /expression/.", Defaults.TargetModules.Description);
+    private readonly Option<int> _epochs = Number("--epochs", "N", "Passes over the data; the best by validation is kept.", Defaults.MaxEpochs);
+    private readonly Option<int> _batchSize = Number("--batch-size", "N", "Rows a step.", Defaults.BatchSize);
+    private readonly Option<double> _learningRate = Number("--learning-rate", "X", "Peak learning rate.", Defaults.InitialLearningRate);
+    private readonly Option<LearningRateSchedule> _schedule = new("--schedule") { Description = "The learning rate after warm-up.", HelpName = "linear|cosine|constant", DefaultValueFactory = _ => Defaults.LearningRateSchedule };
+    private readonly Option<double> _warmup = Number("--warmup", "SHARE", "Share of the steps over which the learning rate rises.", Defaults.WarmupRatio);
+    private readonly Option<double> _weightDecay = Number("--weight-decay", "X", "Decoupled weight decay.", Defaults.WeightDecay);
+    private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
+    private readonly Option<Precision> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU and fp32 on a CPU.", HelpName = "auto|fp32|bf16", CustomParser = ParsePrecision, DefaultValueFactory = _ => Precision.Auto };
+    private readonly Option<torch.Device?> _device = new("--device") { Description = "Where to train. Default: cpu.", HelpName = "cpu|cuda[:N]", CustomParser = ParseDevice };
+    private readonly Option<int> _seed = Number("--seed", "N", "Seed of every random draw.", 0);
+    private readonly Option<string?> _checkpoints = new("--checkpoint-dir") { Description = "A folder for resumable checkpoints; the same command goes on from there.", HelpName = "DIR" };
+
+    public TrainingOptions(CliCommand command)
+    {
+        _schedule.AcceptOnlyFromAmong("linear", "cosine", "constant");
+        Option[] all =
+        [
+            _baseModel, _init, _method, _rank, _alpha, _dropout, _rslora, _dora, _targets, _epochs, _batchSize, _learningRate,
+            _schedule, _warmup, _weightDecay, _maxLength, _precision, _device, _seed, _checkpoints,
+        ];
+        foreach (var option in all)
+            command.Options.Add(option);
+    }
+
+    public int Seed(ParseResult result) => result.GetValue(_seed);
+
+    /// <exception cref="ArgumentException">A name is unknown; the message lists the known ones.</exception>
+    public T Apply<T>(ParseResult result, T options)
+        where T : LoraTrainerOptions
+    {
+        options.BaseModel = RobertaCheckpoint.Parse(result.GetValue(_baseModel)!);
+        options.Initialization = LoraInitialization.Parse(result.GetValue(_init)!);
+        options.Method = FineTuningMethod.Parse(result.GetValue(_method)!);
+        options.Rank = result.GetValue(_rank);
+        options.Alpha = result.GetValue(_alpha);
+        options.LoraDropout = result.GetValue(_dropout);
+        options.RankStabilized = result.GetValue(_rslora);
+        options.UseDora = result.GetValue(_dora);
+        options.TargetModules = TargetModules.Parse(result.GetValue(_targets)!);
+        options.MaxEpochs = result.GetValue(_epochs);
+        options.BatchSize = result.GetValue(_batchSize);
+        options.InitialLearningRate = result.GetValue(_learningRate);
+        options.LearningRateSchedule = result.GetValue(_schedule);
+        options.WarmupRatio = result.GetValue(_warmup);
+        options.WeightDecay = result.GetValue(_weightDecay);
+        options.MaxLength = result.GetValue(_maxLength);
+        options.Precision = result.GetValue(_precision);
+        options.Device = result.GetValue(_device);
+        options.Seed = result.GetValue(_seed);
+        options.CheckpointDirectory = result.GetValue(_checkpoints);
+        return options;
+    }
+
+    private static Option<string> Text(string name, string help, string description, string value) =>
+        new(name) { Description = description, HelpName = help, DefaultValueFactory = _ => value };
+
+    private static Option<T> Number<T>(string name, string help, string description, T value)
+        where T : struct => new(name) { Description = description, HelpName = help, DefaultValueFactory = _ => value };
+
+    private static Precision ParsePrecision(System.CommandLine.Parsing.ArgumentResult argument)
+    {
+        switch (argument.Tokens[0].Value.ToLowerInvariant())
+        {
+            case "auto": return Precision.Auto;
+            case "fp32" or "float32": return Precision.Float32;
+            case "bf16" or "bfloat16": return Precision.BFloat16;
+            default:
+                argument.AddError($"--precision is auto, fp32 or bf16, not '{argument.Tokens[0].Value}'.");
+                return default;
+        }
+    }
+
+    private static torch.Device? ParseDevice(System.CommandLine.Parsing.ArgumentResult argument)
+    {
+        var text = argument.Tokens[0].Value.ToLowerInvariant();
+        if (text == "cpu" || text == "cuda" || (text.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(text.AsSpan(5), out int index) && index >= 0))
+            return torch.device(text);
+        argument.AddError($"--device is cpu, cuda or cuda:N, not '{argument.Tokens[0].Value}'.");
+        return null;
+    }
+}

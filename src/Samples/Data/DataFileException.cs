@@ -1,0 +1,24 @@
+namespace Microsoft.ML.LoraInit.Samples.Data;
+
+/// <summary>A data file cannot be used as it is: which file, which line, which column, and what to do.</summary>
+internal sealed class DataFileException : Exception
+{
+    public DataFileException(string path, long? line, string? column, string problem, Exception? inner = null)
+        : base(Describe(path, line, column) + ": " + problem, inner)
+    {
+        Path = path;
+        Line = line;
+        Column = column;
+    }
+
+    public string Path { get; }
+
+    /// <summary>From 1, the header included; null where the whole file is meant.</summary>
+    public long? Line { get; }
+
+    /// <summary>The column's name or its number from 1; null where the whole line is meant.</summary>
+    public string? Column { get; }
+
+    private static string Describe(string path, long? line, string? column) =>
+        path + (line is null ? "" : $", line {line}") + (column is null ? "" : $", column {column}");
+}

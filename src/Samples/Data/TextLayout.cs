@@ -1,0 +1,47 @@
+namespace Microsoft.ML.LoraInit.Samples.Data;
+
+/// <summary>The task families of ML.NET that the program trains for.</summary>
+internal enum TaskKind
+{
+    /// <summary>One of several classes; the label is any text.</summary>
+    Multiclass,
+
+    /// <summary>Yes or no; the label is 0, 1, true or false.</summary>
+    Binary,
+
+    /// <summary>A number.</summary>
+    Regression,
+}
+
+/// <summary>Where a file of texts has what.</summary>
+internal sealed record TextLayout
+{
+    /// <summary>A preset's name, or the kind for a layout given by columns; reports carry it.</summary>
+    public required string Name { get; init; }
+
+    public required TaskKind Kind { get; init; }
+
+    /// <summary>Column of the text: a name of the header, or a number from 1.</summary>
+    public required string Text { get; init; }
+
+    /// <summary>Column of a pair's second text, or null.</summary>
+    public string? Text2 { get; init; }
+
+    /// <summary>Column of the label, or null where none is read.</summary>
+    public string? Label { get; init; }
+
+    /// <summary>Whether the first line names the columns.</summary>
+    public bool HasHeader { get; init; } = true;
+
+    /// <summary>Columns a line of a file without header has; null for as many as the first line has.</summary>
+    public int? ColumnCount { get; init; }
+
+    /// <summary>Whether lines may go on after <see cref="ColumnCount"/>.</summary>
+    public bool MoreColumnsAllowed { get; init; }
+
+    /// <summary>The classes in the order of their keys; null to take the ones found in the training file, sorted.</summary>
+    public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>Leave out lines with a wrong number of columns instead of refusing the file.</summary>
+    public bool SkipMalformed { get; init; }
+}

@@ -1,0 +1,4 @@
+namespace Microsoft.ML.LoraInit.Samples.Data;
+
+/// <summary>A row as its file has it; the label is checked but still text.</summary>
+internal sealed record TextRow(string Text, string? Text2, string? Label);

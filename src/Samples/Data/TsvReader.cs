@@ -1,0 +1,78 @@
+using System.Text;
+
+namespace Microsoft.ML.LoraInit.Samples.Data;
+
+/// <summary>One line of a tab-separated file.</summary>
+/// <param name="Number">From 1, the header included.</param>
+/// <param name="Cells">The text between the tabs, as it stands.</param>
+internal readonly record struct TsvLine(long Number, string[] Cells);
+
+/// <summary>
+/// Reads tab-separated text as GLUE publishes it: UTF-8 with or without a byte-order mark, lines that end in LF or
+/// CRLF, and no quoting: a quotation mark is text. ML.NET's TextLoader would give some of these marks a meaning.
+/// </summary>
+internal static class TsvReader
+{
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>The lines in order, read as they are asked for. Only an empty last line is left out.</summary>
+    /// <exception cref="DataFileException">The file is missing, is not readable or is not UTF-8.</exception>
+    public static IEnumerable<TsvLine> Read(string path)
+    {
+        using var reader = Open(path);
+        var pending = new StringBuilder();
+        var buffer = new char[1 << 16];
+        long number = 0;
+        for (int count; (count = ReadBlock(reader, buffer, path, number)) > 0;)
+        {
+            int start = 0;
+            for (int end; (end = Array.IndexOf(buffer, '\n', start, count - start)) >= 0; start = end + 1)
+            {
+                pending.Append(buffer, start, end - start);
+                yield return Cut(pending, ++number);
+            }
+            pending.Append(buffer, start, count - start);
+        }
+        if (pending.Length > 0)
+            yield return Cut(pending, number + 1);
+    }
+
+    private static TsvLine Cut(StringBuilder pending, long number)
+    {
+        if (pending.Length > 0 && pending[^1] == '\r')
+            pending.Length--;
+        var line = new TsvLine(number, pending.ToString().Split('\t'));
+        pending.Clear();
+        return line;
+    }
+
+    private static StreamReader Open(string path)
+    {
+        if (Directory.Exists(path))
+            throw new DataFileException(path, null, null, "this is a folder, not a file.");
+        try
+        {
+            return new StreamReader(path, StrictUtf8, detectEncodingFromByteOrderMarks: true);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new DataFileException(path, null, null, "there is no such file.", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new DataFileException(path, null, null, $"the file cannot be read ({e.Message}).", e);
+        }
+    }
+
+    private static int ReadBlock(StreamReader reader, char[] buffer, string path, long number)
+    {
+        try
+        {
+            return reader.Read(buffer, 0, buffer.Length);
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw new DataFileException(path, null, null, $"the bytes after line {number} are not UTF-8; save the file as UTF-8.", e);
+        }
+    }
+}

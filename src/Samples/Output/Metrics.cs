@@ -1,0 +1,66 @@
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Samples.Data;
+
+namespace Microsoft.ML.LoraInit.Samples.Output;
+
+/// <summary>The metrics of scored rows by ML.NET's evaluators, and what they leave out.</summary>
+internal static class Metrics
+{
+    /// <summary>Evaluates rows that went through a model, in one pass of the model over them.</summary>
+    public static EpochMetrics Evaluate(MLContext ml, IDataView scored, TaskKind kind)
+    {
+        var cached = ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
+        switch (kind)
+        {
+            case TaskKind.Regression:
+                var regression = ml.Regression.Evaluate(cached);
+                var correlation = ml.Regression.EvaluateCorrelation(cached);
+                return new()
+                {
+                    Pearson = Finite(correlation.PearsonCorrelation),
+                    Spearman = Finite(correlation.SpearmanCorrelation),
+                    Mse = regression.MeanSquaredError,
+                };
+            case TaskKind.Binary:
+                var binary = ml.BinaryClassification.Evaluate(cached);
+                return new()
+                {
+                    Accuracy = binary.Accuracy,
+                    F1 = Finite(binary.F1Score),
+                    // ML.NET lists the positive class first; the coefficient does not depend on the order.
+                    Matthews = binary.ConfusionMatrix.MatthewsCorrelation(),
+                    // ML.NET's binary evaluator counts in bits.
+                    LogLoss = binary.LogLoss * Math.Log(2),
+                };
+            default:
+                var multiclass = ml.MulticlassClassification.Evaluate(cached);
+                return new()
+                {
+                    Accuracy = multiclass.MicroAccuracy,
+                    F1 = F1Score(multiclass.ConfusionMatrix),
+                    Matthews = multiclass.ConfusionMatrix.MatthewsCorrelation(),
+                    LogLoss = multiclass.LogLoss,
+                };
+        }
+    }
+
+    /// <summary>Names and values for people, in the order of the report.</summary>
+    public static IEnumerable<(string Name, double Value)> Present(EpochMetrics metrics)
+    {
+        (string Name, double? Value)[] all =
+        [
+            ("accuracy", metrics.Accuracy), ("F1", metrics.F1), ("Matthews", metrics.Matthews), ("Pearson", metrics.Pearson), ("Spearman", metrics.Spearman), ("MSE", metrics.Mse), ("log loss", metrics.LogLoss),
+        ];
+        return all.Where(m => m.Value is not null).Select(m => (m.Name, m.Value!.Value));
+    }
+
+    private static double F1Score(ConfusionMatrix confusion)
+    {
+        int classes = confusion.NumberOfClasses;
+        double Occurrences(int c) => Enumerable.Range(0, classes).Sum(i => confusion.Counts[i][c] + confusion.Counts[c][i]);
+        double Of(int c) => Occurrences(c) is > 0 and var occurrences ? 2 * confusion.Counts[c][c] / occurrences : 0;
+        return classes == 2 ? Of(1) : Enumerable.Range(0, classes).Where(c => Occurrences(c) > 0).Average(Of);
+    }
+
+    private static double? Finite(double value) => double.IsFinite(value) ? value : null;
+}

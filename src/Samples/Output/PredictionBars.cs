@@ -1,0 +1,31 @@
+using Spectre.Console;
+
+namespace Microsoft.ML.LoraInit.Samples.Output;
+
+/// <summary>A text with the confidence of its likeliest classes as bars.</summary>
+internal static class PredictionBars
+{
+    private const int Width = 30;
+
+    /// <summary>Shows the <paramref name="top"/> likeliest; <paramref name="scores"/> are probabilities in the order of <paramref name="classes"/>.</summary>
+    public static void Write(Terminal terminal, string text, IReadOnlyList<string> classes, IReadOnlyList<float> scores, int top = 3)
+    {
+        int nameWidth = classes.Max(c => c.Length);
+        var order = Enumerable.Range(0, classes.Count).OrderByDescending(i => scores[i]).Take(top).ToArray();
+        Line(terminal, $"\n  “{text}”", "italic");
+        for (int i = 0; i < order.Length; i++)
+        {
+            float score = scores[order[i]];
+            var bar = new string('█', (int)Math.Round(score * Width)).PadRight(Width, '░');
+            Line(terminal, $"    {classes[order[i]].PadRight(nameWidth)}  {bar} {score,6:0.0 %}", i == 0 ? "green" : "grey");
+        }
+    }
+
+    private static void Line(Terminal terminal, string line, string style)
+    {
+        if (terminal.Live)
+            terminal.Console.MarkupLine($"[{style}]{Markup.Escape(line)}[/]");
+        else
+            terminal.Output.WriteLine(line);
+    }
+}

@@ -1,0 +1,36 @@
+using Spectre.Console;
+
+namespace Microsoft.ML.LoraInit.Samples.Output;
+
+/// <summary>A run's result for people.</summary>
+internal static class Summary
+{
+    public static void Write(Terminal terminal, RunReport report, string? modelPath)
+    {
+        if (report.TrainableParameters is { } trainable && report.TotalParameters is { } total)
+            terminal.Output.WriteLine($"Trained {trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.0} %), best epoch {report.BestEpoch}{Speed(report)}.");
+        var metrics = Metrics.Present(report.Metrics).ToArray();
+        if (metrics.Length == 0)
+            terminal.Output.WriteLine("No metrics: give --validation to get some.");
+        else
+            Table(terminal, metrics);
+        if (modelPath is not null)
+            terminal.Output.WriteLine($"Model saved to {Path.GetFullPath(modelPath)} ({new FileInfo(modelPath).Length / 1048576.0:0.0} MB).");
+    }
+
+    public static void Table(Terminal terminal, IEnumerable<(string Name, double Value)> metrics)
+    {
+        if (!terminal.Live)
+        {
+            foreach (var (name, value) in metrics)
+                terminal.Output.WriteLine($"{name,-10} {value:0.0000}");
+            return;
+        }
+        var table = new Table().Border(TableBorder.Rounded).AddColumn("metric").AddColumn(new TableColumn("value").RightAligned());
+        foreach (var (name, value) in metrics)
+            table.AddRow(Markup.Escape(name), $"[bold]{value:0.0000}[/]");
+        terminal.Console.Write(table);
+    }
+
+    private static string Speed(RunReport report) => report.TrainSamplesPerSecond is { } speed ? $", {speed:0} samples/s" : "";
+}
