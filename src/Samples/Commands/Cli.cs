@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -56,5 +56,5 @@ internal static class Cli
     }
 
     private static bool IsBadInput(Exception e) =>
-        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
+        e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Glue.Reading;
 using System.Globalization;
 using Microsoft.ML.Data;
 
