@@ -11,6 +11,26 @@ internal static class InitializationRegistry
     private static readonly LoraInitialization[] Defaults =
     [
         LoraInitialization.Kaiming(),
+        LoraInitialization.Gaussian(),
+        LoraInitialization.InitB(),
+        LoraInitialization.NonZero(),
+        LoraInitialization.Orthogonal(),
+        LoraInitialization.IniLoRA(),
+        LoraInitialization.IniLoRAAlpha(),
+        LoraInitialization.IniLoRABeta(),
+        LoraInitialization.PiSSA(),
+        LoraInitialization.MiLoRA(),
+        LoraInitialization.OLoRA(),
+        LoraInitialization.MiCA(),
+        LoraInitialization.LoftQ(),
+        LoraInitialization.EVA(),
+        LoraInitialization.CorDA(),
+        LoraInitialization.LoRAGA(),
+        LoraInitialization.LoRAOne(),
+        LoraInitialization.NoRA(),
+        LoraInitialization.NLoRA(),
+        LoraInitialization.HighRankPreheating(),
+        LoraInitialization.CNTLoRA(),
     ];
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training;
 
@@ -87,6 +88,7 @@ internal sealed class LoopReports(FineTuningRequest request, TrainingState state
 
     private double ReadLoss()
     {
+        using var scope = NewDisposeScope();
         var sum = state.LossSum.cpu().item<double>();
         return double.IsFinite(sum) ? sum : throw TrainingDivergedException.After(state.Step, "The training loss is");
     }

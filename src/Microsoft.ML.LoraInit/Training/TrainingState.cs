@@ -49,8 +49,9 @@ internal sealed class TrainingState : IDisposable
     public void Keep(int epoch, double metric, Tensor parameters)
     {
         Best?.Dispose();
-        using (no_grad())
-            Best = parameters.detach().clone().DetachFromDisposeScope();
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        Best = parameters.detach().clone().DetachFromDisposeScope();
         BestEpoch = epoch;
         BestMetric = metric;
     }
@@ -61,6 +62,7 @@ internal sealed class TrainingState : IDisposable
         StepInEpoch = 0;
         WeightSum = 0;
         EpochSeconds = 0;
+        using var scope = NewDisposeScope(); // zero_ hands out another handle on the same tensor
         LossSum.zero_();
     }
 

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Checkpoints;

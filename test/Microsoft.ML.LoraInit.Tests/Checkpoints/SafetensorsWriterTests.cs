@@ -1,6 +1,5 @@
 using System.Text;
 using Microsoft.ML.LoraInit.Checkpoints;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Checkpoints;

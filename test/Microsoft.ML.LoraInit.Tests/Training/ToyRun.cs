@@ -52,7 +52,7 @@ internal static class ToyRun
             var kind = i % Math.Max(2, task.OutputCount);
             var ids = new int[4 + random.Next(9)];
             for (int j = 1; j < ids.Length - 1; j++)
-                ids[j] = 500 + 1000 * kind + random.Next(40);
+                ids[j] = 500 + 1000 * kind + random.Next(12);
             (ids[0], ids[^1]) = (0, 2);
             texts[i] = new(ids);
             labels[i] = task is RegressionTask ? 2 * kind + 0.05f * random.Next(4) : kind;

@@ -1,26 +1,10 @@
 using System.Net;
-using Microsoft.ML.LoraInit.Checkpoints.Hub;
 
 namespace Microsoft.ML.LoraInit.Tests.Checkpoints.Hub;
 
 [TestClass]
-public sealed class HubRefusalTests
+public sealed class HubRefusalTests : HubTest
 {
-    private readonly TemporaryFolder _cache = new();
-    private readonly Dictionary<string, byte[]> _files = TinyCheckpoint.Files();
-    private FakeHub _hub = null!;
-
-    [TestInitialize]
-    public void Start() => _hub = new FakeHub(_files);
-
-    [TestCleanup]
-    public void Stop()
-    {
-        _hub.Storage.Dispose();
-        _hub.Dispose();
-        _cache.Dispose();
-    }
-
     [TestMethod]
     public void AnUnknownRepositoryIsNamed()
     {
@@ -39,7 +23,7 @@ public sealed class HubRefusalTests
     [TestMethod]
     public void AMissingFileIsNamed()
     {
-        _files.Remove("merges.txt");
+        Files.Remove("merges.txt");
         var error = Assert.ThrowsExactly<HttpRequestException>(() => Get());
         Assert.AreEqual(HttpStatusCode.NotFound, error.StatusCode);
         StringAssert.Contains(error.Message, "merges.txt");
@@ -50,7 +34,7 @@ public sealed class HubRefusalTests
     [DataRow("hf_wrong", "not one that may read it")]
     public void AMissingOrWrongTokenIsExplained(string? token, string advice)
     {
-        _hub.RequiredToken = "hf_secret";
+        Hub.RequiredToken = "hf_secret";
         var error = Assert.ThrowsExactly<HttpRequestException>(() => Get(token: token));
         Assert.AreEqual(HttpStatusCode.Unauthorized, error.StatusCode);
         StringAssert.Contains(error.Message, advice);
@@ -60,7 +44,7 @@ public sealed class HubRefusalTests
     [TestMethod]
     public void AForbiddenRepositoryIsExplained()
     {
-        _hub.Failures.Enqueue(HttpStatusCode.Forbidden);
+        Hub.Failures.Enqueue(HttpStatusCode.Forbidden);
         var error = Assert.ThrowsExactly<HttpRequestException>(() => Get());
         Assert.AreEqual(HttpStatusCode.Forbidden, error.StatusCode);
         StringAssert.Contains(error.Message, "forbids");
@@ -69,20 +53,20 @@ public sealed class HubRefusalTests
     [TestMethod]
     public void APickleIsRefusedWithAdvice()
     {
-        _files.Remove("model.safetensors");
-        _files["pytorch_model.bin"] = [1, 2, 3];
+        Files.Remove("model.safetensors");
+        Files["pytorch_model.bin"] = [1, 2, 3];
         var error = Assert.ThrowsExactly<NotSupportedException>(() => Get());
         StringAssert.Contains(error.Message, "save_pretrained");
-        Assert.AreEqual(0, _hub.Storage.Requests.Count, "the pickle is not downloaded");
+        Assert.AreEqual(0, Hub.Storage.Requests.Count, "the pickle is not downloaded");
     }
 
     [TestMethod]
     public void AnotherArchitectureIsRefusedBeforeTheWeights()
     {
-        _files["config.json"] = System.Text.Encoding.UTF8.GetBytes(TinyCheckpoint.ConfigWith("model_type", "\"bert\""));
+        Files["config.json"] = System.Text.Encoding.UTF8.GetBytes(TinyCheckpoint.ConfigWith("model_type", "\"bert\""));
         var error = Assert.ThrowsExactly<InvalidDataException>(() => Get());
         StringAssert.Contains(error.Message, "\"bert\"");
-        Assert.AreEqual(0, _hub.Storage.Requests.Count);
+        Assert.AreEqual(0, Hub.Storage.Requests.Count);
     }
 
     [TestMethod]
@@ -103,7 +87,7 @@ public sealed class HubRefusalTests
             LoopbackServer.Send(context, "hello"u8.ToArray());
         });
         Assert.ThrowsExactly<InvalidDataException>(() => Get(endpoint: server.Address));
-        Assert.AreEqual(0, Directory.GetFileSystemEntries(_cache.Path).Length);
+        Assert.AreEqual(0, Directory.GetFileSystemEntries(Cache.Path).Length);
     }
 
     [TestMethod]
@@ -129,19 +113,19 @@ public sealed class HubRefusalTests
     public void OfflineAFullCacheIsEnough()
     {
         var online = Get();
-        _hub.Requests.Clear();
+        Hub.Requests.Clear();
         Assert.AreEqual(online, Get(offline: true));
-        Assert.AreEqual(online, Get(offline: true, revision: _hub.Main));
-        Assert.AreEqual(0, _hub.Requests.Count);
+        Assert.AreEqual(online, Get(offline: true, revision: Hub.Main));
+        Assert.AreEqual(0, Hub.Requests.Count);
     }
 
     [TestMethod]
     public void OfflineAnEmptyCacheIsExplained()
     {
         var error = Assert.ThrowsExactly<FileNotFoundException>(() => Get(offline: true));
-        foreach (var text in new[] { "Offline", "config.json", "model.safetensors", "'owner/tiny-roberta'", "'main'", _cache.Path, "HF_HUB_OFFLINE" })
+        foreach (var text in new[] { "Offline", "config.json", "model.safetensors", "'owner/tiny-roberta'", "'main'", Cache.Path, "HF_HUB_OFFLINE" })
             StringAssert.Contains(error.Message, text);
-        Assert.AreEqual(0, _hub.Requests.Count);
+        Assert.AreEqual(0, Hub.Requests.Count);
     }
 
     [TestMethod]
@@ -156,18 +140,11 @@ public sealed class HubRefusalTests
     [TestMethod]
     public void OfflineAMissingShardIsNamed()
     {
-        _hub.Commit('b', TinyCheckpoint.ShardedFiles(), "sharded");
+        Hub.Commit('b', TinyCheckpoint.ShardedFiles(), "sharded");
         var folder = Get(revision: "sharded");
         Assert.AreEqual(folder, Get(offline: true, revision: "sharded"));
         File.Delete(Path.Combine(folder, "model-00002-of-00002.safetensors"));
         var error = Assert.ThrowsExactly<FileNotFoundException>(() => Get(offline: true, revision: "sharded"));
         StringAssert.Contains(error.Message, "lacks model-00002-of-00002.safetensors of");
-    }
-
-    private string Get(string repository = FakeHub.Repository, string revision = "main", string? token = null, bool offline = false, Uri? endpoint = null)
-    {
-        var options = new HubOptions { Endpoint = endpoint ?? _hub.Address, CacheDirectory = _cache.Path, Revision = revision, Token = token, Offline = offline };
-        var settings = HubSettings.Resolve(options, _ => null);
-        return new HubSnapshot(settings, repository, null, TimeSpan.FromMilliseconds(1)).GetAsync(CancellationToken.None).GetAwaiter().GetResult();
     }
 }

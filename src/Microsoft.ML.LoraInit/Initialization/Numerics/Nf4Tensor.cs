@@ -1,0 +1,49 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Initialization.Numerics;
+
+/// <summary>
+/// A weight held in NF4: two codes a byte and a scale for each 64 weights. 4.5 bits a weight with fp32 scales, 4.127 with
+/// double quantisation. Owns its tensors.
+/// </summary>
+internal sealed class Nf4Tensor : IDisposable
+{
+    private readonly Tensor? _scales;
+    private readonly ScaleQuantization? _quantizedScales;
+
+    internal Nf4Tensor(long[] shape, Tensor packed, Tensor? scales, ScaleQuantization? quantizedScales)
+    {
+        Shape = shape;
+        Packed = packed;
+        _scales = scales;
+        _quantizedScales = quantizedScales;
+    }
+
+    public long[] Shape { get; }
+
+    /// <summary>Bytes [blocks × 32]: the earlier weight in the upper four bits.</summary>
+    public Tensor Packed { get; }
+
+    /// <summary>The bytes that are held for the weight.</summary>
+    public long Bytes => Packed.numel() + (_scales?.numel() * sizeof(float) ?? _quantizedScales!.Bytes);
+
+    /// <summary>The weight in its shape; a new tensor each time.</summary>
+    public Tensor Dequantize(ScalarType dtype = ScalarType.Float32)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var upper = Packed.div(16, RoundingMode.floor);
+        var codes = stack([upper, Packed - upper * 16], 1).reshape(-1).to(ScalarType.Int64);
+        var levels = Nf4.LevelTensor(Packed.device).index_select(0, codes).view(-1, Nf4.BlockSize);
+        var scales = _scales ?? _quantizedScales!.Dequantize();
+        var values = (levels * scales.unsqueeze(1)).reshape(-1).narrow(0, 0, Shape.Aggregate(1L, (a, b) => a * b));
+        return values.view(Shape).to(dtype).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        Packed.Dispose();
+        _scales?.Dispose();
+        _quantizedScales?.Dispose();
+    }
+}

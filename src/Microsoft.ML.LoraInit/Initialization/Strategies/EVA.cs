@@ -1,0 +1,126 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Initialization.Numerics;
+using Microsoft.ML.LoraInit.Initialization.Strategies;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit;
+
+public abstract partial record LoraInitialization
+{
+    /// <summary>Principal directions of the layers' inputs, ranks by explained variance. See <see cref="EvaInitialization"/>.</summary>
+    /// <param name="rho">How far above the asked rank a layer's may go.</param>
+    /// <param name="tau">The cosine at which a component counts as settled.</param>
+    /// <param name="whiten">Whether A's rows are divided by the square roots of the singular values.</param>
+    /// <param name="adjustScaling">Whether alpha follows the rank, so that s stays.</param>
+    /// <param name="batchSize">Training rows a pass looks at at once.</param>
+    public static LoraInitialization EVA(double rho = 2, double tau = 0.99, bool whiten = false, bool adjustScaling = true, int batchSize = 32) =>
+        new EvaInitialization { Rho = rho, Tau = tau, Whiten = whiten, AdjustScaling = adjustScaling, BatchSize = batchSize };
+}
+
+/// <summary>
+/// EVA (arXiv 2410.07170; ml-jku/EVA, huggingface/peft): A [r', in] = the leading right singular vectors of the layer's
+/// mean-centred inputs on training rows, found by an incremental SVD; B = 0, [out, r']. The base weight is untouched.
+/// Each layer is given ⌈rho·r⌋ candidate directions; then the sum of all ranks goes to the directions that explain the
+/// largest share of their layer's variance, so that r' runs from 0 (no adapter) to rho·r.
+/// </summary>
+/// <remarks>
+/// As PEFT: inputs shared by several layers are decomposed once, padding is left out, a layer is settled when every
+/// component's cosine with its predecessor reaches tau, and the pass ends when all are. With
+/// <see cref="AdjustScaling"/> alpha is changed so that s = alpha/r (or alpha/√r) stays what it was; PEFT multiplies by
+/// r'/r for both forms, which changes s with rsLoRA. PEFT skips batches with fewer tokens than components; here they wait
+/// for the next. rho = 1 gives all layers the asked rank. Cost: forward passes over the rows and one eigendecomposition
+/// of [in, in] a distinct input and batch, fp64.
+/// </remarks>
+public sealed record EvaInitialization : LoraInitialization
+{
+    /// <summary>A layer's rank is at most rho times the asked one. Default 2, as in PEFT; 1 for no redistribution.</summary>
+    public double Rho { get; init => field = Setting.Between(value, 1, 1000); } = 2;
+
+    /// <summary>The cosine at which a component counts as settled, from 0 to 1. Default 0.99, as in PEFT.</summary>
+    public double Tau { get; init => field = Setting.Between(value, 0, 1); } = 0.99;
+
+    /// <summary>Whether A's rows are divided by √σ. Default false, as in PEFT.</summary>
+    public bool Whiten { get; init; }
+
+    /// <summary>Whether alpha follows the rank, so that s stays. Default true, as in PEFT.</summary>
+    public bool AdjustScaling { get; init; } = true;
+
+    /// <summary>Training rows a batch. Default 32.</summary>
+    public int BatchSize { get; init => field = Setting.AtLeast(value, 1); } = 32;
+
+    /// <inheritdoc/>
+    public override string Name => "eva";
+
+    /// <inheritdoc/>
+    public override InitializationFamily Family => InitializationFamily.BaseUntouched;
+
+    /// <inheritdoc/>
+    public override InitializationNeeds Needs => InitializationNeeds.Activations;
+
+    internal override void Validate(AdapterTarget target)
+    {
+        if (Candidates(target) > target.InFeatures)
+            throw new ArgumentException($"The initialisation '{Name}' needs {Candidates(target)} directions of '{target.ModuleName}' (rank {target.Rank} × rho {Rho}), but its input has {target.InFeatures} features. Lower the rank or rho.");
+    }
+
+    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
+    {
+        var inputs = new SharedInputs();
+        var analyses = new Dictionary<string, IncrementalPca>();
+        try
+        {
+            Gather(context, inputs, analyses);
+            return Decompositions.Scoped(() => Factors(context, t => analyses[inputs.Representative(t).ModuleName]));
+        }
+        finally
+        {
+            foreach (var analysis in analyses.Values)
+                analysis.Dispose();
+        }
+    }
+
+    private void Gather(InitializationContext context, SharedInputs inputs, Dictionary<string, IncrementalPca> analyses)
+    {
+        // The widest rank among layers that might share an input decides how many components are kept.
+        var components = context.Targets.GroupBy(t => t.InFeatures).ToDictionary(g => g.Key, g => g.Max(Candidates));
+        var settled = new HashSet<string>();
+        context.VisitActivations(BatchSize, null, (target, x) =>
+        {
+            if (inputs.Representative(target, x) != target || settled.Contains(target.ModuleName))
+                return settled.Count < Math.Max(1, analyses.Count);
+            if (!analyses.TryGetValue(target.ModuleName, out var analysis))
+                analyses[target.ModuleName] = analysis = new IncrementalPca(components[target.InFeatures]);
+            if (analysis.Add(x) >= Tau)
+                settled.Add(target.ModuleName);
+            context.Report("Principal directions of the layers' inputs", settled.Count, analyses.Count);
+            return settled.Count < analyses.Count;
+        });
+        foreach (var analysis in analyses.Values)
+            analysis.Complete();
+    }
+
+    private List<InitializedAdapter> Factors(InitializationContext context, Func<AdapterTarget, IncrementalPca> analysis)
+    {
+        var merits = context.Targets.ToDictionary(t => t.ModuleName, t => analysis(t).ExplainedVarianceRatio[..Candidates(t)]);
+        var ranks = RankBudget.Distribute(context.Targets.Sum(t => t.Rank), merits);
+        var results = new List<InitializedAdapter>();
+        foreach (var target in context.Targets)
+        {
+            var rank = ranks[target.ModuleName];
+            var a = analysis(target).Components.narrow(0, 0, rank);
+            if (Whiten)
+                a = a / analysis(target).SingularValues.narrow(0, 0, rank).sqrt().unsqueeze(1);
+            results.Add(new InitializedAdapter(a.to(ScalarType.Float32).clone(), zeros(target.OutFeatures, rank, device: context.Device))
+            {
+                Alpha = AdjustScaling && rank != target.Rank && rank > 0 ? Alpha(target, rank) : null,
+            });
+        }
+        return results;
+    }
+
+    private int Candidates(AdapterTarget target) => (int)Math.Round(target.Rank * Rho, MidpointRounding.ToEven);
+
+    private static double Alpha(AdapterTarget target, int rank) =>
+        target.Scaling * (target.RankStabilized ? Math.Sqrt(rank) : rank);
+}

@@ -1,0 +1,130 @@
+using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Adapters;
+
+[TestClass]
+public sealed class FineTuningMethodTests
+{
+    public static IEnumerable<object[]> Methods => FineTuningMethod.Names.Select(n => new object[] { n });
+
+    [TestMethod]
+    [DynamicData(nameof(Methods))]
+    public void NameJsonAndValueAgree(string name)
+    {
+        var method = FineTuningMethod.Parse(name);
+        Assert.AreEqual(name, method.Name);
+        Assert.AreEqual(method, FineTuningMethodRegistry.FromJson(JsonNode.Parse(method.ToJson().ToJsonString())!.AsObject()));
+        Assert.AreEqual(method, FineTuningMethod.Parse(name.ToUpperInvariant()));
+    }
+
+    [TestMethod]
+    public void SettingsAreRead()
+    {
+        Assert.AreEqual(FineTuningMethod.Houlsby(32), FineTuningMethod.Parse("houlsby:size=32"));
+        Assert.AreEqual(FineTuningMethod.Pfeiffer(), FineTuningMethod.Parse("pfeiffer:size=64"));
+        Assert.AreNotEqual(FineTuningMethod.Houlsby(32), FineTuningMethod.Houlsby(64));
+        Assert.AreEqual(7, (int)FineTuningMethod.Pfeiffer(7).ToJson()["size"]!);
+    }
+
+    [TestMethod]
+    [DataRow("magic", "'magic'")]
+    [DataRow("magic", "bitfit")]
+    [DataRow("full:size=3", "'size'")]
+    [DataRow("houlsby:width=3", "'width'")]
+    [DataRow("houlsby:size=0", "at least 1")]
+    [DataRow("houlsby:size=x", "cannot be read")]
+    [DataRow("houlsby:size", "setting=value")]
+    public void WhatCannotBeReadIsNamed(string text, string expected)
+    {
+        try
+        {
+            FineTuningMethod.Parse(text);
+        }
+        catch (ArgumentException e)
+        {
+            StringAssert.Contains(e.Message, expected);
+            return;
+        }
+        Assert.Fail($"'{text}' was accepted");
+    }
+
+    [TestMethod]
+    public void ABottleneckWiderThanTheModelIsRefused() =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.Houlsby(17).Validate(TinyModel.Config)).Message, "17");
+
+    [TestMethod]
+    [DynamicData(nameof(Methods))]
+    public void TheModelStartsWithItsOwnFunction(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyModel.Create();
+        var before = TinyModel.Logits(model);
+        Apply(model, Sized(name));
+        TensorAssert.Close(before, TinyModel.Logits(model), 1e-6, name);
+    }
+
+    [TestMethod]
+    public void EachMethodTrainsItsOwn()
+    {
+        var head = new[] { "classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight", "classifier.out_proj.bias" };
+        var encoder = LoraInit.Checkpoints.EncoderTensors.Expected(TinyModel.Config).Select(t => t.Name).ToArray();
+
+        Check("head", []);
+        Check("bitfit", encoder.Where(n => n.EndsWith(".bias", StringComparison.Ordinal)));
+        Check("full", encoder);
+        Check("pfeiffer:size=4", Bottlenecks("output"));
+        Check("houlsby:size=4", Bottlenecks("attention.output").Concat(Bottlenecks("output"))
+            .Concat(encoder.Where(n => n.Contains("encoder", StringComparison.Ordinal) && n.Contains("LayerNorm", StringComparison.Ordinal))));
+        Check("lora", from i in Enumerable.Range(0, 3)
+                      from part in new[] { "query", "value" }
+                      from factor in new[] { "lora_A", "lora_B" }
+                      select $"roberta.encoder.layer.{i}.attention.self.{part}.{factor}");
+
+        void Check(string method, IEnumerable<string> expected)
+        {
+            using var model = TinyModel.Create();
+            Apply(model, method);
+            CollectionAssert.AreEquivalent(head.Concat(expected).ToArray(), model.Parameters.Where(p => p.Trained).Select(p => p.Name).ToArray(), method);
+        }
+
+        static IEnumerable<string> Bottlenecks(string place) =>
+            from i in Enumerable.Range(0, 3)
+            from part in new[] { "down.weight", "down.bias", "up.weight", "up.bias" }
+            select $"roberta.encoder.layer.{i}.{place}.bottleneck.{part}";
+    }
+
+    // Adapter parameters of the papers' settings in the roberta-base shape: 12 layers of 2 (1) bottlenecks, 2·768·64 + 64 + 768 each.
+    [TestMethod]
+    public void BottlenecksHaveTheKnownSize()
+    {
+        var config = StateDictTests.Published["roberta-base"];
+        Assert.AreEqual(24 * 99_136, Count(FineTuningMethod.Houlsby()));
+        Assert.AreEqual(12 * 99_136, Count(FineTuningMethod.Pfeiffer()));
+        long Count(FineTuningMethod method) => method.Bottlenecks!.Layout(config).Sum(t => t.Shape.Aggregate(1L, (a, b) => a * b));
+    }
+
+    [TestMethod]
+    public void ApplyUsesTheSeed()
+    {
+        using var scope = NewDisposeScope();
+        Tensor Down(int seed)
+        {
+            using var model = TinyModel.Create();
+            FineTuningMethod.Pfeiffer(4).Apply(model, Plan(seed));
+            return model.Layers[0].OutputBottleneck!.Down.Value.clone();
+        }
+        TensorAssert.Identical(Down(5), Down(5), "the same seed");
+        Assert.IsFalse(TensorAssert.Bytes(Down(5)).AsSpan().SequenceEqual(TensorAssert.Bytes(Down(6))), "another seed");
+    }
+
+    private static string Sized(string name) => name is "houlsby" or "pfeiffer" ? $"{name}:size=4" : name;
+
+    private static void Apply(RobertaClassifier model, string method) => FineTuningMethod.Parse(method).Apply(model, Plan(1));
+
+    private static FineTuningPlan Plan(int seed) => new(new() { Rank = 2 }, LoraInitialization.Kaiming(), seed,
+        targets => AdapterTests.RandomFactors(targets, f => f with { B = zeros_like(f.B) }));
+}
