@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Samples.Glue.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -47,6 +48,7 @@ internal static class Cli
             TrainCommand.Create(terminal, Verbose),
             EvaluateCommand.Create(terminal, Verbose),
             PredictCommand.Create(terminal, Verbose),
+            GlueCommand.Create(terminal, Verbose),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)

@@ -72,13 +72,23 @@ public class RunGridTests
         var config = TestRuns.Config();
         RunConfig[] others =
         [
-            config with { Task = "rte" }, config with { BaseModel = "x" }, config with { Method = "dora" }, config with { Initialization = "gaussian" },
+            config with { Task = "rte" }, config with { BaseModel = "x" }, config with { BaseModelSha256 = "x" }, config with { Precision = "bfloat16" }, config with { Method = "dora" }, config with { Initialization = "gaussian" },
             config with { InitializationSettings = new() { ["x"] = 1 } }, config with { Rank = 4 }, config with { Alpha = 8 }, config with { LearningRate = 2e-3 },
             config with { Seed = 1 }, config with { Epochs = 4 }, config with { BatchSize = 16 }, config with { WarmupRatio = 0 },
             config with { WeightDecay = 0 }, config with { MaxLength = 128 }, config with { TrainRows = 10 }, config with { DevRows = 10 },
         ];
         Assert.AreEqual(typeof(RunConfig).GetProperties().Length, others.Length, "a setting is not tested");
         Assert.AreEqual(others.Length + 1, others.Append(config).Select(c => c.Name()).Distinct().Count());
+    }
+
+    [TestMethod]
+    public void EveryInitialisationsLabelReadsBackAsItself()
+    {
+        foreach (var name in LoraInitialization.Names)
+            Assert.AreEqual(LoraInitialization.Parse(name), LoraInitialization.Parse(InitializationText.Label(LoraInitialization.Parse(name))));
+        var changed = LoraInitialization.Parse("pissa:iterations=16");
+        Assert.AreEqual("pissa:iterations=16", InitializationText.Label(changed));
+        Assert.AreEqual(changed, LoraInitialization.Parse(InitializationText.Label(changed)));
     }
 
     private static Func<string, string?> Variables(string text)

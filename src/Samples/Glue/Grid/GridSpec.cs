@@ -7,6 +7,10 @@ internal sealed record GridSpec
 
     public required string BaseModel { get; init; }
 
+    public string BaseModelSha256 { get; init; } = "";
+
+    public string Precision { get; init; } = "float32";
+
     public IReadOnlyList<string> Methods { get; init; } = [Runs.Methods.Lora];
 
     public required IReadOnlyList<LoraInitialization> Initializations { get; init; }

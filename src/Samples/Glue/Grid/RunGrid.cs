@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Grid;
@@ -44,7 +42,7 @@ internal static class RunGrid
         {
             var common = new RunConfig
             {
-                Task = "", BaseModel = spec.BaseModel, Method = method, LearningRate = 0, Seed = 0, Epochs = 0,
+                Task = "", BaseModel = spec.BaseModel, BaseModelSha256 = spec.BaseModelSha256, Precision = spec.Precision, Method = method, LearningRate = 0, Seed = 0, Epochs = 0,
                 WarmupRatio = spec.WarmupRatio, WeightDecay = spec.WeightDecay, MaxLength = spec.MaxLength,
                 TrainRows = spec.TrainRows, DevRows = spec.DevRows,
             };
@@ -73,27 +71,4 @@ internal static class RunGrid
         if (values.Count == 0)
             throw new ArgumentException($"{option} is empty; name at least one.");
     }
-}
-
-/// <summary>A strategy as text that <see cref="LoraInitialization.Parse"/> reads back, and its settings written out.</summary>
-internal static class InitializationText
-{
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
-    };
-
-    /// <summary>The name, and the settings that differ from the default: <c>pissa:iterations=16</c>.</summary>
-    public static string Label(LoraInitialization strategy)
-    {
-        var defaults = Settings(LoraInitialization.Parse(strategy.Name));
-        var changed = Settings(strategy)
-            .Where(s => !JsonNode.DeepEquals(s.Value, defaults[s.Key]))
-            .Select(s => $"{s.Key}={s.Value}")
-            .ToArray();
-        return changed.Length == 0 ? strategy.Name : $"{strategy.Name}:{string.Join(',', changed)}";
-    }
-
-    public static JsonObject Settings(LoraInitialization strategy) =>
-        JsonSerializer.SerializeToNode(strategy, strategy.GetType(), Json)!.AsObject();
 }

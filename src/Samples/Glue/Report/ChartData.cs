@@ -10,7 +10,7 @@ internal sealed record ChartData(IReadOnlyList<ChartRow> Rows)
             Of(row.Difference),
             row.Cells.ToDictionary(c => c.Key, c => new ChartCell(
                 Percent(c.Value.Spread.Mean),
-                c.Value.Costs.Preparation + c.Value.Costs.Training + c.Value.Costs.Evaluation,
+                c.Value.Costs.Preparation + c.Value.Costs.Training,
                 Of(c.Value.Difference),
                 [.. c.Value.Curve.Select(p => new[] { p.Epoch, Percent(p.Metric) })],
                 [.. c.Value.Rates.Select(r => new[] { r.Rate, Percent(r.Spread.Mean) })])))),

@@ -20,11 +20,12 @@ internal static class Figures
 
     public static string Rate(double rate) => rate.ToString("0.####e-0", Invariant);
 
-    public static string Seconds(double seconds) => seconds switch
+    public static string Seconds(double? seconds) => seconds switch
     {
-        < 10 => seconds.ToString("0.00 s", Invariant),
-        < 600 => seconds.ToString("0 s", Invariant),
-        _ => (seconds / 60).ToString("0 min", Invariant),
+        null => "–",
+        < 10 => seconds.Value.ToString("0.00 s", Invariant),
+        < 600 => seconds.Value.ToString("0 s", Invariant),
+        _ => (seconds.Value / 60).ToString("0 min", Invariant),
     };
 
     public static string Count(double? count) => count?.ToString("#,0", Invariant) ?? "–";

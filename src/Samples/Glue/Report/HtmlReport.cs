@@ -45,7 +45,7 @@ internal static class HtmlReport
         Chart(body, "sensitivity", section, withTasks: true, overall: false, "Mean over seeds in percent at each rate tried.");
         Append(body, tables["rates"], $"{index}", folded: true);
         body.Append("<h3>Metric against time</h3>\n");
-        Chart(body, "time", section, withTasks: true, overall: false, "Preparation, training and evaluation of a run in seconds, and the metric it reaches in percent.");
+        Chart(body, "time", section, withTasks: true, overall: false, "Initialisation and training of a run in seconds, and the metric it reaches in percent.");
         Append(body, tables["costs"], $"{index}", folded: true);
         body.Append("</section>\n");
     }

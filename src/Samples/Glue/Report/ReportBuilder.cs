@@ -24,7 +24,7 @@ internal static class ReportBuilder
     private static Section BuildSection(string baseModel, IReadOnlyList<RunRecord> records)
     {
         var labels = new StrategyLabels([.. records.Select(r => r.Config)]);
-        string[] tasks = [.. records.Select(r => r.Config.Task).Distinct().OrderBy(TaskNames.Order)];
+        string[] tasks = [.. records.Select(r => r.Config.Task).Distinct().OrderBy(TaskNames.Order).ThenBy(t => t, StringComparer.Ordinal)];
         var metrics = records.Where(r => r.MetricName is not null).GroupBy(r => r.Config.Task).ToDictionary(g => g.Key, g => g.First().MetricName!);
         var data = records.Where(r => r.Data is not null).GroupBy(r => r.Config.Task).ToDictionary(g => g.Key, g => g.First().Data!);
         var groups = records.GroupBy(r => labels.Of(r.Config))
@@ -101,7 +101,7 @@ internal static class ReportBuilder
     private static Costs CostsOf(RunRecord[] runs) => new(
         runs.Average(r => r.Timings.Preparation),
         runs.Average(r => r.Timings.Training),
-        runs.Average(r => r.Timings.Evaluation),
+        Mean(runs.Select(r => r.Timings.Evaluation)),
         Mean(runs.Select(r => r.TrainSamplesPerSecond)),
         runs.Max(r => r.Memory.Process),
         runs.Max(r => r.Memory.Device),

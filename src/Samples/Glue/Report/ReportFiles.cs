@@ -1,3 +1,5 @@
+using System.Text;
+using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
@@ -22,7 +24,7 @@ internal static class ReportFiles
         ];
         Directory.CreateDirectory(output);
         foreach (var (name, text) in files)
-            AtomicText.Write(Path.Combine(output, name), text);
+            AtomicFile.Write(Path.Combine(output, name), stream => stream.Write(Encoding.UTF8.GetBytes(text)));
         return [.. files.Select(f => Path.Combine(output, f.Name))];
     }
 }

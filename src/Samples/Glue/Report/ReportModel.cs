@@ -67,4 +67,4 @@ internal sealed record CurvePoint(int Epoch, double? Metric, double? Loss);
 
 /// <summary>Means over a cell's runs: seconds, rows per second, and the largest peak of memory.</summary>
 internal sealed record Costs(
-    double Preparation, double Training, double Evaluation, double? SamplesPerSecond, long? ProcessBytes, long? DeviceBytes, int RunsInParallel, long? Trainable);
+    double Preparation, double Training, double? Evaluation, double? SamplesPerSecond, long? ProcessBytes, long? DeviceBytes, int RunsInParallel, long? Trainable);

@@ -104,8 +104,8 @@ internal static class SectionTables
 
     private static ReportTable Costs(Section section) => new(
         "costs", "Time and memory",
-        "Means over the seeds at the selected rate; memory is the largest peak. Preparation holds tokenising, loading and the initialisation. "
-        + "Runs in parallel share a process and its memory.",
+        "Means over the seeds at the selected rate; memory is the largest peak. Preparation is the initialisation with all that it needs; "
+        + "evaluation is scoring the dev set after each epoch. Runs in parallel share a process and its memory.",
         ["strategy", "task", "trained parameters", "preparation", "training", "evaluation", "rows/s", "process", "GPU", "in parallel"],
         [
             .. from row in section.Rows

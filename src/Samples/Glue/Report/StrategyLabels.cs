@@ -12,7 +12,7 @@ internal sealed class StrategyLabels
     private static readonly (string Name, Func<RunConfig, object?> Value)[] Recipe =
     [
         ("epochs", c => c.Epochs), ("batch", c => c.BatchSize), ("warm-up", c => c.WarmupRatio), ("decay", c => c.WeightDecay),
-        ("length", c => c.MaxLength), ("train rows", c => c.TrainRows), ("dev rows", c => c.DevRows),
+        ("precision", c => c.Precision), ("length", c => c.MaxLength), ("train rows", c => c.TrainRows), ("dev rows", c => c.DevRows),
     ];
 
     private readonly bool _ranksDiffer;

@@ -1,15 +1,11 @@
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
 
-/// <summary>Tasks in the order of the papers' tables.</summary>
+/// <summary>Tasks in the order of the papers' tables, under the papers' names.</summary>
 internal static class TaskNames
 {
-    private static readonly (string Name, string Display)[] Known =
-    [
-        ("cola", "CoLA"), ("mrpc", "MRPC"), ("qnli", "QNLI"), ("rte", "RTE"), ("stsb", "STS-B"), ("sst2", "SST-2"),
-        ("mnli", "MNLI"), ("mnli-mismatched", "MNLI-mm"), ("qqp", "QQP"), ("wnli", "WNLI"),
-    ];
+    private static readonly string[] Papers = ["cola", "mrpc", "qnli", "rte", "stsb", "sst2", "mnli", "mnli-mismatched", "qqp", "wnli"];
 
-    public static int Order(string task) => Array.FindIndex(Known, k => k.Name == task) is >= 0 and var i ? i : int.MaxValue;
+    public static int Order(string task) => Array.IndexOf(Papers, task) is >= 0 and var i ? i : int.MaxValue;
 
-    public static string Display(string task) => Known.FirstOrDefault(k => k.Name == task).Display ?? task;
+    public static string Display(string task) => GlueTask.All.FirstOrDefault(t => t.Name == task)?.DisplayName ?? task;
 }

@@ -11,8 +11,11 @@ internal sealed record RunConfig
     /// <summary>The task's name, such as <c>cola</c>.</summary>
     public required string Task { get; init; }
 
-    /// <summary>The base model as its checkpoint names itself.</summary>
+    /// <summary>The base model: <c>mini</c>, a hub id, or a folder's last name, which is the same on every machine.</summary>
     public required string BaseModel { get; init; }
+
+    /// <summary>SHA-256 of its weights, lower-case hexadecimal.</summary>
+    public string BaseModelSha256 { get; init; } = "";
 
     /// <summary><c>lora</c>, or what is compared with it: <c>full</c>, <c>bitfit</c>, …</summary>
     public string Method { get; init; } = Methods.Lora;
@@ -38,6 +41,9 @@ internal sealed record RunConfig
     public double WarmupRatio { get; init; } = 0.06;
 
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Of the frozen base: <c>float32</c> or <c>bfloat16</c>.</summary>
+    public string Precision { get; init; } = "float32";
 
     public int? MaxLength { get; init; }
 

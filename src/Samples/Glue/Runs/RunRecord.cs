@@ -70,15 +70,17 @@ internal sealed record RunEpoch
 /// <summary>Seconds of wall-clock time.</summary>
 internal sealed record RunTimings
 {
-    /// <summary>Tokenising, loading and the initialisation, up to the first step.</summary>
+    /// <summary>The initialisation with all that it needs, such as gradients. Base model and rows are read once a process and counted nowhere.</summary>
     public double Preparation { get; init; }
 
+    /// <summary>The training steps.</summary>
     public double Training { get; init; }
 
-    /// <summary>Scoring the dev set, all epochs together.</summary>
-    public double Evaluation { get; init; }
+    /// <summary>All else, which is scoring the dev set after each epoch; null where the run was killed and resumed.</summary>
+    public double? Evaluation { get; init; }
 
-    public double Total { get; init; }
+    /// <summary>From start to end; null where the run was killed and resumed.</summary>
+    public double? Total { get; init; }
 }
 
 /// <summary>Peaks in bytes. Runs in parallel share a process, and with it these figures.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Checkpoints;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
@@ -45,7 +46,7 @@ internal sealed class RunStore(string directory)
     public void Write(RunRecord record)
     {
         System.IO.Directory.CreateDirectory(RunsDirectory);
-        AtomicText.Write(PathOf(record.Config), JsonSerializer.Serialize(record, RunJson.Options) + "\n");
+        AtomicFile.Write(PathOf(record.Config), stream => JsonSerializer.Serialize(stream, record, RunJson.Options));
     }
 
     public static RunRecord Read(string path)
