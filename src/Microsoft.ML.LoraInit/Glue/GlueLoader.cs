@@ -61,7 +61,8 @@ internal static class GlueLoader
         label.ColumnType = new KeyDataViewType(typeof(uint), (ulong)task.Labels.Count);
         var names = new VBuffer<ReadOnlyMemory<char>>(task.Labels.Count, [.. task.Labels.Select(l => l.AsMemory())]);
         label.AddAnnotation("KeyValues", names, new VectorDataViewType(TextDataViewType.Instance, task.Labels.Count));
-        var keys = task.Labels.Select((l, i) => (l, Key: (uint)i + 1)).ToDictionary(p => p.l, p => p.Key);
+        // LoadFromEnumerable counts a key's values from 0, as a text file would; the views count them from 1.
+        var keys = task.Labels.Select((l, i) => (l, Key: (uint)i)).ToDictionary(p => p.l, p => p.Key);
         return ml.Data.LoadFromEnumerable(rows.Select(r => new ClassRow { Text = r.Text, Text2 = r.Text2, Label = keys[r.Label!] }).ToArray(), schema);
     }
 
