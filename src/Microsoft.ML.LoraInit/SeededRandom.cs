@@ -46,7 +46,8 @@ internal sealed class SeededRandom(ulong seed)
         return Mix(hash ^ Mix((ulong)(uint)seed + 0x9E3779B97F4A7C15));
     }
 
-    private static ulong Mix(ulong z)
+    /// <summary>SplitMix64's mixer: neighbouring inputs give unrelated outputs.</summary>
+    public static ulong Mix(ulong z)
     {
         z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
         z = (z ^ (z >> 27)) * 0x94D049BB133111EB;

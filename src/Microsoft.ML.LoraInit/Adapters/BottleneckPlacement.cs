@@ -8,8 +8,6 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <param name="AfterAttention">Whether one follows the attention sublayer; one follows the feed-forward sublayer in any case.</param>
 internal sealed record BottleneckPlacement(int Size, bool AfterAttention)
 {
-    private const string Suffix = ".bottleneck";
-
     /// <summary>Names and shapes of all bottleneck tensors in a model.</summary>
     public IEnumerable<(string Name, long[] Shape)> Layout(RobertaConfig config) =>
         from module in Enumerable.Range(0, config.Layers).SelectMany(Modules)
@@ -42,8 +40,8 @@ internal sealed record BottleneckPlacement(int Size, bool AfterAttention)
         for (int i = 0; i < model.Layers.Count; i++)
         {
             if (AfterAttention)
-                model.Layers[i].AttentionBottleneck = Create(AttentionModule(i));
-            model.Layers[i].OutputBottleneck = Create(OutputModule(i));
+                model.Layers[i].AttentionBottleneck = Create(BottleneckAdapter.AttentionName(i));
+            model.Layers[i].OutputBottleneck = Create(BottleneckAdapter.OutputName(i));
         }
 
         BottleneckAdapter Create(string module) =>
@@ -52,9 +50,7 @@ internal sealed record BottleneckPlacement(int Size, bool AfterAttention)
         Tensor Make(string name) => value(name, shapes[name]).to(model.Device);
     }
 
-    private IEnumerable<string> Modules(int layer) => AfterAttention ? [AttentionModule(layer), OutputModule(layer)] : [OutputModule(layer)];
-
-    private static string AttentionModule(int layer) => $"roberta.encoder.layer.{layer}.attention.output{Suffix}";
-
-    private static string OutputModule(int layer) => $"roberta.encoder.layer.{layer}.output{Suffix}";
+    private IEnumerable<string> Modules(int layer) => AfterAttention
+        ? [BottleneckAdapter.AttentionName(layer), BottleneckAdapter.OutputName(layer)]
+        : [BottleneckAdapter.OutputName(layer)];
 }

@@ -21,7 +21,7 @@ public abstract class RobertaCheckpoint
     /// <summary>The embedded model of 5.4 M parameters (package Microsoft.ML.LoraInit.Data.RobertaMini): no download.</summary>
     public static RobertaCheckpoint Mini { get; } = new EmbeddedCheckpoint();
 
-    /// <summary>What identifies the source: <c>mini</c>, a folder's full path, or a hub id. <see cref="Parse"/> understands it.</summary>
+    /// <summary>What identifies the source: <c>mini</c>, a folder's full path, or a hub id (with <c>@revision</c> where that is not main). <see cref="Parse"/> understands it.</summary>
     public abstract string Id { get; }
 
     /// <summary>A folder in the Hugging Face layout.</summary>
@@ -36,11 +36,11 @@ public abstract class RobertaCheckpoint
     /// <summary>A repository of the Hugging Face hub, downloaded once into the cache shared with Python.</summary>
     /// <param name="id">The repository: <c>owner/name</c>, or <c>name</c> for the oldest ones.</param>
     /// <param name="options">Revision, cache, endpoint, token and offline mode; null (the default) for what the environment says.</param>
-    /// <exception cref="ArgumentException"><paramref name="id"/> is not a repository's id.</exception>
+    /// <exception cref="ArgumentException"><paramref name="id"/> is not a repository's id, or the options' revision is none.</exception>
     public static RobertaCheckpoint FromHub(string id, HubOptions? options = null) => new HubCheckpoint(id, options ?? new HubOptions());
 
     /// <summary>What a command line or a settings file names.</summary>
-    /// <param name="text"><c>mini</c>, an existing folder, or else a hub id.</param>
+    /// <param name="text"><c>mini</c>, an existing folder, or else a hub id: <c>owner/name</c> or <c>owner/name@revision</c>.</param>
     /// <exception cref="ArgumentException"><paramref name="text"/> is none of these.</exception>
     public static RobertaCheckpoint Parse(string text)
     {
@@ -49,9 +49,7 @@ public abstract class RobertaCheckpoint
             return Mini;
         if (Directory.Exists(text))
             return FromDirectory(text);
-        if (HubCheckpoint.IsId(text))
-            return FromHub(text);
-        throw new ArgumentException($"'{text}' is not a base model: expected 'mini', an existing folder, or a hub id such as 'FacebookAI/roberta-base'.", nameof(text));
+        return HubCheckpoint.TryParse(text) ?? throw new ArgumentException($"'{text}' is not a base model: expected 'mini', an existing folder, or a hub id such as 'FacebookAI/roberta-base'.", nameof(text));
     }
 
     /// <summary>What messages and listings show: the id.</summary>

@@ -25,7 +25,8 @@ internal static class RobertaConfigReader
                 throw new InvalidDataException($"'{source}' is not a model configuration: it holds no JSON object.");
             return Read(new Keys(document.RootElement, source));
         }
-        catch (JsonException exception)
+        // The latter for text that is no valid Unicode, found only when it is decoded.
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"'{source}' is not valid JSON: {exception.Message}", exception);
         }

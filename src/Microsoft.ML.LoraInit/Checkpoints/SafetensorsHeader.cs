@@ -53,7 +53,8 @@ internal sealed class SafetensorsHeader
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
             header.Fill(document.RootElement, 8 + (long)length, name);
         }
-        catch (JsonException exception)
+        // The latter for text that is no valid Unicode, found only when it is decoded.
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             throw Invalid(name, $"its header is not valid JSON: {exception.Message}", exception);
         }

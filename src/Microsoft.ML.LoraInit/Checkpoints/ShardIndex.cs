@@ -21,7 +21,8 @@ internal static class ShardIndex
             var shards = map.EnumerateObject().ToDictionary(e => e.Name, e => CheckedName(e, source), StringComparer.Ordinal);
             return shards.Count > 0 ? shards : throw new InvalidDataException($"'{source}' names no tensors.");
         }
-        catch (JsonException exception)
+        // The latter for text that is no valid Unicode, found only when it is decoded.
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException($"'{source}' is not valid JSON: {exception.Message}", exception);
         }

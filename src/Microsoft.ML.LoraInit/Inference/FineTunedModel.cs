@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;

@@ -1,5 +1,3 @@
-using Microsoft.ML.Data;
-
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>A view's rows with a model's columns after them, computed while they are read.</summary>

@@ -1,4 +1,3 @@
-using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Training;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 
 namespace Microsoft.ML.LoraInit.Initialization;
 
@@ -36,7 +37,8 @@ internal static class InitializationRegistry
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
-        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
+        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
+        TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { KeepSettings } },
     };
 
     public static IReadOnlyList<string> Names { get; } = [.. Defaults.Select(d => d.Name)];
@@ -85,6 +87,16 @@ internal static class InitializationRegistry
             settings[found ?? throw Unknown(known, key)] = Literal(value);
         }
         return FromJson(settings);
+    }
+
+    // Name, family and needs follow from the settings; overriding properties do not inherit JsonIgnore.
+    private static void KeepSettings(JsonTypeInfo type)
+    {
+        for (int i = type.Properties.Count - 1; i >= 0; i--)
+        {
+            if (type.Properties[i].Set is null)
+                type.Properties.RemoveAt(i);
+        }
     }
 
     private static JsonNode Literal(string value) =>

@@ -60,7 +60,7 @@ internal sealed class Preheating(RobertaClassifier model, InitializationContext 
                 context.Report("Preheating the adapters", done, steps);
                 using var scope = NewDisposeScope();
                 using var batch = queue.Take();
-                using var dropout = new Generator(SeededRandom.Hash(context.Seed, $"preheat dropout/{done}"), model.Device);
+                using var dropout = DropoutSource.Create(SeededRandom.Hash(context.Seed, $"preheat dropout/{done}"), model.Device);
                 optimizer.ZeroGradient();
                 parameters.Bind();
                 task.Loss(model.forward(batch.Inputs, new ForwardContext { Dropout = dropout }), batch.Targets, batch.Weights).backward();
@@ -85,7 +85,7 @@ internal sealed class Preheating(RobertaClassifier model, InitializationContext 
         using var scope = NewDisposeScope();
         using var generator = context.Random(target, "preheat");
         var bound = 1.0 / Math.Sqrt(target.InFeatures);
-        var a = empty(target.Rank, target.InFeatures, device: model.Device).uniform_(-bound, bound, generator);
+        var a = empty(target.Rank, target.InFeatures).uniform_(-bound, bound, generator).to(model.Device);
         return new LoraAdapter(target, a, zeros(target.OutFeatures, target.Rank, device: model.Device));
     }
 }

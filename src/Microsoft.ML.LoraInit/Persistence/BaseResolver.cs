@@ -2,22 +2,9 @@ using Microsoft.ML.LoraInit.Checkpoints;
 
 namespace Microsoft.ML.LoraInit.Persistence;
 
-/// <summary>Finds the base that an adapter-only model names, and makes sure that it is the one.</summary>
+/// <summary>Opens the base that a model names, and makes sure that it is the one.</summary>
 internal static class BaseResolver
 {
-    /// <exception cref="InvalidDataException">There is no such base.</exception>
-    public static RobertaCheckpoint Find(StoredBase stored)
-    {
-        try
-        {
-            return RobertaCheckpoint.Parse(stored.Source);
-        }
-        catch (ArgumentException e)
-        {
-            throw Missing(stored, "it is not there", e);
-        }
-    }
-
     /// <exception cref="InvalidDataException">It cannot be opened, or it is another model.</exception>
     public static CheckpointFiles Open(RobertaCheckpoint checkpoint, ModelHeader header)
     {
@@ -26,7 +13,7 @@ internal static class BaseResolver
         {
             files = checkpoint.Open(null, CancellationToken.None);
         }
-        catch (Exception e) when (e is IOException or InvalidDataException or InvalidOperationException or HttpRequestException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or ArgumentException or InvalidDataException or InvalidOperationException or HttpRequestException or UnauthorizedAccessException)
         {
             throw Missing(header.Base, e.Message, e);
         }

@@ -36,9 +36,3 @@ internal static class ModelFormat
 /// <param name="Length">Bytes.</param>
 /// <param name="Sha256">Lower-case hexadecimal.</param>
 internal sealed record ModelPart(string Name, long Length, string Sha256);
-
-/// <summary>Where the base of an adapter-only model was found when it was trained.</summary>
-/// <param name="Source">What <see cref="RobertaCheckpoint.Parse"/> understands.</param>
-/// <param name="Id">Its name.</param>
-/// <param name="Sha256">Of its weights.</param>
-internal sealed record StoredBase(string Source, string Id, string Sha256);

@@ -41,7 +41,7 @@ internal sealed record ModelHeader
     {
         Library = typeof(ModelHeader).Assembly.GetName().Version!.ToString(),
         Mode = mode,
-        Base = new(model.Checkpoint.Id, model.State.Base.Id, model.State.Base.Sha256),
+        Base = StoredBase.Of(model.Checkpoint, model.State.Base),
         Config = model.State.Config,
         Outputs = model.State.Outputs,
         FineTuning = (JsonObject)model.State.FineTuning.DeepClone(),

@@ -21,7 +21,7 @@ internal static class ModelReader
         var (header, parts) = ReadParts(stream);
         try
         {
-            var checkpoint = header.Mode == ModelSaveMode.SelfContained ? Stored(header, parts) : BaseResolver.Find(header.Base);
+            var checkpoint = header.Mode == ModelSaveMode.SelfContained ? Stored(header, parts) : header.Base.Checkpoint();
             using var files = BaseResolver.Open(checkpoint, header);
             using var vocabulary = files.OpenVocabulary();
             using var merges = files.OpenMerges();

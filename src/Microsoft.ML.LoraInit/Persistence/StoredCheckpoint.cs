@@ -7,6 +7,8 @@ namespace Microsoft.ML.LoraInit.Persistence;
 internal sealed class StoredCheckpoint(StoredBase origin, string configJson, IReadOnlyDictionary<string, byte[]> texts, byte[] weights) : RobertaCheckpoint
 {
     /// <summary>Where the base came from when the model was trained.</summary>
+    public StoredBase Origin => origin;
+
     public override string Id => origin.Source;
 
     // The identity is that of the file trained on, which held more than the encoder stored here.

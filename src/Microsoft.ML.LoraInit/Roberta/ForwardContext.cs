@@ -12,7 +12,7 @@ internal sealed class ForwardContext
     public static ForwardContext Inference { get; } = new();
 
     /// <summary>Draws dropout masks; null outside training.</summary>
-    public Generator? Dropout { get; init; }
+    public DropoutSource? Dropout { get; init; }
 
     /// <summary>Called with each adaptable linear layer and its input [rows..., in] before the product.</summary>
     public Action<Linear, Tensor>? OnLinearInput { get; init; }
@@ -26,6 +26,6 @@ internal sealed class ForwardContext
         if (Dropout is null || probability <= 0)
             return x;
         var keep = 1.0 - probability;
-        return x * empty_like(x).bernoulli_(keep, Dropout).div_(keep);
+        return x * Dropout.Mask(x, keep);
     }
 }

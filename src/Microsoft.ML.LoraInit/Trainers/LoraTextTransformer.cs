@@ -40,6 +40,12 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     public LoraInitialization? Initialization =>
         _model.State.FineTuning["initialization"] is JsonObject json ? InitializationRegistry.FromJson(json) : null;
 
+    /// <summary>
+    /// What was trained and how it started, as a saved model stores it: <c>method</c>, <c>initialization</c> and, for each layer
+    /// with an adapter, <c>adapters</c> with its module, rank and alpha. A copy.
+    /// </summary>
+    public JsonObject FineTuning => _model.State.FineTuning.DeepClone().AsObject();
+
     /// <summary>The base model's id: <c>mini</c>, a hub id, or a folder's name.</summary>
     public string BaseModelId => _model.State.Base.Id;
 

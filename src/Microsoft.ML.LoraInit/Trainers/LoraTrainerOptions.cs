@@ -107,7 +107,11 @@ public abstract class LoraTrainerOptions
     /// <summary>Stops the training; the best model so far is returned if an epoch has ended, otherwise <see cref="OperationCanceledException"/> is thrown.</summary>
     public CancellationToken CancellationToken { get; set; }
 
-    /// <summary>A folder for resumable checkpoints, or null (the default). A later Fit with equal options and data goes on from there.</summary>
+    /// <summary>
+    /// A folder for resumable checkpoints, or null (the default). A later Fit with equal options and data goes on from there
+    /// and ends with the weights that an uninterrupted run would have; after a finished run it gives the same model without
+    /// training. The file <c>training.safetensors</c> stays; other options or data are refused until it is deleted.
+    /// </summary>
     public string? CheckpointDirectory { get; set; }
 
     /// <summary>Optimiser steps between checkpoints; null (the default) for one at every epoch's end.</summary>

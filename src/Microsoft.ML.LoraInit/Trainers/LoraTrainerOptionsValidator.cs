@@ -15,6 +15,7 @@ internal static class LoraTrainerOptionsValidator
     {
         CheckColumns(options, outputs);
         Given(options.BaseModel, nameof(options.BaseModel), "choose RobertaCheckpoint.Mini, FromDirectory or FromHub");
+        Given(options.Method, nameof(options.Method), "choose a FineTuningMethod, such as FineTuningMethod.Lora()");
         CheckAdapters(options);
         CheckOptimisation(options);
         CheckValidation(options);

@@ -1,4 +1,3 @@
-using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
@@ -34,6 +33,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         if (kind == LabelKind.Key && classes < 2)
             throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
         var outputs = scores(label, classes);
+        var texts = _columns with { Label = null, Weight = null };
+        _ = new ScoringSchema(input.Schema, texts, outputs); // the model's columns can be made from these
         var validation = Validation(label);
         var device = ComputeDevice.Resolve(environment, options.Device);
 
@@ -57,7 +58,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 
         var settings = new FineTunedModel.Settings(
-            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
+            outputs, texts, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device));
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
@@ -115,8 +116,10 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     {
         if (options.MaxLength > config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
-        foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
-            options.Initialization.Validate(target);
+        options.Method.Validate(config);
+        if (options.Method.UsesAdapters)
+            foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
+                options.Initialization.Validate(target);
         return options.MaxLength ?? config.MaxLength;
     }
 }

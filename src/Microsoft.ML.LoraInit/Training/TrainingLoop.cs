@@ -90,7 +90,7 @@ internal sealed class TrainingLoop
     private void Step(BatchQueue queue, int[][] group)
     {
         using var scope = NewDisposeScope();
-        using var dropout = new Generator(SeededRandom.Hash(_request.Seed, $"dropout/{_state.Step}"), _model.Device);
+        using var dropout = DropoutSource.Create(SeededRandom.Hash(_request.Seed, $"dropout/{_state.Step}"), _model.Device);
         var context = new ForwardContext { Dropout = dropout };
         var weight = group.Sum(rows => BatchQueue.WeightOf(_request.Train, rows));
         _optimizer.ZeroGradient();

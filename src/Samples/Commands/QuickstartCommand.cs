@@ -21,7 +21,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
     ];
 
     private readonly Option<string> _model = new("--model") { Description = "Quickstart: where to save the model.", HelpName = "FILE", DefaultValueFactory = _ => "support-intents.mlnet" };
-    private readonly Option<int> _epochs = new("--epochs") { Description = "Quickstart: passes over the data.", HelpName = "N", DefaultValueFactory = _ => 12 };
+    private readonly Option<int> _epochs = new("--epochs") { Description = "Quickstart: passes over the data.", HelpName = "N", DefaultValueFactory = _ => 8 };
 
     public IEnumerable<Option> Options => [_model, _epochs];
 
@@ -61,7 +61,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
         var history = ModelFile.Find(model)!.History;
 
         // 3. Evaluate on sentences that training has not seen.
-        if (!cancellation.IsCancellationRequested)
+        if (!history.Cancelled)
         {
             var metrics = ml.MulticlassClassification.Evaluate(model.Transform(test));
             terminal.Heading("On 120 sentences that training has not seen");
@@ -71,7 +71,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
 
         // 4. Save, and load as another program would.
         ModelFile.Save(ml, model, train.Schema, modelPath);
-        if (cancellation.IsCancellationRequested)
+        if (history.Cancelled)
         {
             terminal.Fail($"cancelled; the model of epoch {history.BestEpoch} is in {modelPath}.");
             return ExitCodes.Cancelled;

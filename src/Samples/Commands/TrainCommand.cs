@@ -67,7 +67,7 @@ internal sealed class TrainCommand
         using var owned = model as IDisposable;
         ModelFile.Save(ml, model, train.Schema, modelPath);
         var history = ModelFile.Find(model)!.History;
-        if (cancellation.IsCancellationRequested)
+        if (history.Cancelled)
         {
             _terminal.Fail($"cancelled; the model of epoch {history.BestEpoch} is in {modelPath}.");
             return ExitCodes.Cancelled;

@@ -9,7 +9,12 @@ internal static class ProgressDisplay
     public static T Show<T>(Terminal terminal, Func<IProgress<TrainingProgress>, T> work)
     {
         if (!terminal.Live)
-            return work(new PlainProgress(terminal.Output));
+        {
+            var lines = new PlainProgress(terminal.Output);
+            var made = work(lines);
+            lines.Flush();
+            return made;
+        }
         return terminal.Console.Progress()
             .AutoClear(false)
             .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 }, new PercentageColumn())
@@ -88,28 +93,45 @@ internal static class ProgressDisplay
         }
     }
 
-    /// <summary>A line for each new phase or epoch, and one every few seconds within it.</summary>
+    /// <summary>A line for each phase and each finished epoch, and one every ten seconds in between.</summary>
     private sealed class PlainProgress(TextWriter output) : IProgress<TrainingProgress>
     {
-        private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
+        private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
         private readonly Lock _gate = new();
-        private readonly Stopwatch _sinceLine = new();
-        private (TrainingPhase, int)? _last;
-        private string? _lastLine;
+        private readonly Stopwatch _sinceLine = Stopwatch.StartNew();
+        private TrainingPhase? _phase;
+        private string? _epochEnd;
 
         public void Report(TrainingProgress value)
         {
             lock (_gate)
             {
-                var line = Describe(value);
-                bool ended = value.TotalSteps > 0 && value.Step >= value.TotalSteps;
-                if (line == _lastLine || ((value.Phase, value.Epoch) == _last && !ended && _sinceLine.Elapsed < Pause))
+                bool looping = value.Phase is TrainingPhase.Training or TrainingPhase.Validating;
+                if (value.Phase == TrainingPhase.Training && value.Loss is not null && value.Step * value.MaxEpochs == value.Epoch * value.TotalSteps)
+                {
+                    // The last step reports first, then the epoch with its mean loss and metric: the later one is shown.
+                    _epochEnd = Describe(value);
                     return;
-                _last = (value.Phase, value.Epoch);
-                _lastLine = line;
-                _sinceLine.Restart();
-                output.WriteLine(line);
+                }
+                if (value.Phase != TrainingPhase.Validating)
+                    Flush();
+                if (looping ? _sinceLine.Elapsed >= Pause && value.Loss is not null : value.Phase != _phase)
+                    Write(Describe(value));
+                _phase = value.Phase;
             }
+        }
+
+        public void Flush()
+        {
+            if (_epochEnd is not null)
+                Write(_epochEnd);
+            _epochEnd = null;
+        }
+
+        private void Write(string line)
+        {
+            output.WriteLine(line);
+            _sinceLine.Restart();
         }
     }
 }

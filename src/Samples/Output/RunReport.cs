@@ -60,9 +60,9 @@ internal sealed record RunReport
     public static RunReport Create(string task, LoraTextTransformer? model, EpochMetrics metrics) => new()
     {
         Task = task,
-        Init = null,
-        Rank = null,
-        Alpha = null,
+        Init = model?.Initialization?.Name ?? model?.Method.Name,
+        Rank = (int?)Common(model, "rank"),
+        Alpha = Common(model, "alpha"),
         Epochs = model?.History.Epochs.Count,
         BestEpoch = model?.History.BestEpoch,
         TrainableParameters = model?.History.TrainableParameters,
@@ -77,6 +77,10 @@ internal sealed record RunReport
         json["metrics"] = JsonSerializer.SerializeToNode(Defined(Metrics), MetricOptions);
         return json.ToJsonString(Options) + "\n";
     }
+
+    /// <summary>What all adapters have in common, or null where they differ.</summary>
+    private static double? Common(LoraTextTransformer? model, string setting) =>
+        model?.FineTuning["adapters"]?.AsArray().Select(a => (double?)a?[setting]).Distinct().ToArray() is [var value] ? value : null;
 
     // A correlation with a constant is NaN, which JSON cannot say: it does not apply.
     private static EpochMetrics Defined(EpochMetrics metrics) => metrics with

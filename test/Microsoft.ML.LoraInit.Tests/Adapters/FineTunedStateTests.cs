@@ -1,10 +1,12 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters;
@@ -88,6 +90,27 @@ public sealed class FineTunedStateTests
             TensorAssert.Identical(value, actual[parameter], $"{name}: {parameter}");
         Steps.Free(expected);
         Steps.Free(actual);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Cases), DynamicDataDisplayName = nameof(CaseName))]
+    public void ThePredictorComputesWhatTheTrainedModelComputes(string name, string method, string start)
+    {
+        using var scope = NewDisposeScope();
+        using var weights = TinyModel.Base();
+        using var model = Trained(weights, method, start);
+        using var state = FineTunedState.Capture(model, FineTuningMethod.Parse(method), LoraInitialization.Kaiming());
+        var parts = new Dictionary<string, Tensor>(state.MergedWeights(weights, CPU, ScalarType.Float32), StringComparer.Ordinal);
+        foreach (var (tensor, value) in state.Bottlenecks)
+            parts.Add(tensor, value.clone());
+        using var predictor = new RobertaPredictor(state.Config, parts);
+        var batch = TinyModel.Batch();
+        var texts = Enumerable.Range(0, (int)batch.Rows)
+            .Select(i => new EncodedText([.. batch.InputIds[i].data<long>().Where(id => id != state.Config.PadTokenId).Select(id => (int)id)])).ToArray();
+
+        var scores = predictor.Predict(texts);
+
+        TensorAssert.Close(TinyModel.Logits(model), tensor(scores.SelectMany(s => s).ToArray(), scores.Length, state.Outputs), 1e-4, name);
     }
 
     [TestMethod]

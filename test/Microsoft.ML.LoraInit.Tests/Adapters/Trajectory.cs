@@ -30,23 +30,26 @@ internal sealed class Trajectory
     public bool CorrectsBase => _config["init_lora_weights"] is JsonValue value && value.TryGetValue<string>(out var text)
         && new[] { "pissa", "olora", "corda", "lora_ga" }.Any(p => text.StartsWith(p, StringComparison.OrdinalIgnoreCase));
 
-    public AdapterSettings Settings => new()
+    public AdapterSettings Settings => Read(_config);
+
+    /// <summary>PEFT's settings, from a run's record or an adapterconfig.json, as ours.</summary>
+    public static AdapterSettings Read(JsonObject config) => new()
     {
-        Rank = (int?)_config["r"] ?? 8,
-        Alpha = (double?)_config["lora_alpha"] ?? 8,
-        RankStabilized = (bool?)_config["use_rslora"] ?? false,
-        UseDora = (bool?)_config["use_dora"] ?? false,
-        TargetModules = _config["target_modules"] is JsonArray names
+        Rank = (int?)config["r"] ?? 8,
+        Alpha = (double?)config["lora_alpha"] ?? 8,
+        RankStabilized = (bool?)config["use_rslora"] ?? false,
+        UseDora = (bool?)config["use_dora"] ?? false,
+        TargetModules = config["target_modules"] is JsonArray names
             ? TargetModules.Named([.. names.Select(n => (string)n!)])
-            : (string?)_config["target_modules"] is "all-linear" ? TargetModules.AllLinear : TargetModules.Matching((string)_config["target_modules"]!),
-        LayersToTransform = _config["layers_to_transform"] switch
+            : (string?)config["target_modules"] is "all-linear" ? TargetModules.AllLinear : TargetModules.Matching((string)config["target_modules"]!),
+        LayersToTransform = config["layers_to_transform"] switch
         {
             JsonArray layers => [.. layers.Select(l => (int)l!)],
             JsonValue layer => [(int)layer],
             _ => null,
         },
-        RankPattern = _config["rank_pattern"]?.AsObject().ToDictionary(p => p.Key, p => (int)p.Value!) ?? [],
-        AlphaPattern = _config["alpha_pattern"]?.AsObject().ToDictionary(p => p.Key, p => (double)p.Value!) ?? [],
+        RankPattern = config["rank_pattern"]?.AsObject().ToDictionary(p => p.Key, p => (int)p.Value!) ?? [],
+        AlphaPattern = config["alpha_pattern"]?.AsObject().ToDictionary(p => p.Key, p => (double)p.Value!) ?? [],
     };
 
     public AdamWSettings AdamW => new()

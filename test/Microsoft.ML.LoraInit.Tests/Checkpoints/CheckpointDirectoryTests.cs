@@ -211,7 +211,9 @@ public sealed class CheckpointDirectoryTests
         Assert.AreSame(RobertaCheckpoint.Mini, RobertaCheckpoint.Parse("mini"));
         Assert.AreEqual(folder.Path, RobertaCheckpoint.Parse(folder.Path + "/").Id);
         Assert.AreEqual("FacebookAI/roberta-base", RobertaCheckpoint.Parse("FacebookAI/roberta-base").Id);
-        foreach (var bad in new[] { "./nowhere", "/no/where", "a/b/c", "a b", "../x", "a//b", "" })
+        Assert.AreEqual("owner/name@refs/pr/1", RobertaCheckpoint.Parse("owner/name@refs/pr/1").Id);
+        Assert.AreEqual("owner/name", RobertaCheckpoint.FromHub("owner/name", new HubOptions { Revision = "main" }).Id);
+        foreach (var bad in new[] { "./nowhere", "/no/where", "a/b/c", "a b", "../x", "owner/name@", "owner/name@../x", "a//b", "" })
             Assert.Throws<ArgumentException>(() => RobertaCheckpoint.Parse(bad), bad);
     }
 

@@ -106,6 +106,7 @@ public sealed class SafetensorsFileTests
     [DataRow("""[]""", 0, "not a JSON object")]
     [DataRow("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}""", 4, "not valid JSON")]
     [DataRow("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "not valid JSON")]
+    [DataRow("""{"\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "not valid JSON")]
     [DataRow("""{"a":3}""", 0, "entry of 'a'")]
     [DataRow("""{"a":{"shape":[1],"data_offsets":[0,4]}}""", 4, "'a' has no 'dtype'")]
     [DataRow("""{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}""", 1, "F8_E4M3")]
@@ -154,6 +155,37 @@ public sealed class SafetensorsFileTests
         File.WriteAllBytes(folder.File("short"), new byte[bytes]);
         var error = Assert.ThrowsExactly<InvalidDataException>(() => SafetensorsFile.Open(folder.File("short")));
         StringAssert.Contains(error.Message, "truncated");
+    }
+
+    [TestMethod]
+    public void DamagedFilesAreRefusedOrReadInFull()
+    {
+        var random = new Random(0);
+        byte[] intact;
+        using (NewDisposeScope())
+            intact = TinyCheckpoint.Safetensors(TinyCheckpoint.Tensors());
+        int header = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(intact);
+        int refused = 0;
+        for (int i = 0; i < 3000; i++)
+        {
+            var bytes = (byte[])intact.Clone();
+            for (int flips = random.Next(1, 4); flips > 0; flips--)
+                bytes[random.Next(header)] = random.Next(3) == 0 ? (byte)random.Next(256) : (byte)"0123456789{}[],:\""[random.Next(17)];
+            if (random.Next(5) == 0)
+                bytes = bytes[..random.Next(bytes.Length)];
+            using var scope = NewDisposeScope();
+            try
+            {
+                using var file = SafetensorsFile.Open(new MemoryStream(bytes), "damaged");
+                foreach (var name in file.Names)
+                    Assert.AreEqual(file.Info(name).Shape.Aggregate(1L, (a, b) => a * b), file.Read(name).numel());
+            }
+            catch (InvalidDataException)
+            {
+                refused++;
+            }
+        }
+        Assert.IsTrue(refused > 1500, $"{refused} of 3,000 were refused");
     }
 
     private static IEnumerable<Func<SafetensorsFile>> Sources(string path)

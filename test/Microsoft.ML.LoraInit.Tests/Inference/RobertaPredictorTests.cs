@@ -153,6 +153,32 @@ public sealed class RobertaPredictorTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
+    public void FiftyThousandPredictionsKeepTheProcessSmall()
+    {
+        using var predictor = Predictor();
+        var texts = RandomModel.Texts(1000, Config);
+        Run(5_000);
+        var (tensors, managed, process) = (LiveTensors(), GC.GetTotalMemory(true), Environment.WorkingSet);
+        Run(50_000);
+        Assert.AreEqual(tensors, LiveTensors());
+        long managedGrowth = GC.GetTotalMemory(true) - managed, growth = Environment.WorkingSet - process;
+        Console.WriteLine($"{process >> 20} MB before; {growth >> 10} kB more after 50,000 predictions, {managedGrowth >> 10} kB of it managed");
+        Assert.IsTrue(managedGrowth < 1 << 20, $"The managed heap grew by {managedGrowth >> 10} kB.");
+        // The native allocator's pools settle late, with batches of many shapes; leaked activations would be gigabytes.
+        Assert.IsTrue(growth < 128 << 20, $"The process grew by {growth >> 20} MB.");
+
+        void Run(int rows)
+        {
+            // Alone, as a PredictionEngine asks, and by the batch.
+            for (int i = 0; i < rows / 10; i++)
+                predictor.Predict([texts[i % texts.Length]]);
+            for (int i = rows / 10; i < rows; i += 100)
+                predictor.Predict(texts[(i % 1000)..(i % 1000 + 100)]);
+        }
+    }
+
+    [TestMethod]
     public void Bf16IsNearFp32()
     {
         using var exact = Predictor();

@@ -6,8 +6,10 @@ namespace Microsoft.ML.LoraInit;
 /// </summary>
 public sealed class HubOptions
 {
+    internal const string DefaultRevision = "main";
+
     /// <summary>A branch, tag or commit. Default <c>main</c>. A commit's 40 digits pin the model and save asking the hub again.</summary>
-    public string Revision { get; init; } = "main";
+    public string Revision { get; init; } = DefaultRevision;
 
     /// <summary>
     /// The cache's folder, in the layout shared with Python; null (the default) for <c>HF_HUB_CACHE</c>, else <c>hub</c>

@@ -47,7 +47,8 @@ internal sealed class HubSettings
         return new HubSettings(endpoint, options.Revision, Path.GetFullPath(ExpandHome(cache)), token, offline);
     }
 
-    private static void CheckRevision(string revision)
+    /// <exception cref="ArgumentException">It cannot name a branch, tag or commit.</exception>
+    public static void CheckRevision(string revision)
     {
         // It becomes a path below refs/ and a part of an address.
         bool valid = !string.IsNullOrEmpty(revision)

@@ -94,7 +94,7 @@ internal sealed class ClassNames<T> : ClassNames
         : base(itemType, values.Length)
     {
         _values = values;
-        Getter = (ref VBuffer<T> result) => new VBuffer<T>(_values.Length, _values).CopyTo(ref result);
+        Getter = (ValueGetter<VBuffer<T>>)((ref VBuffer<T> result) => new VBuffer<T>(_values.Length, _values).CopyTo(ref result));
         Texts = Array.ConvertAll(values, v => v is IFormattable f ? f.ToString(null, CultureInfo.InvariantCulture) : v?.ToString() ?? "");
     }
 

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Inference.Outputs;

@@ -45,17 +45,17 @@ internal sealed class FactorizationByGradient
         var a = flat.narrow(0, sizeB, a0.numel()).view(a0.shape);
         var first = zeros_like(flat);
         var second = zeros_like(flat);
-        var scale = (float)(2.0 / (w.shape[1] * w.shape[2]));
+        var scale = 2.0 / (w.shape[1] * w.shape[2]);
         for (int step = 1; step <= Steps; step++)
         {
             using var stepScope = NewDisposeScope();
             var at = a.transpose(1, 2);
             var bt = b.transpose(1, 2);
-            var db = w.bmm(at).baddbmm(b, a.bmm(at), -scale, scale);
-            var da = bt.bmm(w).baddbmm(bt.bmm(b), a, -scale, scale);
-            var gradient = cat([db.reshape(-1), da.reshape(-1)], 0);
-            first.mul_(Beta1).add_(gradient, 1 - Beta1);
-            second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+            var db = b.bmm(a.bmm(at)).sub_(w.bmm(at));
+            var da = bt.bmm(b).bmm(a).sub_(bt.bmm(w));
+            var gradient = cat([db.reshape(-1), da.reshape(-1)], 0);                     // but for its scale
+            first.mul_(Beta1).add_(gradient, (1 - Beta1) * scale);
+            second.mul_(Beta2).addcmul_(gradient, gradient, (1 - Beta2) * scale * scale);
             var rate = LearningRate * Math.Pow(Decay, (step - 1) / DecayEvery);
             var root = (second / (1 - Math.Pow(Beta2, step))).sqrt_().add_(Epsilon);
             flat.addcdiv_(first, root, -rate / (1 - Math.Pow(Beta1, step)));

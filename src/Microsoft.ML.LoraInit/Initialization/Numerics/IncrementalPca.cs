@@ -69,11 +69,12 @@ internal sealed class IncrementalPca : IDisposable
     private double? MergeWaiting()
     {
         using var scope = NewDisposeScope();
-        var rows = cat(_waiting, 0);
+        // cat gives a single tensor back as it is, so the pieces live until they are merged.
+        var cosine = Merge(cat(_waiting, 0));
         foreach (var piece in _waiting)
             piece.Dispose();
         _waiting.Clear();
-        return Merge(rows);
+        return cosine;
     }
 
     private double? Merge(Tensor x)

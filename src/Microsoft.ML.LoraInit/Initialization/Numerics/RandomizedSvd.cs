@@ -15,13 +15,13 @@ internal static class RandomizedSvd
     /// <param name="matrix">M, [m, n].</param>
     /// <param name="rank">k, at most min(m, n).</param>
     /// <param name="iterations">q, the power iterations; the error falls as (σ of rank k+1 / σ of rank k)^(2q+1).</param>
-    /// <param name="random">Draws Ω, on the matrix's device.</param>
+    /// <param name="random">Draws Ω, on the CPU.</param>
     public static SingularTriplets Compute(Tensor matrix, int rank, int iterations, Generator random)
     {
         using var scope = NewDisposeScope();
         var m = matrix.to(ScalarType.Float64);
         var columns = Math.Min(rank + Oversampling, Math.Min(m.shape[0], m.shape[1]));
-        var omega = empty(m.shape[1], columns, device: m.device).normal_(0, 1, random).to(ScalarType.Float64);
+        var omega = empty(m.shape[1], columns).normal_(0, 1, random).to(m.device).to(ScalarType.Float64);
         var q = linalg.qr(m.matmul(omega)).Q;
         for (int i = 0; i < iterations; i++)
         {

@@ -28,7 +28,7 @@ public sealed record KaimingInitialization : LoraInitialization
         {
             using var generator = context.Random(target, Name);
             var bound = 1.0 / Math.Sqrt(target.InFeatures);
-            var a = empty(target.Rank, target.InFeatures, device: context.Device).uniform_(-bound, bound, generator);
+            var a = empty(target.Rank, target.InFeatures).uniform_(-bound, bound, generator).to(context.Device);
             return new InitializedAdapter(a, zeros(target.OutFeatures, target.Rank, device: context.Device));
         }),
     ];

@@ -166,7 +166,7 @@ public sealed record LoRAGAInitialization : LoraInitialization
             default:
                 using (var random = context.Random(target, $"{Name}/indices"))
                 {
-                    var order = empty(2 * r, device: context.Device).uniform_(0, 1, random).argsort();
+                    var order = empty(2 * r).uniform_(0, 1, random).argsort().to(context.Device);
                     return (order.narrow(0, 0, r), Form is LoraGaForm.Peft ? order.narrow(0, 0, r) : order.narrow(0, r, r));
                 }
         }

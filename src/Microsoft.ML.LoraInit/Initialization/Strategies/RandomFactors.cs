@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Strategies;
 
-/// <summary>Draws and zeros for one layer, fp32 on the training device, from the layer's own generators.</summary>
+/// <summary>Draws and zeros for one layer, fp32, moved to the training device, from the layer's own generators.</summary>
 internal static class RandomFactors
 {
     public static Tensor ZeroA(InitializationContext context, AdapterTarget target) =>
@@ -31,12 +31,12 @@ internal static class RandomFactors
     public static Tensor Normal(InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double deviation)
     {
         using var random = context.Random(target, purpose);
-        return empty(rows, columns, device: context.Device).normal_(0, deviation, random);
+        return empty(rows, columns).normal_(0, deviation, random).to(context.Device);
     }
 
     private static Tensor Uniform(InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double bound)
     {
         using var random = context.Random(target, purpose);
-        return empty(rows, columns, device: context.Device).uniform_(-bound, bound, random);
+        return empty(rows, columns).uniform_(-bound, bound, random).to(context.Device);
     }
 }

@@ -25,7 +25,7 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.MaxLength), nameof(LoraTrainerOptions.ValidationData), nameof(LoraTrainerOptions.ValidationFraction),
         nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Seed),
         nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
-        nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), "SaveMode",
+        nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
     ];
 
     // The trainers' own options name output columns; only what this library's base class declares decides the result.

@@ -13,12 +13,13 @@ public sealed class HubDownloadTests : HubTest
     public void AFreshDownloadOpensAndItsIdentityIsTheWeightsHash()
     {
         var reports = new Reports();
-        var checkpoint = RobertaCheckpoint.FromHub(FakeHub.Repository, new HubOptions { Endpoint = Hub.Address, CacheDirectory = Cache.Path, Offline = false });
+        Hub.Commit('b', Files, "v1.0");
+        var checkpoint = RobertaCheckpoint.FromHub(FakeHub.Repository, new HubOptions { Revision = "v1.0", Endpoint = Hub.Address, CacheDirectory = Cache.Path, Offline = false });
 
         using var files = checkpoint.Open(reports, CancellationToken.None);
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
 
-        Assert.AreEqual(FakeHub.Repository, files.Identity.Id);
+        Assert.AreEqual(FakeHub.Repository + "@v1.0", files.Identity.Id);
         Assert.AreEqual(FakeHub.Etag(Weights, Files[Weights]), files.Identity.Sha256);
         Assert.AreEqual(21, weights.Tensors.Count);
         var last = reports.Seen.Last(r => r.Message!.Contains("Downloading model.safetensors", StringComparison.Ordinal));

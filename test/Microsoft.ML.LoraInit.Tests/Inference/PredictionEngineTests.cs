@@ -1,0 +1,156 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.ML;
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Tests.Trainers;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Inference;
+
+[TestClass]
+[DoNotParallelize]
+public class PredictionEngineTests
+{
+    private static readonly PredictionEngineOptions Shared = new() { OwnsTransformer = false };
+
+    [TestMethod]
+    public void PredictsWhatTransformDoes()
+    {
+        var ml = Topics.Context();
+        using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
+        var scored = ml.Data.CreateEnumerable<Topics.Prediction>(TrainedModels.Multiclass.Transform(Topics.View(ml)), reuseRowObject: false).ToArray();
+
+        for (int i = 0; i < scored.Length; i++)
+        {
+            var prediction = engine.Predict(Topics.Rows[i]);
+            Assert.AreEqual(scored[i].PredictedLabel, prediction.PredictedLabel);
+            for (int c = 0; c < 3; c++)
+                Assert.AreEqual(scored[i].Score[c], prediction.Score[c], 1e-5);
+        }
+    }
+
+    [TestMethod]
+    public void EightEnginesAtOnceAgreeWithOne()
+    {
+        var ml = Topics.Context();
+        using var single = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
+        var expected = Topics.Rows.Select(r => single.Predict(r)).ToArray();
+
+        Parallel.For(0, 8, new ParallelOptions { MaxDegreeOfParallelism = 8 }, worker =>
+        {
+            using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
+            for (int k = 0; k < Topics.Rows.Count; k++)
+            {
+                int i = (k + (worker * 9)) % Topics.Rows.Count;
+                CollectionAssert.AreEqual(expected[i].Score, engine.Predict(Topics.Rows[i]).Score, $"worker {worker}, row {i}");
+            }
+        });
+    }
+
+    [TestMethod]
+    public void ThePoolServesASavedModel()
+    {
+        using var folder = new TemporaryFolder();
+        var ml = Topics.Context();
+        ml.Model.Save(TrainedModels.Multiclass, Topics.View(ml).Schema, folder.File("model.mlnet"));
+        var services = new ServiceCollection();
+        services.AddPredictionEnginePool<Topics.Row, Topics.Prediction>().FromFile(folder.File("model.mlnet"));
+        using var provider = services.BuildServiceProvider();
+        var pool = provider.GetRequiredService<PredictionEnginePool<Topics.Row, Topics.Prediction>>();
+
+        Parallel.ForEach(Topics.Rows, row => Assert.AreEqual(3, pool.Predict(row).Score.Length));
+
+        Assert.AreEqual("sport", pool.Predict(Topics.Rows.First(r => r.Label == "sport")).PredictedLabel);
+    }
+
+    [TestMethod]
+    public void ADisposedModelSaysSo()
+    {
+        var ml = Topics.Context();
+        using var stream = new MemoryStream();
+        ml.Model.Save(TrainedModels.Binary, null, stream);
+        var model = ml.Model.Load(stream, out _);
+        var step = TrainedModels.Step(model);
+        var view = step.Transform(Topics.View(ml));
+
+        step.Dispose();
+        step.Dispose();
+
+        Assert.ThrowsException<ObjectDisposedException>(() => view.GetColumn<float>("Score").ToArray());
+        Assert.AreEqual(Topics.Rows.Count, view.GetColumn<string>("Text").Count(), "columns that need no model are still there");
+    }
+
+    [TestMethod]
+    public void PredictionsAndDisposalLeaveNoTensorBehind()
+    {
+        var ml = Topics.Context();
+        using var stream = new MemoryStream();
+        ml.Model.Save(TrainedModels.Multiclass, null, stream);
+        using (var engine = Engine())
+            engine.Predict(Topics.Rows[0]);
+        GC.Collect(); // what other tests left must not be freed in between
+        GC.WaitForPendingFinalizers();
+        long before = Tensor.TotalCount;
+
+        using (var engine = Engine())
+        {
+            long loaded = Tensor.TotalCount;
+            Assert.IsTrue(loaded > before, "a model holds tensors");
+            for (int i = 0; i < 200; i++)
+                engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
+            Assert.AreEqual(loaded, Tensor.TotalCount, "predictions hold none");
+        }
+        Assert.AreEqual(before, Tensor.TotalCount, "nor does a disposed engine with its model");
+
+        PredictionEngine<Topics.Row, Topics.Prediction> Engine()
+        {
+            stream.Position = 0;
+            return ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(ml.Model.Load(stream, out _));
+        }
+    }
+
+    [TestMethod]
+    [TestCategory("Long")]
+    public void MemoryStaysFlatOverFiftyThousandPredictions()
+    {
+        var ml = Topics.Context();
+        using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
+        var rows = Enumerable.Range(0, 25_000).Select(i => Topics.Rows[i % Topics.Rows.Count]);
+        Predict(2_000);
+        long before = WorkingSet();
+
+        Predict(25_000);
+        Assert.AreEqual(25_000, TrainedModels.Multiclass.Transform(Topics.View(ml, rows)).GetColumn<float[]>("Score").Count());
+
+        long growth = (WorkingSet() - before) >> 20;
+        Console.WriteLine($"Working set after 50,000 predictions: {growth:+0;-0} MB");
+        Assert.IsTrue(growth < 64, $"The process grew by {growth} MB.");
+
+        void Predict(int count)
+        {
+            for (int i = 0; i < count; i++)
+                engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
+        }
+
+        static long WorkingSet()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            GC.Collect();
+            using var process = System.Diagnostics.Process.GetCurrentProcess();
+            return process.WorkingSet64;
+        }
+    }
+
+    [TestMethod]
+    public void NullEmptyAndEndlessTextsAreScored()
+    {
+        var ml = Topics.Context();
+        var texts = new[] { null!, "", " ", new string('z', 100_000), string.Join(' ', Enumerable.Repeat("storm", 20_000)), "\uD83D\uDE00\uD800" };
+        using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
+
+        foreach (var text in texts)
+            Assert.AreEqual(1.0, engine.Predict(new() { Text = text, Label = "food" }).Score.Sum(s => (double)s), 1e-5);
+        var scored = TrainedModels.Multiclass.Transform(Topics.View(ml, texts.Select(t => new Topics.Row { Text = t, Label = "food" })));
+        Assert.IsTrue(scored.GetColumn<float[]>("Score").All(s => s.All(float.IsFinite)));
+    }
+}

@@ -1,0 +1,106 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Initialization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Initialization;
+
+[TestClass]
+public sealed class IniLoRATests
+{
+    [TestMethod]
+    [TestCategory(ParityData.Category)]
+    [DynamicData(nameof(ParityData.Folders), typeof(ParityData), DynamicDataDisplayName = nameof(ParityData.DisplayName), DynamicDataDisplayNameDeclaringType = typeof(ParityData))]
+    public void SomeStepsComeNearTheLeastError(string folder) => AssertNearBest(folder, 4000, 0.05);
+
+    [TestMethod]
+    [TestCategory("Long")]
+    [TestCategory(ParityData.Category)]
+    [DynamicData(nameof(ParityData.Folders), typeof(ParityData), DynamicDataDisplayName = nameof(ParityData.DisplayName), DynamicDataDisplayNameDeclaringType = typeof(ParityData))]
+    public void ThePapersStepsReachTheLeastErrorWithinOnePercent(string folder) => AssertNearBest(folder, 20_000, 0.01);
+
+    [TestMethod]
+    public void ASecondRunComesFromTheCache()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        AdapterTarget[] targets = [FakeContext.Target("a.query", 32, 24, 4), FakeContext.Target("b.query", 24, 24, 4, alpha: 4)];
+        var strategy = LoraInitialization.IniLoRA(steps: 300, cacheFolder: folder.File("cache"));
+        var (first, second) = (FakeContext.Random(targets), FakeContext.Random(targets));
+        var fitted = strategy.Initialize(first);
+        var stored = Directory.GetFiles(folder.File("cache"));
+        Assert.AreEqual(1, stored.Length, "One file, and no temporary one beside it");
+        var found = strategy.Initialize(second);
+        Assert.IsTrue(first.Messages.Any(m => m.StartsWith("Factorising", StringComparison.Ordinal)));
+        Assert.IsFalse(second.Messages.Any(m => m.StartsWith("Factorising", StringComparison.Ordinal)), string.Join("; ", second.Messages));
+        for (int i = 0; i < targets.Length; i++)
+            Assert.AreEqual(0, Compare.Norm(fitted[i].A - found[i].A) + Compare.Norm(fitted[i].B - found[i].B));
+        // The scaling is applied after the cache: another alpha needs no other fit. Seed, steps and rank do.
+        strategy.Initialize(FakeContext.Random([.. targets.Select(t => t with { Alpha = 7 })]));
+        Assert.AreEqual(1, Directory.GetFiles(folder.File("cache")).Length);
+        strategy.Initialize(FakeContext.Random(targets, seed: 1));
+        LoraInitialization.IniLoRA(steps: 301, cacheFolder: folder.File("cache")).Initialize(FakeContext.Random(targets));
+        strategy.Initialize(FakeContext.Random([.. targets.Select(t => t with { Rank = 3 })]));
+        Assert.AreEqual(4, Directory.GetFiles(folder.File("cache")).Length);
+    }
+
+    [TestMethod]
+    public void ADamagedCacheFileIsRefusedByName()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        AdapterTarget[] targets = [FakeContext.Target("a.query", 32, 24, 4)];
+        var strategy = LoraInitialization.IniLoRA(steps: 100, cacheFolder: folder.Path);
+        strategy.Initialize(FakeContext.Random(targets));
+        var file = Directory.GetFiles(folder.Path).Single();
+        File.WriteAllBytes(file, File.ReadAllBytes(file)[..^16]);
+        var error = Assert.ThrowsExactly<InvalidDataException>(() => strategy.Initialize(FakeContext.Random(targets)));
+        StringAssert.Contains(error.Message, Path.GetFileName(file));
+    }
+
+    [TestMethod]
+    public void TheResidualStaysInTheBaseWhateverAlphaIs()
+    {
+        using var scope = NewDisposeScope();
+        foreach (var alpha in new[] { 4.0, 16.0 })
+        {
+            var context = FakeContext.Random([FakeContext.Target("a.query", 32, 24, 4, alpha)]);
+            var scaled = LoraInitialization.IniLoRA(exact: true).Initialize(context)[0];
+            var asAuthors = (new IniLoRAInitialization { Exact = true, AbsorbScaling = false }).Initialize(context)[0];
+            Compare.Below(1e-5, Compare.Relative(Compare.Product(scaled.B, scaled.A) * (alpha / 4), Compare.Product(asAuthors.B, asAuthors.A)), $"alpha {alpha}");
+        }
+    }
+
+    [TestMethod]
+    public void SigmaIsTheKindsMeanDeviationInThreeDecimals()
+    {
+        using var scope = NewDisposeScope();
+        AdapterTarget[] targets = [.. from layer in Enumerable.Range(0, 3) from kind in new[] { "query", "value" } select FakeContext.Target($"layer.{layer}.{kind}", 64, 256, 8)];
+        var context = FakeContext.Random(targets);
+        foreach (var target in targets.Where(t => t.ModuleName.EndsWith("value", StringComparison.Ordinal)))
+            context.Weights[target.ModuleName] = context.Weights[target.ModuleName] * 2.4;
+        // One tiny step leaves the factors where they started.
+        var results = new IniLoRAInitialization { Steps = 1, LearningRate = 1e-12, AbsorbScaling = false, CacheFolder = "" }.Initialize(context);
+        foreach (var (target, result) in targets.Zip(results))
+        {
+            var expected = target.ModuleName.EndsWith("value", StringComparison.Ordinal) ? 0.12 : 0.05;
+            Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(expected)) > 0.01, $"A of {target.ModuleName}");
+            Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(expected * 1.3)) < 1e-6, $"A of {target.ModuleName} against another σ");
+        }
+    }
+
+    private static void AssertNearBest(string folder, int steps, double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        using var file = new ParityMatrices(folder);
+        var context = file.Context("pissa", file.Names);
+        var results = LoraInitialization.IniLoRA(steps, cacheFolder: "").Initialize(context);
+        foreach (var (target, result) in context.Targets.Zip(results))
+        {
+            var best = file.Read($"{target.ModuleName}.best_rank8_mse").item<float>();
+            var error = (Compare.Product(result.B, result.A) * target.Scaling - context.Weight(target)).square().mean().item<double>();
+            Console.WriteLine($"{target.ModuleName}: {error / best - 1:P3} above the least error after {steps} steps");
+            Compare.Below(best * (1 + tolerance), error, target.ModuleName);
+            Compare.Below(error, best * (1 - 1e-4), "No product can be better than the best");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+using Microsoft.ML.LoraInit.Trainers;
+
+namespace Microsoft.ML.LoraInit.Tests.Trainers;
+
+[TestClass]
+public class LoraTrainerOptionsValidatorTests
+{
+    private static readonly Dictionary<string, (string Option, Action<LoraTextClassificationTrainer.Options> Change)> Bad = new()
+    {
+        ["no text column"] = ("TextColumnName", o => o.TextColumnName = ""),
+        ["null label column"] = ("LabelColumnName", o => o.LabelColumnName = null!),
+        ["blank second text"] = ("Text2ColumnName", o => o.Text2ColumnName = " "),
+        ["blank weight"] = ("ExampleWeightColumnName", o => o.ExampleWeightColumnName = ""),
+        ["text is label"] = ("LabelColumnName", o => o.LabelColumnName = o.TextColumnName),
+        ["equal outputs"] = ("Score", o => o.PredictedLabelColumnName = o.ScoreColumnName),
+        ["no score column"] = ("output column", o => o.ScoreColumnName = ""),
+        ["no base"] = ("BaseModel", o => o.BaseModel = null!),
+        ["no method"] = ("Method", o => o.Method = null!),
+        ["rank 0"] = ("Rank = 0", o => o.Rank = 0),
+        ["alpha 0"] = ("Alpha = 0", o => o.Alpha = 0),
+        ["alpha NaN"] = ("Alpha = NaN", o => o.Alpha = double.NaN),
+        ["dropout 1"] = ("LoraDropout = 1", o => o.LoraDropout = 1),
+        ["no targets"] = ("TargetModules", o => o.TargetModules = null!),
+        ["no initialisation"] = ("Initialization", o => o.Initialization = null!),
+        ["no rank pattern"] = ("RankPattern", o => o.RankPattern = null!),
+        ["no alpha pattern"] = ("AlphaPattern", o => o.AlphaPattern = null!),
+        ["epochs 0"] = ("MaxEpochs = 0", o => o.MaxEpochs = 0),
+        ["batch 0"] = ("BatchSize = 0", o => o.BatchSize = 0),
+        ["accumulation 0"] = ("GradientAccumulationSteps = 0", o => o.GradientAccumulationSteps = 0),
+        ["rate 0"] = ("InitialLearningRate = 0", o => o.InitialLearningRate = 0),
+        ["rate infinite"] = ("InitialLearningRate", o => o.InitialLearningRate = double.PositiveInfinity),
+        ["schedule"] = ("LearningRateSchedule", o => o.LearningRateSchedule = (LearningRateSchedule)9),
+        ["warm-up 1"] = ("WarmupRatio = 1", o => o.WarmupRatio = 1),
+        ["decay below 0"] = ("WeightDecay = -1", o => o.WeightDecay = -1),
+        ["norm below 0"] = ("MaxGradientNorm = -1", o => o.MaxGradientNorm = -1),
+        ["length 2"] = ("MaxLength = 2", o => o.MaxLength = 2),
+        ["fraction 1"] = ("ValidationFraction = 1", o => o.ValidationFraction = 1),
+        ["fraction and data"] = ("ValidationData", o => (o.ValidationFraction, o.ValidationData) = (0.1, Topics.View(new MLContext()))),
+        ["patience 0"] = ("EarlyStoppingPatience = 0", o => (o.EarlyStoppingPatience, o.ValidationFraction) = (0, 0.1)),
+        ["patience without rows"] = ("ValidationFraction", o => o.EarlyStoppingPatience = 1),
+        ["precision"] = ("Precision", o => o.Precision = (Precision)9),
+        ["save mode"] = ("SaveMode", o => o.SaveMode = (ModelSaveMode)9),
+        ["blank folder"] = ("CheckpointDirectory", o => o.CheckpointDirectory = ""),
+        ["every without folder"] = ("CheckpointDirectory", o => o.CheckpointEverySteps = 5),
+        ["every 0"] = ("CheckpointEverySteps = 0", o => (o.CheckpointEverySteps, o.CheckpointDirectory) = (0, "x")),
+    };
+
+    public static IEnumerable<object[]> Cases => Bad.Keys.Select(k => new object[] { k });
+
+    [TestMethod]
+    [DynamicData(nameof(Cases))]
+    public void ABadOptionIsRefusedWhenTheTrainerIsMade(string name)
+    {
+        var options = Topics.Options(Bad[name].Change);
+
+        var error = Assert.ThrowsException<ArgumentException>(() => new MLContext().MulticlassClassification.Trainers.LoraTextClassification(options));
+
+        StringAssert.Contains(error.Message, Bad[name].Option);
+    }
+
+    [TestMethod]
+    public void TheDefaultsAreGood() => LoraTrainerOptionsValidator.Check(new LoraTextClassificationTrainer.Options(), ["PredictedLabel", "Score"]);
+
+    [TestMethod]
+    public void ATrainerKeepsTheOptionsItWasGiven()
+    {
+        var options = Topics.Options(o => o.TextColumnName = "Missing");
+        var ml = new MLContext();
+        var trainer = ml.Regression.Trainers.LoraTextRegression(new LoraTextRegressionTrainer.Options { LabelColumnName = "Value" });
+        var changed = new LoraTextRegressionTrainer.Options { LabelColumnName = "Value" };
+        var second = ml.Regression.Trainers.LoraTextRegression(changed);
+        changed.LabelColumnName = "Label";
+
+        var shape = Topics.Shape(Topics.View(ml));
+        Assert.AreEqual("Score", trainer.GetOutputSchema(shape).Last().Name);
+        Assert.AreEqual("Score", second.GetOutputSchema(shape).Last().Name, "the caller's later change must not reach the trainer");
+        Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(options).GetOutputSchema(shape));
+    }
+}
