@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Glue.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 

@@ -1,4 +1,3 @@
-using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Data;
 

@@ -8,13 +8,12 @@ using Microsoft.ML.LoraInit.Tests.Checkpoints.Hub;
 namespace Microsoft.ML.LoraInit.Tests.Glue;
 
 [TestClass]
-public class GlueDownloaderTests
+public sealed class GlueDownloaderTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
     private readonly byte[] _zip = Zip(("RTE/train.tsv", "index\tsentence1\tsentence2\tlabel\n0\tA\tB\tentailment\n"), ("RTE/dev.tsv", "index\tsentence1\tsentence2\tlabel\n0\tC\tD\tnot_entailment\n"), ("RTE/../../evil.tsv", "x"));
 
-    [TestCleanup]
-    public void Delete() => _folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [TestMethod]
     public async Task ArchivesAreCheckedAndLaidOutForLoading()

@@ -89,6 +89,30 @@ public class GlueGridRunTests
     }
 
     [TestMethod]
+    public async Task SeveralRunsAtATimeEqualOneAfterTheOther()
+    {
+        var folder = Folder.File("parallel");
+        Assert.AreEqual(ExitCodes.Success, (await CommandLineRun.ChildProcess(Arguments(folder, "--max-parallel", "2"))).ExitCode);
+        AssertSameResults(folder);
+        Assert.IsTrue(new RunStore(folder).ReadAll().All(r => r.Memory.RunsInParallel == 2));
+    }
+
+    [TestMethod]
+    public void ARunIsWhatThePublicTrainerDoes()
+    {
+        var record = new RunStore(_whole).ReadAll().First(r => r.Config is { Task: "rte", Initialization: "pissa", Seed: 1 });
+        var ml = new MLContext(seed: 0);
+        var data = GlueTask.Rte.Load(ml, Folder.File("data"));
+        using var model = ml.MulticlassClassification.Trainers.LoraTextClassification(new LoraTextClassificationTrainer.Options
+        {
+            Text2ColumnName = "Text2", ValidationData = data.Validation, Initialization = LoraInitialization.Parse("pissa"),
+            InitialLearningRate = 1e-3, MaxEpochs = 2, BatchSize = 16, Seed = 1,
+        }).Fit(data.Train);
+        CollectionAssert.AreEqual(record.Epochs.Select(e => e.TrainLoss).ToArray(), model.History.Epochs.Select(e => (double?)e.TrainLoss).ToArray());
+        CollectionAssert.AreEqual(record.Epochs.Select(e => e.Metrics["accuracy"]).ToArray(), model.History.Epochs.Select(e => e.Metrics!.Accuracy!.Value).ToArray());
+    }
+
+    [TestMethod]
     public async Task AMissingTaskIsFoundBeforeAnyRun()
     {
         var folder = Folder.File("missing");

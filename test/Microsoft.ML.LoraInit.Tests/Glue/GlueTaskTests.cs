@@ -3,13 +3,12 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.LoraInit.Tests.Glue;
 
 [TestClass]
-public class GlueTaskTests
+public sealed class GlueTaskTests : IDisposable
 {
     private readonly MLContext _ml = new(seed: 0);
     private readonly TemporaryFolder _folder = new();
 
-    [TestCleanup]
-    public void Delete() => _folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [TestMethod]
     public void LabelsAreKeysInTheTasksOrderWhateverTheFileHas()

@@ -33,12 +33,12 @@ internal sealed class EventFile : IDisposable
     public void Add(long step, IEnumerable<KeyValuePair<string, double>> scalars)
     {
         using var summary = new MemoryStream();
+        var single = new byte[sizeof(float)];
         foreach (var (tag, value) in scalars)
         {
             using var entry = new MemoryStream();
             Text(entry, field: 1, tag);
             entry.WriteByte((2 << 3) | 5);
-            Span<byte> single = stackalloc byte[4];
             BinaryPrimitives.WriteSingleLittleEndian(single, (float)value);
             entry.Write(single);
             Bytes(summary, field: 1, entry.ToArray());
