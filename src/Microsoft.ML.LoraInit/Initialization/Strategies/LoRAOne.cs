@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
