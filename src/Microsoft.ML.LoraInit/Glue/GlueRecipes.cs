@@ -16,14 +16,26 @@ internal static class GlueRecipes
 
     private static readonly Dictionary<string, (int Batch, int Epochs, double Rate)> OnBase = new()
     {
-        ["mnli"] = (16, 30, 5e-4), ["sst2"] = (16, 60, 5e-4), ["mrpc"] = (16, 30, 4e-4), ["cola"] = (32, 80, 4e-4),
-        ["qnli"] = (32, 25, 4e-4), ["qqp"] = (16, 25, 5e-4), ["rte"] = (32, 80, 5e-4), ["stsb"] = (16, 40, 4e-4),
+        ["mnli"] = (16, 30, 5e-4),
+        ["sst2"] = (16, 60, 5e-4),
+        ["mrpc"] = (16, 30, 4e-4),
+        ["cola"] = (32, 80, 4e-4),
+        ["qnli"] = (32, 25, 4e-4),
+        ["qqp"] = (16, 25, 5e-4),
+        ["rte"] = (32, 80, 5e-4),
+        ["stsb"] = (16, 40, 4e-4),
     };
 
     private static readonly Dictionary<string, (int Batch, int Epochs, double Rate)> OnLarge = new()
     {
-        ["mnli"] = (4, 10, 3e-4), ["sst2"] = (4, 10, 4e-4), ["mrpc"] = (4, 20, 3e-4), ["cola"] = (4, 20, 2e-4),
-        ["qnli"] = (4, 10, 2e-4), ["qqp"] = (4, 20, 3e-4), ["rte"] = (8, 20, 4e-4), ["stsb"] = (8, 30, 2e-4),
+        ["mnli"] = (4, 10, 3e-4),
+        ["sst2"] = (4, 10, 4e-4),
+        ["mrpc"] = (4, 20, 3e-4),
+        ["cola"] = (4, 20, 2e-4),
+        ["qnli"] = (4, 10, 2e-4),
+        ["qqp"] = (4, 20, 3e-4),
+        ["rte"] = (8, 20, 4e-4),
+        ["stsb"] = (8, 30, 2e-4),
     };
 
     /// <summary>What was published for a task; nothing for WNLI, which the papers leave out.</summary>

@@ -105,8 +105,13 @@ public class GlueGridRunTests
         var data = GlueTask.Rte.Load(ml, Folder.File("data"));
         using var model = ml.MulticlassClassification.Trainers.LoraTextClassification(new LoraTextClassificationTrainer.Options
         {
-            Text2ColumnName = "Text2", ValidationData = data.Validation, Initialization = LoraInitialization.Parse("pissa"),
-            InitialLearningRate = 1e-3, MaxEpochs = 2, BatchSize = 16, Seed = 1,
+            Text2ColumnName = "Text2",
+            ValidationData = data.Validation,
+            Initialization = LoraInitialization.Parse("pissa"),
+            InitialLearningRate = 1e-3,
+            MaxEpochs = 2,
+            BatchSize = 16,
+            Seed = 1,
         }).Fit(data.Train);
         CollectionAssert.AreEqual(record.Epochs.Select(e => e.TrainLoss).ToArray(), model.History.Epochs.Select(e => (double?)e.TrainLoss).ToArray());
         CollectionAssert.AreEqual(record.Epochs.Select(e => e.Metrics["accuracy"]).ToArray(), model.History.Epochs.Select(e => e.Metrics!.Accuracy!.Value).ToArray());

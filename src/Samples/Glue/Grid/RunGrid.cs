@@ -42,9 +42,19 @@ internal static class RunGrid
         {
             var common = new RunConfig
             {
-                Task = "", BaseModel = spec.BaseModel, BaseModelSha256 = spec.BaseModelSha256, Precision = spec.Precision, Method = method, LearningRate = 0, Seed = 0, Epochs = 0,
-                WarmupRatio = spec.WarmupRatio, WeightDecay = spec.WeightDecay, MaxLength = spec.MaxLength,
-                TrainRows = spec.TrainRows, DevRows = spec.DevRows,
+                Task = "",
+                BaseModel = spec.BaseModel,
+                BaseModelSha256 = spec.BaseModelSha256,
+                Precision = spec.Precision,
+                Method = method,
+                LearningRate = 0,
+                Seed = 0,
+                Epochs = 0,
+                WarmupRatio = spec.WarmupRatio,
+                WeightDecay = spec.WeightDecay,
+                MaxLength = spec.MaxLength,
+                TrainRows = spec.TrainRows,
+                DevRows = spec.DevRows,
             };
             if (!Methods.HasAdapters(method))
             {
