@@ -13,7 +13,7 @@ try
     foreach (var path in args[2..])
     {
         var members = MemberList.Read(args[0], Path.GetFileNameWithoutExtension(path));
-        var image = Publicizer.Publicize(File.ReadAllBytes(path), members);
+        var image = Publicizer.Publicize(File.ReadAllBytes(path), members, path);
         File.WriteAllBytes(Path.Combine(args[1], Path.GetFileName(path)), image);
     }
     return 0;

@@ -17,8 +17,11 @@ internal static class Publicizer
     private const int FieldFlags = 0;
     private const int MethodFlags = 6;
 
+    /// <param name="image">The assembly.</param>
+    /// <param name="members">The entries to make public.</param>
+    /// <param name="source">Where the assembly is from, for messages.</param>
     /// <exception cref="InvalidOperationException">A listed member is not in the assembly.</exception>
-    public static byte[] Publicize(byte[] image, IReadOnlySet<string> members)
+    public static byte[] Publicize(byte[] image, IReadOnlySet<string> members, string source)
     {
         using var pe = new PEReader(new MemoryStream(image, writable: false));
         var reader = pe.GetMetadataReader();
@@ -44,7 +47,7 @@ internal static class Publicizer
         }
 
         return missing.Count == 0 ? result : throw new InvalidOperationException(
-            $"{reader.GetString(reader.GetAssemblyDefinition().Name)} {reader.GetAssemblyDefinition().Version} lacks {string.Join(", ", missing.Order(StringComparer.Ordinal))}.");
+            $"'{source}' lacks {string.Join(", ", missing.Order(StringComparer.Ordinal))}; adapt src/Microsoft.ML.LoraInit/MLNet to this version of ML.NET.");
 
         void SetType(TypeDefinitionHandle handle, TypeDefinition type)
         {

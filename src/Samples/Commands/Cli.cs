@@ -25,17 +25,18 @@ internal static class Cli
                 new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error },
                 cancellationToken);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            terminal.Fail("cancelled; nothing was written.");
-            return ExitCodes.Cancelled;
-        }
         catch (Exception e)
         {
-            terminal.Fail(e.Message);
+            var cause = Cause(e);
+            if (cause is OperationCanceledException && cancellationToken.IsCancellationRequested)
+            {
+                terminal.Fail("cancelled; nothing was written.");
+                return ExitCodes.Cancelled;
+            }
+            terminal.Fail(cause.Message);
             if (parsed.GetValue(Verbose))
                 terminal.Error.WriteLine(e);
-            return IsBadInput(e) ? ExitCodes.BadInput : ExitCodes.Failed;
+            return IsBadInput(cause) ? ExitCodes.BadInput : ExitCodes.Failed;
         }
     }
 
@@ -54,6 +55,15 @@ internal static class Cli
             root.Options.Add(option);
         root.SetAction((result, cancellation) => Task.FromResult(quickstart.Run(result, cancellation)));
         return root;
+    }
+
+    // Rows are read on ML.NET's own threads, which wrap what happens there.
+    private static Exception Cause(Exception e)
+    {
+        for (var inner = e; inner is not null; inner = inner.InnerException)
+            if (inner is UsageException or DataFileException or OperationCanceledException)
+                return inner;
+        return e;
     }
 
     private static bool IsBadInput(Exception e) =>

@@ -26,7 +26,11 @@ internal sealed class RunOptions
         SetThreads(result.GetValue(_threads));
         var ml = new MLContext(seed);
         if (result.GetValue(_verbose))
-            ml.Log += (_, e) => terminal.Error.WriteLine(e.Message);
+            ml.Log += (_, e) =>
+            {
+                if (e.Kind != Runtime.ChannelMessageKind.Trace)
+                    terminal.Error.WriteLine(e.Message);
+            };
         return ml;
     }
 

@@ -24,7 +24,9 @@ internal sealed class FakeContext(IReadOnlyList<AdapterTarget> targets, int seed
 
     public override IReadOnlyList<AdapterTarget> Targets => targets;
 
-    public override Device Device => CPU;
+    public Device Place { get; init; } = CPU;
+
+    public override Device Device => Place;
 
     public override int Seed => seed;
 

@@ -88,6 +88,42 @@ public sealed class IniLoRATests
         }
     }
 
+    [TestMethod]
+    [TestCategory("Gpu")]
+    public void AllWeightsOfRobertaBaseAreFittedAtOnceOnAGpu()
+    {
+        if (!cuda.is_available())
+            Assert.Inconclusive("No CUDA device.");
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        AdapterTarget[] targets = [.. from layer in Enumerable.Range(0, 12) from kind in new[] { "query", "value" } select FakeContext.Target($"layer.{layer}.{kind}", 768, 768, 8, alpha: 8)];
+        // Pre-trained weights have some strong directions on a broad floor.
+        var spectrum = FakeContext.Random(targets).Weights.ToDictionary(w => w.Key, w =>
+        {
+            using var random = new Generator(SeededRandom.Hash(1, w.Key));
+            var strong = empty(768, 32).normal_(0, 0.03, random) * pow(0.93, arange(32).to(ScalarType.Float32));
+            return (w.Value * 0.6 + strong.matmul(empty(32, 768).normal_(0, 1, random))).cuda();
+        });
+        FakeContext Context() => new(targets) { Weights = spectrum, Place = CUDA };
+        var strategy = LoraInitialization.IniLoRA(cacheFolder: folder.Path);
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        var fitted = strategy.Initialize(Context());
+        Console.WriteLine($"20,000 steps on 24 weights [768, 768]: {clock.Elapsed.TotalSeconds:F1} s");
+        clock.Restart();
+        strategy.Initialize(Context());
+        Console.WriteLine($"From the cache: {clock.Elapsed.TotalSeconds:F2} s");
+        Compare.Below(1, clock.Elapsed.TotalSeconds, "Seconds from the cache");
+        var best = LoraInitialization.IniLoRA(exact: true).Initialize(Context());
+        double worst = 0;
+        for (int i = 0; i < targets.Length; i++)
+        {
+            double Error(InitializedAdapter found) => (Compare.Product(found.B, found.A) - spectrum[targets[i].ModuleName]).square().mean().item<double>();
+            worst = Math.Max(worst, Error(fitted[i]) / Error(best[i]) - 1);
+        }
+        Console.WriteLine($"At most {worst:P3} above the least error");
+        Compare.Below(0.01, worst, "Distance from the least error");
+    }
+
     private static void AssertNearBest(string folder, int steps, double tolerance)
     {
         using var scope = NewDisposeScope();

@@ -1,5 +1,4 @@
 using System.Reflection;
-using Microsoft.ML.Data;
 
 namespace Microsoft.ML.LoraInit.Tests.MLNet;
 
