@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Glue.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -48,6 +48,7 @@ internal static class Cli
             TrainCommand.Create(terminal, Verbose),
             EvaluateCommand.Create(terminal, Verbose),
             PredictCommand.Create(terminal, Verbose),
+            GlueCommand.Create(terminal, Verbose),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)
@@ -66,5 +67,5 @@ internal static class Cli
     }
 
     private static bool IsBadInput(Exception e) =>
-        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
+        e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Data;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -6,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 /// <summary>The options that say what a file's columns are: a task of GLUE by name, or columns.</summary>
 internal sealed class DataOptions
 {
-    private readonly Option<string?> _task = new("--task") { Description = "Layout and labels of a GLUE task, as published.", HelpName = string.Join('|', TaskPresets.Names) };
+    private readonly Option<string?> _task = new("--task") { Description = "Layout and labels of a GLUE task, as published.", HelpName = string.Join('|', GlueLayouts.Names) };
     private readonly Option<string?> _text = new("--text-column") { Description = "Column of the text: a name of the header or a number from 1. Default: Text.", HelpName = "NAME|N" };
     private readonly Option<string?> _text2 = new("--text2-column") { Description = "Column of the second text of a pair.", HelpName = "NAME|N" };
     private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label.", HelpName = "NAME|N" };
@@ -18,7 +19,7 @@ internal sealed class DataOptions
     public DataOptions(CliCommand command, bool labelled, bool asksKind)
     {
         _labelled = labelled;
-        _task.AcceptOnlyFromAmong([.. TaskPresets.Names]);
+        _task.AcceptOnlyFromAmong([.. GlueLayouts.Names]);
         _kind.AcceptOnlyFromAmong("multiclass", "binary", "regression");
         command.Options.Add(_task);
         command.Options.Add(_text);
@@ -42,7 +43,7 @@ internal sealed class DataOptions
         {
             if (columns.Any(c => c is not null) || result.GetValue(_noHeader) || (fromModel is null && kind is not null))
                 throw new UsageException("--task says where everything is: give either it or --text-column, --text2-column, --label-column, --kind and --no-header.");
-            var preset = TaskPresets.Get(task);
+            var preset = GlueLayouts.Get(task);
             if (fromModel is { } trained && trained != preset.Kind)
                 throw new UsageException($"--task {task} is a {Name(preset.Kind)} task and the model was trained for {Name(trained)}.");
             return preset with { Label = _labelled ? preset.Label : null, SkipMalformed = skip };

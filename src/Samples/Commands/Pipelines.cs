@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Data;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 
@@ -12,6 +13,7 @@ internal sealed class TrainCommand
     private readonly Option<string?> _validation = new("--validation") { Description = "Rows to choose the best epoch by and to report the metrics of.", HelpName = "FILE" };
     private readonly Option<string> _model = new("--model") { Description = "Where to save the model.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
+    private readonly Option<string?> _board = new("--tensorboard") { Description = "Write TensorBoard event files to this folder.", HelpName = "DIR" };
     private readonly DataOptions _data;
     private readonly TrainingOptions _training;
     private readonly RunOptions _run;
@@ -24,6 +26,7 @@ internal sealed class TrainCommand
         _data = new(command, labelled: true, asksKind: true);
         command.Options.Add(_model);
         command.Options.Add(_json);
+        command.Options.Add(_board);
         _training = new(command);
         _run = new(command, verbose);
     }
@@ -57,12 +60,16 @@ internal sealed class TrainCommand
         _terminal.Output.WriteLine($"{trainRows.Count} training rows, {validationRows?.Count ?? 0} validation rows{(classes.Count > 0 ? $", {classes.Count} classes" : "")}.");
 
         LoraTrainerOptions? used = null;
-        var model = ProgressDisplay.Show(_terminal, progress => Pipelines.Fit(ml, layout.Kind, classes, pair, train, validation, options =>
+        var model = ProgressDisplay.Show(_terminal, progress =>
         {
-            used = _training.Apply(result, options);
-            used.Progress = progress;
-            used.CancellationToken = cancellation;
-        }));
+            using var board = result.GetValue(_board) is { } folder ? new TensorBoardProgress(folder, progress) : null;
+            return Pipelines.Fit(ml, layout.Kind, classes, pair, train, validation, options =>
+            {
+                used = _training.Apply(result, options);
+                used.Progress = board ?? progress;
+                used.CancellationToken = cancellation;
+            });
+        });
         using var owned = model as IDisposable;
         ModelFile.Save(ml, model, train.Schema, modelPath);
         var history = ModelFile.Find(model)!.History;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Glue.Reading;
 
 namespace Microsoft.ML.LoraInit.Samples.Data;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Glue.Reading;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 

@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Samples.Data;
+namespace Microsoft.ML.LoraInit.Glue.Reading;
 
 /// <summary>A row as its file has it; the label is checked but still text.</summary>
 internal sealed record TextRow(string Text, string? Text2, string? Label);

@@ -1,10 +1,10 @@
-namespace Microsoft.ML.LoraInit.Samples.Data;
+namespace Microsoft.ML.LoraInit.Glue.Reading;
 
 /// <summary>
 /// The files of GLUE as its tasks' owners publish them. The classes' order is that of the label ids in the
 /// <c>glue</c> data set of the Hugging Face hub.
 /// </summary>
-internal static class TaskPresets
+internal static class GlueLayouts
 {
     private static readonly string[] ZeroOne = ["0", "1"];
     private static readonly string[] Entailment = ["entailment", "not_entailment"];
@@ -29,7 +29,12 @@ internal static class TaskPresets
             Name = "mnli", Kind = TaskKind.Multiclass, Text = "sentence1", Text2 = "sentence2", Label = "gold_label",
             Labels = ["entailment", "neutral", "contradiction"],
         },
+        new() { Name = "wnli", Kind = TaskKind.Multiclass, Text = "sentence1", Text2 = "sentence2", Label = "label", Labels = ZeroOne },
     ];
+
+    /// <summary>STS-B as the GLUE archive has it, with a header.</summary>
+    public static readonly TextLayout StsBenchmarkWithHeader =
+        new() { Name = "stsb", Kind = TaskKind.Regression, Text = "sentence1", Text2 = "sentence2", Label = "score" };
 
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(t => t.Name)];
 

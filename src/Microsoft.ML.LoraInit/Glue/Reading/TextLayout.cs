@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Samples.Data;
+namespace Microsoft.ML.LoraInit.Glue.Reading;
 
 /// <summary>The task families of ML.NET that the program trains for.</summary>
 internal enum TaskKind

@@ -1,16 +1,16 @@
 using System.Globalization;
 
-namespace Microsoft.ML.LoraInit.Samples.Data;
+namespace Microsoft.ML.LoraInit.Glue.Reading;
 
 /// <summary>Reads the rows of a file by its layout and checks each cell that is used.</summary>
 internal static class TextFile
 {
     /// <summary>All rows, at least one.</summary>
-    /// <exception cref="DataFileException">Something is wrong with the file; the message says where.</exception>
+    /// <exception cref="GlueDataException">Something is wrong with the file; the message says where.</exception>
     public static IReadOnlyList<TextRow> ReadAll(string path, TextLayout layout, Action<long>? malformed = null)
     {
         List<TextRow> rows = [.. Read(path, layout, malformed)];
-        return rows.Count > 0 ? rows : throw new DataFileException(path, null, null,
+        return rows.Count > 0 ? rows : throw new GlueDataException(path, null, null,
             layout.HasHeader ? "there is no row after the header." : "the file is empty.");
     }
 
@@ -32,7 +32,7 @@ internal static class TextFile
             if (!columns.Fits(line.Cells.Length))
             {
                 if (!layout.SkipMalformed)
-                    throw new DataFileException(path, line.Number, null,
+                    throw new GlueDataException(path, line.Number, null,
                         $"{line.Cells.Length} columns found, {columns.Expected} expected. Columns are separated by tabs; --skip-malformed leaves such lines out.");
                 malformed?.Invoke(line.Number);
                 continue;
@@ -43,7 +43,7 @@ internal static class TextFile
                 columns.Label is { } label ? Label(path, layout, line, label) : null);
         }
         if (columns is null && layout.HasHeader)
-            throw new DataFileException(path, null, null, "the file is empty.");
+            throw new GlueDataException(path, null, null, "the file is empty.");
     }
 
     private static string Label(string path, TextLayout layout, TsvLine line, int column)
@@ -59,7 +59,7 @@ internal static class TextFile
                 $"unknown label '{Short(value)}'; known are {string.Join(", ", known)}.",
             _ => null,
         };
-        return problem is null ? value : throw new DataFileException(path, line.Number, layout.Label, problem);
+        return problem is null ? value : throw new GlueDataException(path, line.Number, layout.Label, problem);
     }
 
     private static string Short(string value) => value.Length <= 40 ? value : value[..40] + "…";
@@ -80,7 +80,7 @@ internal static class TextFile
                     return named;
                 if (int.TryParse(column, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 1 && number <= count)
                     return number - 1;
-                throw new DataFileException(path, layout.HasHeader ? 1 : null, column, layout.HasHeader
+                throw new GlueDataException(path, layout.HasHeader ? 1 : null, column, layout.HasHeader
                     ? $"there is no such column; the header has {string.Join(", ", first.Select(n => $"'{Short(n.Trim())}'"))}."
                     : $"a file without header needs a column number from 1 to {count}.");
             }

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Microsoft.ML.LoraInit.Samples.Data;
+namespace Microsoft.ML.LoraInit.Glue.Reading;
 
 /// <summary>One line of a tab-separated file.</summary>
 /// <param name="Number">From 1, the header included.</param>
@@ -16,7 +16,7 @@ internal static class TsvReader
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>The lines in order, read as they are asked for. Only an empty last line is left out.</summary>
-    /// <exception cref="DataFileException">The file is missing, is not readable or is not UTF-8.</exception>
+    /// <exception cref="GlueDataException">The file is missing, is not readable or is not UTF-8.</exception>
     public static IEnumerable<TsvLine> Read(string path)
     {
         using var reader = Open(path);
@@ -49,18 +49,18 @@ internal static class TsvReader
     private static StreamReader Open(string path)
     {
         if (Directory.Exists(path))
-            throw new DataFileException(path, null, null, "this is a folder, not a file.");
+            throw new GlueDataException(path, null, null, "this is a folder, not a file.");
         try
         {
             return new StreamReader(path, StrictUtf8, detectEncodingFromByteOrderMarks: true);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new DataFileException(path, null, null, "there is no such file.", e);
+            throw new GlueDataException(path, null, null, "there is no such file.", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new DataFileException(path, null, null, $"the file cannot be read ({e.Message}).", e);
+            throw new GlueDataException(path, null, null, $"the file cannot be read ({e.Message}).", e);
         }
     }
 
@@ -72,7 +72,7 @@ internal static class TsvReader
         }
         catch (DecoderFallbackException e)
         {
-            throw new DataFileException(path, null, null, $"the bytes after line {number} are not UTF-8; save the file as UTF-8.", e);
+            throw new GlueDataException(path, null, null, $"the bytes after line {number} are not UTF-8; save the file as UTF-8.", e);
         }
     }
 }

@@ -1,9 +1,9 @@
-namespace Microsoft.ML.LoraInit.Samples.Data;
+namespace Microsoft.ML.LoraInit;
 
 /// <summary>A data file cannot be used as it is: which file, which line, which column, and what to do.</summary>
-internal sealed class DataFileException : Exception
+public sealed class GlueDataException : Exception
 {
-    public DataFileException(string path, long? line, string? column, string problem, Exception? inner = null)
+    internal GlueDataException(string path, long? line, string? column, string problem, Exception? inner = null)
         : base(Describe(path, line, column) + ": " + problem, inner)
     {
         Path = path;
@@ -11,6 +11,7 @@ internal sealed class DataFileException : Exception
         Column = column;
     }
 
+    /// <summary>The file or folder.</summary>
     public string Path { get; }
 
     /// <summary>From 1, the header included; null where the whole file is meant.</summary>

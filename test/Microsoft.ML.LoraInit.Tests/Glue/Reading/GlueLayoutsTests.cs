@@ -1,9 +1,9 @@
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Glue.Reading;
 
-namespace Microsoft.ML.LoraInit.Tests.Samples;
+namespace Microsoft.ML.LoraInit.Tests.Glue.Reading;
 
 [TestClass]
-public sealed class TaskPresetsTests
+public sealed class GlueLayoutsTests
 {
     [TestMethod]
     [DataRow("cola", "ab01\t0\t*\tOne \"two.\n", "One \"two.", null, "0")]
@@ -13,21 +13,22 @@ public sealed class TaskPresetsTests
     [DataRow("qnli", "index\tquestion\tsentence\tlabel\n0\tA?\tB.\tentailment\n", "A?", "B.", "entailment")]
     [DataRow("qqp", "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tA?\tB?\t0\n", "A?", "B?", "0")]
     [DataRow("mnli", "index\tpromptID\tpairID\tgenre\ts1bp\ts2bp\ts1p\ts2p\tsentence1\tsentence2\tlabel1\tgold_label\n0\t1\t2\tg\t(\t(\t(\t(\tA.\tB.\tneutral\tcontradiction\n", "A.", "B.", "contradiction")]
+    [DataRow("wnli", "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t1\n", "A.", "B.", "1")]
     [DataRow("stsb", "main\tMSRvid\t2012\t0001\t3.250\t\"A.\tB.\textra\tsource\n", "\"A.", "B.", "3.250")]
     public void ReadsThePublishedLayout(string task, string content, string text, string? text2, string label)
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "data.tsv");
         File.WriteAllText(path, content);
-        Assert.AreEqual(new TextRow(text, text2, label), TextFile.ReadAll(path, TaskPresets.Get(task)).Single());
+        Assert.AreEqual(new TextRow(text, text2, label), TextFile.ReadAll(path, GlueLayouts.Get(task)).Single());
     }
 
     [TestMethod]
     public void EveryPresetIsTestedAbove()
     {
-        var tested = typeof(TaskPresetsTests).GetMethod(nameof(ReadsThePublishedLayout))!.GetCustomAttributes(typeof(DataRowAttribute), false)
+        var tested = typeof(GlueLayoutsTests).GetMethod(nameof(ReadsThePublishedLayout))!.GetCustomAttributes(typeof(DataRowAttribute), false)
             .Select(a => (string)((DataRowAttribute)a).Data[0]!).Order().ToArray();
-        CollectionAssert.AreEqual(TaskPresets.Names.Order().ToArray(), tested);
+        CollectionAssert.AreEqual(GlueLayouts.Names.Order().ToArray(), tested);
     }
 
     [TestMethod]
@@ -41,7 +42,7 @@ public sealed class TaskPresetsTests
     {
         foreach (var file in Directory.EnumerateFiles(ParityData.RequireShared(Path.Combine("glue", folder))))
         {
-            var layout = TaskPresets.Get(task);
+            var layout = GlueLayouts.Get(task);
             var rows = TextFile.ReadAll(file, layout);
             int lines = File.ReadAllBytes(file).AsSpan().TrimEnd((byte)'\n').Count((byte)'\n') + 1;
             Assert.AreEqual(lines - (layout.HasHeader ? 1 : 0), rows.Count, file);

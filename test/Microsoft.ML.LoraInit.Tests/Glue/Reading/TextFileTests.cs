@@ -1,6 +1,6 @@
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Glue.Reading;
 
-namespace Microsoft.ML.LoraInit.Tests.Samples;
+namespace Microsoft.ML.LoraInit.Tests.Glue.Reading;
 
 [TestClass]
 public sealed class TextFileTests
@@ -92,9 +92,9 @@ public sealed class TextFileTests
         return TextFile.ReadAll(path, layout, malformed);
     }
 
-    private static DataFileException Fails(string content, TextLayout layout)
+    private static GlueDataException Fails(string content, TextLayout layout)
     {
-        var error = Assert.ThrowsException<DataFileException>(() => Read(content, layout));
+        var error = Assert.ThrowsException<GlueDataException>(() => Read(content, layout));
         StringAssert.Contains(error.Message, "data.tsv");
         return error;
     }

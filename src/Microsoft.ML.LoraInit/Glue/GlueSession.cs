@@ -1,0 +1,116 @@
+using System.Collections.Concurrent;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Trainers;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Training.Tasks;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Glue;
+
+/// <summary>
+/// Many fine-tunings over one base model: its weights are read once a device and precision, each task's rows are read
+/// and tokenised once, whatever the number of runs. Runs may be concurrent.
+/// </summary>
+internal sealed class GlueSession : IDisposable
+{
+    private readonly MLContext _ml;
+    private readonly string _directory;
+    private readonly CheckpointFiles _files;
+    private readonly RobertaTokenizer _tokenizer;
+    private readonly ConcurrentDictionary<(string Device, ScalarType Type), Lazy<BaseWeights>> _weights = new();
+    private readonly ConcurrentDictionary<(string Task, int MaxLength, GlueLoadOptions Options), Lazy<Rows>> _rows = new();
+
+    /// <param name="ml">Makes the views that the rows are read through.</param>
+    /// <param name="checkpoint">The base model.</param>
+    /// <param name="directory">The folder with the tasks' folders.</param>
+    /// <param name="cancellationToken">Ends a download.</param>
+    public GlueSession(MLContext ml, RobertaCheckpoint checkpoint, string directory, CancellationToken cancellationToken)
+    {
+        _ml = ml;
+        _directory = directory;
+        _files = checkpoint.Open(null, cancellationToken);
+        using var vocabulary = _files.OpenVocabulary();
+        using var merges = _files.OpenMerges();
+        _tokenizer = RobertaTokenizer.Create(vocabulary, merges, _files.Config);
+    }
+
+    public BaseIdentity Identity => _files.Identity;
+
+    /// <summary>Reads a task's rows, so that what is wrong with its files shows before any training.</summary>
+    /// <exception cref="GlueDataException">A file cannot be used.</exception>
+    public GlueData Load(GlueTask task, int? maxLength, GlueLoadOptions options, CancellationToken cancellationToken) =>
+        Read(task, maxLength, options, cancellationToken).Data;
+
+    /// <summary>Trains and validates after each epoch.</summary>
+    /// <param name="task">What is learnt.</param>
+    /// <param name="options">How; columns, data and base model in them are not looked at. Device and Seed must be set.</param>
+    /// <param name="load">Which rows.</param>
+    public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load)
+    {
+        LoraTrainerOptionsValidator.Check(options, [options.ScoreColumnName]);
+        foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), _files.Config))
+            options.Initialization.Validate(target);
+        var rows = Read(task, options.MaxLength, load, options.CancellationToken);
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = options.Clone(),
+            Task = task.IsRegression ? new RegressionTask() : new MulticlassTask(task.Labels.Count, task.Labels),
+            Train = rows.Train,
+            Validation = rows.Validation,
+            Base = Weights(options),
+            Seed = options.Seed!.Value,
+        });
+        return result.History;
+    }
+
+    public void Dispose()
+    {
+        foreach (var weights in _weights.Values.Where(w => w.IsValueCreated))
+            weights.Value.Dispose();
+        _files.Dispose();
+    }
+
+    private BaseWeights Weights(LoraTrainerOptions options)
+    {
+        var device = options.Device!;
+        var type = ComputeDevice.BaseType(options.Precision, device);
+        return _weights.GetOrAdd((device.ToString(), type), _ => new(() =>
+        {
+            lock (_files)
+                return _files.LoadWeights(device, type);
+        })).Value;
+    }
+
+    private Rows Read(GlueTask task, int? maxLength, GlueLoadOptions options, CancellationToken cancellationToken)
+    {
+        if (maxLength > _files.Config.MaxLength)
+            throw new ArgumentException($"A maximum length of {maxLength} is more than the {_files.Config.MaxLength} tokens of '{Identity.Id}'.");
+        var length = maxLength ?? _files.Config.MaxLength;
+        var key = (task.Name, length, options);
+        var lazy = _rows.GetOrAdd(key, _ => new(() =>
+        {
+            var data = task.Load(_ml, _directory, options);
+            var columns = new TextColumns("Text", task.IsPair ? "Text2" : null, "Label");
+            var kind = task.IsRegression ? LabelKind.Single : LabelKind.Key;
+            return new(
+                data,
+                TextDatasetReader.Read(data.Train, columns, kind, _tokenizer, length, cancellationToken: cancellationToken),
+                TextDatasetReader.Read(data.Validation, columns, kind, _tokenizer, length, cancellationToken: cancellationToken, training: false));
+        }));
+        try
+        {
+            return lazy.Value;
+        }
+        catch
+        {
+            // A Lazy keeps its exception; the files may be mended, or the run that was cancelled be another's.
+            _rows.TryRemove(KeyValuePair.Create(key, lazy));
+            throw;
+        }
+    }
+
+    private sealed record Rows(GlueData Data, TextDataset Train, TextDataset Validation);
+}

@@ -1,0 +1,95 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Commands;
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
+using Microsoft.ML.LoraInit.Samples.Glue.Report;
+using Microsoft.ML.LoraInit.Samples.Glue.Running;
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
+
+/// <summary><c>glue</c>: trains a grid of tasks × strategies × learning rates × seeds and reports on it.</summary>
+internal sealed class GlueCommand
+{
+    private readonly Terminal _terminal;
+    private readonly GridOptions _grid;
+    private readonly RunOptions _run;
+    private readonly Option<string> _out = new("--out") { Description = "The folder of the results; the same command goes on from what is there.", HelpName = "DIR", Required = true };
+    private readonly Option<string> _shard = new("--shard") { Description = "Part i (from 0) of n; auto reads SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, and is the whole grid elsewhere.", HelpName = "i/n|auto", DefaultValueFactory = _ => "auto" };
+    private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process. Default: one a device.", HelpName = "K" };
+    private readonly Option<string> _devices = new("--devices") { Description = "Devices that the runs are spread over; auto takes every GPU, else the CPU.", HelpName = "auto|cpu|cuda:0,cuda:1,…", DefaultValueFactory = _ => "auto" };
+    private readonly Option<bool> _retry = new("--retry-failed") { Description = "Run again what is recorded as failed." };
+    private readonly Option<int?> _every = new("--checkpoint-every") { Description = "Optimiser steps between checkpoints of a run. Default: one an epoch.", HelpName = "STEPS" };
+    private readonly Option<string?> _board = new("--tensorboard") { Description = "Write TensorBoard event files, one folder a run.", HelpName = "DIR" };
+
+    private GlueCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
+    {
+        _terminal = terminal;
+        _grid = new(command);
+        foreach (var option in new Option[] { _out, _shard, _parallel, _devices, _retry, _every, _board })
+            command.Options.Add(option);
+        _run = new(command, verbose);
+    }
+
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
+    {
+        var command = new CliCommand("glue", "Compare initialisations on GLUE: train a grid, resume it, share it between machines, report on it.")
+        {
+            ReportCommand.Create(terminal),
+            MergeCommand.Create(terminal),
+            DownloadCommand.Create(terminal),
+        };
+        var run = new GlueCommand(command, terminal, verbose);
+        command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult result, CancellationToken cancellation)
+    {
+        var shard = Shard.Resolve(result.GetValue(_shard)!, Environment.GetEnvironmentVariable);
+        var ml = _run.Start(result, _terminal, seed: 0);
+        var devices = DeviceList.Parse(result.GetValue(_devices)!);
+        var parallel = result.GetValue(_parallel) ?? devices.Count;
+        if (parallel < 1)
+            throw new UsageException($"--max-parallel must be at least 1, not {parallel}.");
+        var checkpoint = RobertaCheckpoint.Parse(result.GetRequiredValue(_grid.BaseModel));
+        using var session = new GlueSession(ml, checkpoint, result.GetRequiredValue(_grid.DataDirectory), cancellation);
+        var cells = RunGrid.Cells(_grid.Read(result, checkpoint, session.Identity, devices[0]));
+        var store = new RunStore(result.GetRequiredValue(_out));
+        var part = shard.Of(cells).ToArray();
+        if (shard != Shard.Whole)
+            _terminal.Output.WriteLine($"Shard {shard}: {part.Length} of {cells.Count} runs.");
+        CheckData(session, part, store, cancellation);
+
+        var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = result.GetValue(_board), CheckpointEverySteps = result.GetValue(_every) };
+        var runner = new GridRunner(store, executor, new GridConsole(_terminal.Output))
+        {
+            RetryFailed = result.GetValue(_retry),
+            MaxParallel = parallel,
+            Command = _grid.CommandLine(result),
+        };
+        GridSummary summary;
+        try
+        {
+            summary = runner.Run(part, cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            _terminal.Fail("cancelled; what has ended is recorded, and the same command goes on from here.");
+            return ExitCodes.Cancelled;
+        }
+        _terminal.Output.WriteLine($"{summary.Finished} runs finished, {summary.Skipped} were there already, {summary.Failed} failed.");
+        if (shard == Shard.Whole && part.Length > 0)
+            foreach (var file in ReportFiles.Write(store.Directory, store.Directory))
+                _terminal.Output.WriteLine(file);
+        return summary.Failed == 0 ? ExitCodes.Success : ExitCodes.Failed;
+    }
+
+    // A missing file should not show after hours of other tasks.
+    private static void CheckData(GlueSession session, IEnumerable<RunConfig> cells, RunStore store, CancellationToken cancellation)
+    {
+        foreach (var config in cells.Where(c => store.Find(c) is null).DistinctBy(c => c.Task))
+            session.Load(GlueTask.Parse(config.Task), config.MaxLength, GlueExecutor.Load(config), cancellation);
+    }
+}

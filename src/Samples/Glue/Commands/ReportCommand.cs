@@ -1,0 +1,24 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Glue.Report;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
+
+/// <summary><c>glue report</c>: Markdown, CSV and a page from a folder of results.</summary>
+internal static class ReportCommand
+{
+    public static CliCommand Create(Terminal terminal)
+    {
+        var folder = new Argument<string>("DIR") { Description = "The folder that 'glue --out' or 'glue merge' wrote." };
+        var output = new Option<string?>("--out") { Description = "Where to write the report. Default: the same folder.", HelpName = "DIR" };
+        var command = new CliCommand("report", "Write report.md, report.html, report.csv and runs.csv from results.") { folder, output };
+        command.SetAction(result =>
+        {
+            var directory = result.GetRequiredValue(folder);
+            foreach (var file in ReportFiles.Write(directory, result.GetValue(output) ?? directory))
+                terminal.Output.WriteLine(file);
+            return ExitCodes.Success;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,132 @@
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
+
+namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
+
+/// <summary>Turns run records into what a report says.</summary>
+internal static class ReportBuilder
+{
+    /// <summary>LoRA as published: the row that others are compared with.</summary>
+    private const string ReferenceInitialization = "kaiming";
+
+    /// <exception cref="ArgumentException">There are no runs.</exception>
+    public static ReportModel Build(IReadOnlyList<RunRecord> records)
+    {
+        if (records.Count == 0)
+            throw new ArgumentException("There are no runs to report on.", nameof(records));
+        return new(
+            [.. records.GroupBy(r => r.Config.BaseModel).Select(g => BuildSection(g.Key, [.. g]))],
+            [.. records.Where(r => r.Status == RunStatus.Failed)],
+            [.. records.Select(r => r.Command).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
+            [.. records.Select(r => r.Environment).Distinct()],
+            records.Count);
+    }
+
+    private static Section BuildSection(string baseModel, IReadOnlyList<RunRecord> records)
+    {
+        var labels = new StrategyLabels([.. records.Select(r => r.Config)]);
+        string[] tasks = [.. records.Select(r => r.Config.Task).Distinct().OrderBy(TaskNames.Order).ThenBy(t => t, StringComparer.Ordinal)];
+        var metrics = records.Where(r => r.MetricName is not null).GroupBy(r => r.Config.Task).ToDictionary(g => g.Key, g => g.First().MetricName!);
+        var data = records.Where(r => r.Data is not null).GroupBy(r => r.Config.Task).ToDictionary(g => g.Key, g => g.First().Data!);
+        var groups = records.GroupBy(r => labels.Of(r.Config))
+            .OrderBy(g => RowOrder(g.First().Config)).ThenBy(g => g.First().Config.Rank).ThenBy(g => g.Key, StringComparer.Ordinal)
+            .Select(g => (Label: g.Key, g.First().Config, Cells: Cells([.. g])))
+            .ToArray();
+        var rows = new List<Row>();
+        foreach (var (label, config, cells) in groups)
+        {
+            var reference = groups.Where(g => IsReference(g.Config) && Comparable(g.Config, config)).Select(g => g.Cells).FirstOrDefault();
+            var isReference = ReferenceEquals(reference, cells);
+            var compared = reference is null || isReference ? null : reference;
+            rows.Add(new Row
+            {
+                Label = label,
+                IsReference = isReference,
+                Cells = cells.ToDictionary(c => c.Key, c => compared is not null && compared.TryGetValue(c.Key, out var other)
+                    ? c.Value with { Difference = Bootstrap.Interval([Differences(c.Value, other)]) }
+                    : c.Value),
+                Average = Average(cells, tasks),
+                Difference = compared is null ? null : Bootstrap.Interval(
+                    [.. cells.Where(c => compared.ContainsKey(c.Key)).Select(c => Differences(c.Value, compared[c.Key]))]),
+            });
+        }
+        return new(baseModel, tasks, metrics, data, rows, PublishedFigures.For(baseModel));
+    }
+
+    private static Dictionary<string, Cell> Cells(IReadOnlyList<RunRecord> row)
+    {
+        var cells = new Dictionary<string, Cell>();
+        foreach (var task in row.GroupBy(r => r.Config.Task))
+        {
+            var rates = RateSelection.Results(task);
+            if (RateSelection.Best(rates) is not { } best)
+                continue;
+            RunRecord[] runs = [.. task.Where(r => r.Status == RunStatus.Finished && r.Config.LearningRate.Equals(best.Rate)).OrderBy(r => r.Config.Seed)];
+            cells[task.Key] = new Cell
+            {
+                Rate = best.Rate,
+                BySeed = runs.ToDictionary(r => r.Config.Seed, r => r.Metric ?? double.NaN),
+                Spread = best.Spread,
+                Rates = rates,
+                Curve = Curve(runs),
+                Costs = CostsOf(runs),
+            };
+        }
+        return cells;
+    }
+
+    private static List<double> Differences(Cell cell, Cell reference) =>
+        [.. cell.BySeed.Where(s => reference.BySeed.ContainsKey(s.Key)).OrderBy(s => s.Key).Select(s => s.Value - reference.BySeed[s.Key])];
+
+    private static Spread? Average(Dictionary<string, Cell> cells, string[] tasks)
+    {
+        if (tasks.Any(t => !cells.ContainsKey(t)))
+            return null;
+        var mean = tasks.Average(t => cells[t].Spread.Mean);
+        var seeds = tasks.Select(t => cells[t].BySeed.Keys.AsEnumerable()).Aggregate((a, b) => a.Intersect(b));
+        double[] bySeed = [.. seeds.Order().Select(s => tasks.Average(t => cells[t].BySeed[s]))];
+        return new(mean, Spread.Of(bySeed).Deviation, bySeed.Length);
+    }
+
+    private static List<CurvePoint> Curve(RunRecord[] runs) =>
+    [
+        .. runs.SelectMany(r => r.Epochs.Select(e => (Epoch: e, r.MetricName)))
+            .GroupBy(e => e.Epoch.Epoch)
+            .OrderBy(g => g.Key)
+            .Select(g => new CurvePoint(
+                g.Key,
+                Mean(g.Select(e => e.MetricName is not null && e.Epoch.Metrics.TryGetValue(e.MetricName, out var m) ? m : (double?)null)),
+                Mean(g.Select(e => e.Epoch.TrainLoss)))),
+    ];
+
+    private static Costs CostsOf(RunRecord[] runs) => new(
+        runs.Average(r => r.Timings.Preparation),
+        runs.Average(r => r.Timings.Training),
+        Mean(runs.Select(r => r.Timings.Evaluation)),
+        Mean(runs.Select(r => r.TrainSamplesPerSecond)),
+        runs.Max(r => r.Memory.Process),
+        runs.Max(r => r.Memory.Device),
+        runs.Max(r => r.Memory.RunsInParallel),
+        runs[0].TrainableParameters);
+
+    private static double? Mean(IEnumerable<double?> values)
+    {
+        double[] known = [.. values.OfType<double>().Where(double.IsFinite)];
+        return known.Length == 0 ? null : known.Average();
+    }
+
+    private static bool IsReference(RunConfig config) =>
+        config.Method == Methods.Lora && config.Initialization == ReferenceInitialization;
+
+    // LoRA at the same rank; what has no rank is compared with the first LoRA row.
+    private static bool Comparable(RunConfig reference, RunConfig config) =>
+        config.Rank == 0 || (reference.Rank == config.Rank && reference.Alpha.Equals(config.Alpha));
+
+    // Other methods first, as papers print them, then LoRA, then its initialisations by name.
+    private static int RowOrder(RunConfig config) => config switch
+    {
+        _ when !Methods.HasAdapters(config.Method) => 0,
+        _ when IsReference(config) => 1,
+        { Method: Methods.Lora } => 2,
+        _ => 3,
+    };
+}

@@ -1,0 +1,30 @@
+using System.Text;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
+
+namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
+
+/// <summary>Writes a folder's report in every format.</summary>
+internal static class ReportFiles
+{
+    /// <returns>The files written.</returns>
+    /// <exception cref="RunFileException">There is no run, or one cannot be read.</exception>
+    public static IReadOnlyList<string> Write(string directory, string output)
+    {
+        var records = new RunStore(directory).ReadAll();
+        if (records.Count == 0)
+            throw new RunFileException(directory, "holds no runs.");
+        var model = ReportBuilder.Build(records);
+        (string Name, string Text)[] files =
+        [
+            ("report.md", MarkdownReport.Write(model)),
+            ("report.csv", CsvReport.Cells(model)),
+            ("runs.csv", CsvReport.Runs(records)),
+            ("report.html", HtmlReport.Write(model)),
+        ];
+        Directory.CreateDirectory(output);
+        foreach (var (name, text) in files)
+            AtomicFile.Write(Path.Combine(output, name), stream => stream.Write(Encoding.UTF8.GetBytes(text)));
+        return [.. files.Select(f => Path.Combine(output, f.Name))];
+    }
+}

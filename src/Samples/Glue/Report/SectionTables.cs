@@ -1,0 +1,137 @@
+namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
+
+/// <summary>The tables on one base model.</summary>
+internal static class SectionTables
+{
+    public static IReadOnlyList<ReportTable> Of(Section section)
+    {
+        var tables = new List<ReportTable> { Results(section) };
+        if (section.Rows.Any(r => r.Difference is not null))
+            tables.Add(Differences(section));
+        tables.Add(Rates(section));
+        tables.Add(Costs(section));
+        return tables;
+    }
+
+    private static ReportTable Results(Section section)
+    {
+        var best = section.Tasks.ToDictionary(t => t, t => Highest(section.Rows.Select(r => r.Cells.GetValueOrDefault(t)?.Spread.Mean)));
+        var bestAverage = Highest(section.Rows.Select(r => r.Average?.Mean));
+        var rows = section.Rows.Select(row => (IReadOnlyList<TableCell>)
+        [
+            new(row.Label, row.IsReference ? "reference" : null),
+            .. section.Tasks.Select(task => row.Cells.TryGetValue(task, out var cell)
+                ? new TableCell(
+                    Figures.Percent(cell.Spread),
+                    $"lr {Figures.Rate(cell.Rate)}, n = {cell.Spread.Count}",
+                    cell.Spread.Mean.Equals(best[task]) ? CellMark.Best : CellMark.None)
+                : TableCell.Missing),
+            row.Average is { } a
+                ? new(Figures.Percent(a), $"n = {a.Count}", a.Mean.Equals(bestAverage) ? CellMark.Best : CellMark.None)
+                : TableCell.Missing,
+        ]);
+        var published = section.Published.Select(row => (IReadOnlyList<TableCell>)
+        [
+            new($"published: {row.Label}", row.Source, CellMark.Muted),
+            .. section.Tasks.Select(task => row.Values.TryGetValue(task, out var value)
+                ? new TableCell(Figures.Percent(value / 100), null, CellMark.Muted)
+                : TableCell.Missing),
+            // A paper's average is over its own tasks; over others it would be a figure that nobody published.
+            row.Average is { } average && row.Values.Count == section.Tasks.Count && section.Tasks.All(row.Values.ContainsKey)
+                ? new(Figures.Percent(average / 100), null, CellMark.Muted)
+                : TableCell.Missing,
+        ]);
+        return new(
+            "results", "Results",
+            "Dev set, in percent, at the best epoch of each run: mean ± standard deviation (n − 1) over n seeds, at the learning rate "
+            + "selected for the strategy and task by the highest mean over seeds of the same metric. The average is over the tasks shown; "
+            + "its deviation is that of the seeds' averages. The highest mean of a column is bold."
+            + string.Concat(section.Published.Select(p => p.Caveat).OfType<string>().Distinct().Select(c => " " + c)),
+            ["strategy", .. section.Tasks.Select(t => Header(section, t)), "average"],
+            [.. rows, .. published]);
+    }
+
+    private static ReportTable Differences(Section section) => new(
+        "differences", "Differences to LoRA (kaiming)",
+        $"Percentage points, paired by seed, each strategy at its own selected rate: the mean difference and its {100 * Bootstrap.Confidence:0} % "
+        + $"bootstrap interval ({Bootstrap.Resamples:#,0} resamples of the seeds within each task, fixed random seed). With few seeds an "
+        + "interval is narrower than the truth; n counts the pairs. ▲ and ▼ mark intervals that exclude zero.",
+        ["strategy", .. section.Tasks.Select(t => new TableCell(TaskNames.Display(t))), "over tasks"],
+        [
+            .. section.Rows.Where(r => r.Difference is not null).Select(row => (IReadOnlyList<TableCell>)
+            [
+                new(row.Label),
+                .. section.Tasks.Select(t => Of(row.Cells.GetValueOrDefault(t)?.Difference)),
+                Of(row.Difference),
+            ]),
+        ]);
+
+    private static TableCell Of(Difference? difference) => difference switch
+    {
+        null or { Pairs: 0 } => TableCell.Missing,
+        { Low: > 0 } d => new($"▲ {Figures.Signed(d.Mean)}", $"{Figures.Interval(d)}, n = {d.Pairs}", CellMark.Better),
+        { High: < 0 } d => new($"▼ {Figures.Signed(d.Mean)}", $"{Figures.Interval(d)}, n = {d.Pairs}", CellMark.Worse),
+        { } d => new(Figures.Signed(d.Mean), $"{Figures.Interval(d)}, n = {d.Pairs}"),
+    };
+
+    private static ReportTable Rates(Section section)
+    {
+        double[] rates = [.. section.Rows.SelectMany(r => r.Cells.Values).SelectMany(c => c.Rates).Select(r => r.Rate).Distinct().Order()];
+        return new(
+            "rates", "Every learning rate tried",
+            "Mean ± standard deviation in percent, and n; the rate selected is bold. What failed is counted apart.",
+            ["strategy", "task", .. rates.Select(r => new TableCell(Figures.Rate(r)))],
+            [
+                .. from row in section.Rows
+                   from task in section.Tasks
+                   let cell = row.Cells.GetValueOrDefault(task)
+                   where cell is not null
+                   select (IReadOnlyList<TableCell>)
+                   [
+                       new(row.Label), new(TaskNames.Display(task)),
+                       .. rates.Select(rate => cell.Rates.FirstOrDefault(r => r.Rate.Equals(rate)) is { } result ? Tried(result, cell.Rate) : TableCell.Missing),
+                   ],
+            ]);
+    }
+
+    private static TableCell Tried(RateResult result, double selected)
+    {
+        var failed = result.Failed > 0 ? $", {result.Failed} failed" : "";
+        return result.Spread.Count == 0
+            ? new("–", $"n = 0{failed}", CellMark.Muted)
+            : new(Figures.Percent(result.Spread), $"n = {result.Spread.Count}{failed}", result.Rate.Equals(selected) ? CellMark.Best : CellMark.None);
+    }
+
+    private static ReportTable Costs(Section section) => new(
+        "costs", "Time and memory",
+        "Means over the seeds at the selected rate; memory is the largest peak. Preparation is the initialisation with all that it needs; "
+        + "evaluation is scoring the dev set after each epoch. Runs in parallel share a process and its memory.",
+        ["strategy", "task", "trained parameters", "preparation", "training", "evaluation", "rows/s", "process", "GPU", "in parallel"],
+        [
+            .. from row in section.Rows
+               from task in section.Tasks
+               let cell = row.Cells.GetValueOrDefault(task)
+               where cell is not null
+               let costs = cell.Costs
+               select (IReadOnlyList<TableCell>)
+               [
+                   new(row.Label), new(TaskNames.Display(task)), new(Figures.Count(costs.Trainable)), new(Figures.Seconds(costs.Preparation)),
+                   new(Figures.Seconds(costs.Training)), new(Figures.Seconds(costs.Evaluation)), new(Figures.Count(costs.SamplesPerSecond)),
+                   new(Figures.Bytes(costs.ProcessBytes)), new(Figures.Bytes(costs.DeviceBytes)), new(Figures.Count(costs.RunsInParallel)),
+               ],
+        ]);
+
+    private static TableCell Header(Section section, string task)
+    {
+        var metric = section.Metrics.GetValueOrDefault(task);
+        var rows = section.Data.TryGetValue(task, out var d) ? $"{Figures.Count(d.TrainRows)} / {Figures.Count(d.DevRows)} rows" : null;
+        var detail = string.Join(", ", new[] { metric, rows }.OfType<string>());
+        return new(TaskNames.Display(task), detail.Length > 0 ? detail : null);
+    }
+
+    private static double? Highest(IEnumerable<double?> values)
+    {
+        double[] known = [.. values.OfType<double>().Where(double.IsFinite)];
+        return known.Length < 2 ? null : known.Max();
+    }
+}

@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
+
+/// <summary>Trains a cell with the library, on the slot's device, over what the session shares between runs.</summary>
+internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> devices) : IRunExecutor
+{
+    /// <summary>Runs at a time, as records say it.</summary>
+    public int MaxParallel { get; init; } = 1;
+
+    /// <summary>A folder for TensorBoard's event files, one folder a run in it; null for none.</summary>
+    public string? TensorBoardDirectory { get; init; }
+
+    /// <summary>Optimiser steps between checkpoints; null for one an epoch.</summary>
+    public int? CheckpointEverySteps { get; init; }
+
+    public RunEnvironment Environment(int slot) => RunEnvironment.Current(Of(slot).ToString());
+
+    public RunRecord Execute(RunConfig config, string workDirectory, int slot, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var task = GlueTask.Parse(config.Task);
+        var load = Load(config);
+        var data = session.Load(task, config.MaxLength, load, cancellation);
+        var checkpoints = Path.Combine(workDirectory, "checkpoint");
+        var resumed = Directory.Exists(checkpoints);
+        using var board = TensorBoardDirectory is null ? null : new TensorBoardProgress(Path.Combine(TensorBoardDirectory, config.Name()));
+        using var memory = new MemorySampler();
+        var started = Stopwatch.GetTimestamp();
+        var history = session.Train(task, Options(config, slot, checkpoints, board, cancellation), load);
+        var total = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        // A cancelled run hands back its best epoch so far, which is not this cell's result.
+        if (history.Cancelled)
+            throw new OperationCanceledException(cancellation);
+        return Record(config, task, history, data, resumed ? null : total) with
+        {
+            Environment = Environment(slot),
+            Memory = new() { Process = memory.Peak, Device = GpuMemory.OfThisProcess(Of(slot)), RunsInParallel = MaxParallel },
+        };
+    }
+
+    /// <summary>The rows that a configuration asks for.</summary>
+    public static GlueLoadOptions Load(RunConfig config) =>
+        new() { TrainRows = config.TrainRows, ValidationRows = config.DevRows, SkipMalformed = config.Task == GlueTask.Qqp.Name };
+
+    private static RunRecord Record(RunConfig config, GlueTask task, TrainingHistory history, GlueData data, double? total)
+    {
+        var epochs = history.Epochs.Select(e => new RunEpoch { Epoch = e.Epoch, TrainLoss = e.TrainLoss, Metrics = MetricNames.Of(e.Metrics!) }).ToArray();
+        var name = MetricNames.Of(task.Metric);
+        // The trainer keeps its best epoch by accuracy or Pearson; CoLA is judged by Matthews, so the best is found anew.
+        var best = epochs.OrderByDescending(e => double.IsNaN(e.Metrics[name]) ? double.NegativeInfinity : e.Metrics[name]).ThenBy(e => e.Epoch).First();
+        var training = history.Epochs.Sum(e => e.Seconds);
+        return new()
+        {
+            Config = config,
+            Environment = new(),
+            Status = RunStatus.Finished,
+            ExitReason = "completed",
+            Data = new(data.TrainFile, data.TrainRows, data.ValidationFile, data.ValidationRows),
+            MetricName = name,
+            Metric = best.Metrics[name],
+            BestEpoch = best.Epoch,
+            Epochs = epochs,
+            Timings = new()
+            {
+                Preparation = history.InitializationSeconds,
+                Training = training,
+                Evaluation = total is null ? null : Math.Max(0, total.Value - training - history.InitializationSeconds),
+                Total = total,
+            },
+            TrainableParameters = history.TrainableParameters,
+            TotalParameters = history.TotalParameters,
+            TrainSamplesPerSecond = history.TrainSamplesPerSecond,
+        };
+    }
+
+    private LoraTextClassificationTrainer.Options Options(RunConfig config, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
+    {
+        var options = new LoraTextClassificationTrainer.Options
+        {
+            Method = Methods.HasAdapters(config.Method) ? FineTuningMethod.Lora() : FineTuningMethod.Parse(config.Method),
+            UseDora = config.Method == Methods.Dora,
+            RankStabilized = config.Method == Methods.RankStabilized,
+            InitialLearningRate = config.LearningRate,
+            MaxEpochs = config.Epochs,
+            BatchSize = config.BatchSize,
+            WarmupRatio = config.WarmupRatio,
+            WeightDecay = config.WeightDecay,
+            MaxLength = config.MaxLength,
+            Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true),
+            Device = Of(slot),
+            Seed = config.Seed,
+            CheckpointDirectory = checkpoints,
+            CheckpointEverySteps = CheckpointEverySteps,
+            Progress = board,
+            CancellationToken = cancellation,
+        };
+        if (Methods.HasAdapters(config.Method))
+        {
+            options.Initialization = LoraInitialization.Parse(config.Initialization);
+            options.Rank = config.Rank;
+            options.Alpha = config.Alpha;
+        }
+        return options;
+    }
+
+    private Device Of(int slot) => devices[slot % devices.Count];
+}

@@ -1,0 +1,7 @@
+namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
+
+/// <summary>What became of a grid's cells.</summary>
+/// <param name="Finished">Trained in this call.</param>
+/// <param name="Failed">Failed in this call, or earlier and not tried again.</param>
+/// <param name="Skipped">Finished by an earlier call, or in another process's hands.</param>
+internal sealed record GridSummary(int Finished, int Failed, int Skipped);

@@ -1,0 +1,99 @@
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
+
+namespace Microsoft.ML.LoraInit.Tests.Glue;
+
+[TestClass]
+public class RunGridTests
+{
+    [TestMethod]
+    public void CellsAreTheProductInAStableOrder()
+    {
+        var cells = RunGrid.Cells(TestRuns.Spec());
+        CollectionAssert.AreEqual(
+            new[] { "cola 0.001 0", "cola 0.001 1", "cola 0.0003 0", "cola 0.0003 1", "rte 0.001 0", "rte 0.001 1", "rte 0.0003 0", "rte 0.0003 1" },
+            cells.Select(c => FormattableString.Invariant($"{c.Task} {c.LearningRate} {c.Seed}")).ToArray());
+        Assert.AreEqual(cells.Count, cells.Select(c => c.Name()).Distinct().Count());
+    }
+
+    [TestMethod]
+    public void MethodsWithoutAdaptersAreOneRowWhateverTheRanks()
+    {
+        var cells = RunGrid.Cells(TestRuns.Spec("cola") with { Methods = ["lora", "full"], Ranks = [4, 8], LearningRates = [1e-3], Seeds = [0] });
+        CollectionAssert.AreEqual(new[] { "lora 4", "lora 8", "full 0" }, cells.Select(c => $"{c.Method} {c.Rank}").ToArray());
+    }
+
+    [TestMethod]
+    public void ShardsPartitionTheGrid()
+    {
+        var cells = RunGrid.Cells(TestRuns.Spec() with { Seeds = [0, 1, 2] });
+        var parts = Enumerable.Range(0, 5).SelectMany(i => new Shard(i, 5).Of(cells)).ToList();
+        Assert.AreEqual(cells.Count, parts.Count);
+        CollectionAssert.AreEquivalent(cells.ToList(), parts);
+    }
+
+    [TestMethod]
+    [DataRow("2/5", "", 2, 5)]
+    [DataRow("auto", "", 0, 1)]
+    [DataRow("auto", "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=8 SLURM_ARRAY_TASK_MIN=0", 3, 8)]
+    [DataRow("auto", "SLURM_ARRAY_TASK_ID=10 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=4 SLURM_ARRAY_TASK_STEP=3", 2, 4)]
+    [DataRow("auto", "JOB_COMPLETION_INDEX=6 JOB_COMPLETIONS=7", 6, 7)]
+    [DataRow("0/1", "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_COUNT=8", 0, 1)]
+    public void ShardsAreReadFromTextAndEnvironment(string text, string environment, int index, int count) =>
+        Assert.AreEqual(new Shard(index, count), Shard.Resolve(text, Variables(environment)));
+
+    [TestMethod]
+    [DataRow("2/2", "", "from 0 to 1")]
+    [DataRow("-1/2", "", "i/n")]
+    [DataRow("x", "", "i/n")]
+    [DataRow("0/0", "", "0 of 0")]
+    [DataRow("auto", "JOB_COMPLETION_INDEX=1", "JOB_COMPLETIONS")]
+    [DataRow("auto", "SLURM_ARRAY_TASK_ID=1", "SLURM_ARRAY_TASK_COUNT")]
+    [DataRow("auto", "SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=4 SLURM_ARRAY_TASK_STEP=3", "steps of 3")]
+    public void WrongShardsAreRefused(string text, string environment, string expected)
+    {
+        var error = Assert.ThrowsException<ArgumentException>(() => Shard.Resolve(text, Variables(environment)));
+        StringAssert.Contains(error.Message, expected);
+    }
+
+    [TestMethod]
+    public void EpochsMayDifferByTask()
+    {
+        var epochs = PerTask.ParseCounts("--epochs", "8, sst2=2", t => t);
+        Assert.AreEqual(8, epochs.For("cola"));
+        Assert.AreEqual(2, epochs.For("sst2"));
+        foreach (var wrong in new[] { "sst2=2", "0", "8,9", "8,sst2=x" })
+            Assert.ThrowsException<ArgumentException>(() => PerTask.ParseCounts("--epochs", wrong, t => t), wrong);
+    }
+
+    [TestMethod]
+    public void EverySettingChangesTheName()
+    {
+        var config = TestRuns.Config();
+        RunConfig[] others =
+        [
+            config with { Task = "rte" }, config with { BaseModel = "x" }, config with { BaseModelSha256 = "x" }, config with { Precision = "bfloat16" }, config with { Method = "dora" }, config with { Initialization = "gaussian" },
+            config with { InitializationSettings = new() { ["x"] = 1 } }, config with { Rank = 4 }, config with { Alpha = 8 }, config with { LearningRate = 2e-3 },
+            config with { Seed = 1 }, config with { Epochs = 4 }, config with { BatchSize = 16 }, config with { WarmupRatio = 0 },
+            config with { WeightDecay = 0 }, config with { MaxLength = 128 }, config with { TrainRows = 10 }, config with { DevRows = 10 },
+        ];
+        Assert.AreEqual(typeof(RunConfig).GetProperties().Length, others.Length, "a setting is not tested");
+        Assert.AreEqual(others.Length + 1, others.Append(config).Select(c => c.Name()).Distinct().Count());
+    }
+
+    [TestMethod]
+    public void EveryInitialisationsLabelReadsBackAsItself()
+    {
+        foreach (var name in LoraInitialization.Names)
+            Assert.AreEqual(LoraInitialization.Parse(name), LoraInitialization.Parse(InitializationText.Label(LoraInitialization.Parse(name))));
+        var changed = LoraInitialization.Parse("pissa:iterations=16");
+        Assert.AreEqual("pissa:iterations=16", InitializationText.Label(changed));
+        Assert.AreEqual(changed, LoraInitialization.Parse(InitializationText.Label(changed)));
+    }
+
+    private static Func<string, string?> Variables(string text)
+    {
+        var values = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(p => p.Split('=')).ToDictionary(p => p[0], p => p[1]);
+        return name => values.GetValueOrDefault(name);
+    }
+}
