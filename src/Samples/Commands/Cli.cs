@@ -47,6 +47,7 @@ internal static class Cli
             TrainCommand.Create(terminal, Verbose),
             EvaluateCommand.Create(terminal, Verbose),
             PredictCommand.Create(terminal, Verbose),
+            InspectCommand.Create(terminal, Verbose),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)
