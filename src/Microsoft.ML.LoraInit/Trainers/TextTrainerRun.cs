@@ -46,7 +46,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
-        var maxLength = Check(files.Config);
+        var maxLength = Check(options, files.Config);
         using var vocabulary = files.OpenVocabulary();
         using var merges = files.OpenMerges();
         var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
@@ -112,7 +112,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
     /// <summary>Checks the options against the base model.</summary>
     /// <returns>The longest sequence.</returns>
-    private int Check(RobertaConfig config)
+    public static int Check(LoraTrainerOptions options, RobertaConfig config)
     {
         if (options.MaxLength > config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");

@@ -49,6 +49,7 @@ internal static class Cli
             EvaluateCommand.Create(terminal, Verbose),
             PredictCommand.Create(terminal, Verbose),
             GlueCommand.Create(terminal, Verbose),
+            InspectCommand.Create(terminal, Verbose),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.Transforms;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
 
@@ -34,9 +35,7 @@ internal static class Pipelines
             case TaskKind.Regression:
                 return ml.Regression.Trainers.LoraTextRegression(Options<LoraTextRegressionTrainer.Options>(validation)).Fit(train);
             default:
-                // The keys are given, not learnt, so that a class keeps its number whatever the file's order.
-                var names = ml.Data.LoadFromEnumerable(classes.Select(c => new ClassName { Value = c }));
-                var keys = ml.Transforms.Conversion.MapValueToKey(DataViews.Label, keyData: names);
+                var keys = LabelKeys(ml, classes);
                 var validationRows = validation is null ? null : keys.Fit(validation).Transform(validation);
                 return keys
                     .Append(ml.MulticlassClassification.Trainers.LoraTextClassification(Options<LoraTextClassificationTrainer.Options>(validationRows)))
@@ -44,6 +43,10 @@ internal static class Pipelines
                     .Fit(train);
         }
     }
+
+    /// <summary>The label as a key. The keys are given, not learnt, so that a class keeps its number whatever the file's order.</summary>
+    public static ValueToKeyMappingEstimator LabelKeys(MLContext ml, IReadOnlyList<string> classes) =>
+        ml.Transforms.Conversion.MapValueToKey(DataViews.Label, keyData: ml.Data.LoadFromEnumerable(classes.Select(c => new ClassName { Value = c })));
 
     private sealed class ClassName
     {

@@ -29,7 +29,12 @@ internal sealed class TrainingOptions
     private readonly Option<int> _seed = Number("--seed", "N", "Seed of every random draw.", 0);
     private readonly Option<string?> _checkpoints = new("--checkpoint-dir") { Description = "A folder for resumable checkpoints; the same command goes on from there.", HelpName = "DIR" };
 
-    public TrainingOptions(CliCommand command)
+    /// <param name="command">Gets the options.</param>
+    /// <param name="startOnly">
+    /// Whether the command goes no further than the start: what comes later is then taken, so that a command line can be
+    /// used again with another verb, but not shown.
+    /// </param>
+    public TrainingOptions(CliCommand command, bool startOnly = false)
     {
         _schedule.AcceptOnlyFromAmong("linear", "cosine", "constant");
         Option[] all =
@@ -39,6 +44,8 @@ internal sealed class TrainingOptions
         ];
         foreach (var option in all)
             command.Options.Add(option);
+        foreach (var option in (Option[])[_method, _dropout, _epochs, _learningRate, _schedule, _warmup, _weightDecay, _checkpoints])
+            option.Hidden = startOnly;
     }
 
     public int Seed(ParseResult result) => result.GetValue(_seed);

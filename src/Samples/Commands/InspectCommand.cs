@@ -1,0 +1,94 @@
+using System.CommandLine;
+using System.Text;
+using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Inspection;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands;
+
+/// <summary><c>inspect</c>: what adapters start from, without training them; as a table, JSON and a page.</summary>
+internal sealed class InspectCommand
+{
+    private readonly Terminal _terminal;
+    private readonly Option<string?> _against = new("--against") { Description = "A second initialisation to compare subspaces with.", HelpName = "NAME[:SETTING=VALUE,…]" };
+    private readonly Option<string?> _train = new("--train") { Description = "Tab-separated training rows: gives gradients, and what initialisations that look at data need.", HelpName = "FILE" };
+    private readonly Option<int> _rows = new("--probe-rows") { Description = "Rows that outputs and gradients are taken on.", HelpName = "N", DefaultValueFactory = _ => 64 };
+    private readonly Option<string?> _json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
+    private readonly Option<string?> _html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "FILE" };
+    private readonly DataOptions _data;
+    private readonly TrainingOptions _training;
+    private readonly RunOptions _run;
+
+    private InspectCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
+    {
+        _terminal = terminal;
+        command.Options.Add(_against);
+        command.Options.Add(_train);
+        _data = new(command, labelled: true, asksKind: true);
+        command.Options.Add(_rows);
+        command.Options.Add(_json);
+        command.Options.Add(_html);
+        _training = new(command, startOnly: true);
+        _run = new(command, verbose);
+    }
+
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose)
+    {
+        var command = new CliCommand("inspect", "Show what adapters start from, without training: product and subspaces against the weights, gradients, outputs, time, memory. Takes the options of train.");
+        var run = new InspectCommand(command, terminal, verbose);
+        command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult result, CancellationToken cancellation)
+    {
+        var (json, html) = (result.GetValue(_json), result.GetValue(_html));
+        if (json is not null)
+            AtomicFile.CheckPlace(json, "--json");
+        if (html is not null)
+            AtomicFile.CheckPlace(html, "--html");
+        var against = result.GetValue(_against) is { } name ? LoraInitialization.Parse(name) : null;
+
+        var ml = _run.Start(result, _terminal, _training.Seed(result));
+        var (options, data) = Data(result, ml);
+        _training.Apply(result, options);
+        options.CancellationToken = cancellation;
+        var report = ProgressDisplay.Show(_terminal, progress =>
+        {
+            options.Progress = progress;
+            return InitializationInspector.Inspect(new() { Training = options, Against = against, Data = data, ProbeRows = result.GetValue(_rows) });
+        });
+        InspectionTable.Write(_terminal, report);
+        if (json is not null)
+            AtomicFile.Write(json, stream => stream.Write(Encoding.UTF8.GetBytes(InspectionJson.Write(report))));
+        if (html is not null)
+            AtomicFile.Write(html, stream => stream.Write(Encoding.UTF8.GetBytes(InspectionPage.Write(report))));
+        return ExitCodes.Success;
+    }
+
+    /// <summary>The options of the trainer that the file's labels are for, and its rows; a classifier's and null without a file.</summary>
+    private (LoraTrainerOptions Options, IDataView? Data) Data(ParseResult result, MLContext ml)
+    {
+        if (result.GetValue(_train) is not { } path)
+            return (new LoraTextClassificationTrainer.Options(), null);
+        var layout = _data.Read(result);
+        long skipped = 0;
+        var rows = TextFile.ReadAll(path, layout, _ => skipped++);
+        if (skipped > 0)
+            _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines of {path} were left out.");
+        var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null);
+        LoraTrainerOptions options = layout.Kind switch
+        {
+            TaskKind.Binary => new LoraBinaryTextClassificationTrainer.Options(),
+            TaskKind.Regression => new LoraTextRegressionTrainer.Options(),
+            _ => new LoraTextClassificationTrainer.Options(),
+        };
+        options.TextColumnName = DataViews.Text;
+        options.Text2ColumnName = layout.Text2 is null ? null : DataViews.Text2;
+        options.LabelColumnName = DataViews.Label;
+        if (layout.Kind != TaskKind.Multiclass)
+            return (options, view);
+        IReadOnlyList<string> classes = layout.Labels ?? [.. rows.Select(r => r.Label!).Distinct().Order(StringComparer.Ordinal)];
+        return (options, Pipelines.LabelKeys(ml, classes).Fit(view).Transform(view));
+    }
+}

@@ -1,0 +1,61 @@
+using System.Globalization;
+using Microsoft.ML.LoraInit.Samples.Output;
+using Spectre.Console;
+
+namespace Microsoft.ML.LoraInit.Samples.Inspection;
+
+/// <summary>A report for people at a terminal.</summary>
+internal static class InspectionTable
+{
+    public static void Write(Terminal terminal, InspectionReport report)
+    {
+        terminal.Heading($"{Measure.Strategy(report.Initialization)} on {report.BaseModel}");
+        var measures = Measure.In(report);
+        string[] head = ["layer", "r", .. measures.Select(m => m.Short)];
+        List<string[]> rows =
+        [
+            .. report.Layers.Select(l => (string[])[Measure.ShortName(l.Module), $"{l.Rank}", .. measures.Select(m => Measure.Text(m.Value(l.Measures)))]),
+            ["together", "", .. measures.Select(m => Measure.Text(m.Value(report.Total)))],
+        ];
+        if (terminal.Live)
+            Table(terminal, head, rows);
+        else
+            Lines(terminal, [head, .. rows]);
+        foreach (var line in Sentences(report))
+            terminal.Output.WriteLine(line);
+    }
+
+    /// <summary>What does not fit a table of layers.</summary>
+    public static IEnumerable<string> Sentences(InspectionReport report)
+    {
+        var change = report.OutputChange;
+        var rows = report.DataRows > 0 ? $"{report.ProbeRows} of {report.DataRows} training rows" : $"{report.ProbeRows} rows of random tokens";
+        yield return $"Before the first step, on {rows}: logits change by {Measure.Text(change.MaxLogit)} at most and {Measure.Text(change.MeanLogit)} in the mean (their mean size is {Measure.Text(change.BaseMeanLogit)}), the last hidden states by {Measure.Text(change.Hidden)} of their norm.";
+        yield return $"{(string)report.Initialization["name"]!} took {Cost(report.Cost)} on {report.Device}.";
+        if (report is { Against: { } against, AgainstCost: { } cost })
+            yield return $"Compared with {Measure.Strategy(against)}, which took {Cost(cost)}.";
+    }
+
+    private static string Cost(InitializationCost cost)
+    {
+        var device = cost.DeviceBytes is null ? "" : $" and {Measure.Bytes(cost.DeviceBytes)} on the device";
+        return string.Create(CultureInfo.InvariantCulture, $"{cost.Seconds:0.00} s and {Measure.Bytes(cost.ProcessBytes)} of memory{device}");
+    }
+
+    private static void Table(Terminal terminal, string[] head, List<string[]> rows)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        for (int i = 0; i < head.Length; i++)
+            table.AddColumn(i == 0 ? new TableColumn(head[i]) : new TableColumn(head[i]).RightAligned());
+        foreach (var row in rows)
+            table.AddRow([.. row.Select(cell => ReferenceEquals(row, rows[^1]) ? $"[bold]{Markup.Escape(cell)}[/]" : Markup.Escape(cell))]);
+        terminal.Console.Write(table);
+    }
+
+    private static void Lines(Terminal terminal, List<string[]> rows)
+    {
+        var widths = Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(r => r[i].Length)).ToArray();
+        foreach (var row in rows)
+            terminal.Output.WriteLine(string.Join("  ", row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))));
+    }
+}

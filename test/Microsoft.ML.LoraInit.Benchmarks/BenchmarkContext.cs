@@ -1,0 +1,59 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Initialization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Benchmarks;
+
+/// <summary>
+/// A context with made-up inputs and gradients: strategies are measured by themselves, without the passes over data that a
+/// real context would make for them.
+/// </summary>
+internal sealed class BenchmarkContext(Matrices matrices) : InitializationContext
+{
+    private const int Rows = 1024;
+
+    private readonly Dictionary<string, Tensor> _gradients = matrices.Targets.ToDictionary(
+        t => t.ModuleName, t => Matrices.Random(t.ModuleName + "/G", matrices.Seed, 1e-3, matrices.Device, t.OutFeatures, t.InFeatures));
+
+    // Inputs of real layers have a falling spectrum.
+    private readonly Dictionary<string, Tensor> _inputs = matrices.Targets.ToDictionary(
+        t => t.ModuleName, t => Matrices.Random(t.ModuleName + "/X", matrices.Seed, 1, matrices.Device, Rows, t.InFeatures)
+            .mul(arange(1, t.InFeatures + 1).to(ScalarType.Float32).rsqrt().to(matrices.Device)));
+
+    public override IReadOnlyList<AdapterTarget> Targets => matrices.Targets;
+
+    public override Device Device => matrices.Device;
+
+    public override int Seed => matrices.Seed;
+
+    public override CancellationToken CancellationToken => CancellationToken.None;
+
+    public override string BaseSha256 => matrices.Sha256;
+
+    public override Tensor Weight(AdapterTarget target) => matrices.Weights[target.ModuleName].clone();
+
+    public override void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit)
+    {
+        const int AtOnce = 256;
+        for (int start = 0; start < Math.Min(Rows, (long)(batches ?? int.MaxValue) * AtOnce); start += AtOnce)
+        {
+            foreach (var target in Targets)
+            {
+                using var scope = NewDisposeScope();
+                if (!visit(target, _inputs[target.ModuleName].narrow(0, start, AtOnce)))
+                    return;
+            }
+        }
+    }
+
+    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches) => _gradients;
+
+    public override IReadOnlyDictionary<string, (Tensor A, Tensor B)> Preheat(int rank, double alpha, int steps, double learningRate, int batchSize) =>
+        Targets.ToDictionary(t => t.ModuleName, t => (
+            Matrices.Random(t.ModuleName + "/A", Seed, 1, Device, rank, t.InFeatures),
+            Matrices.Random(t.ModuleName + "/B", Seed, 1, Device, t.OutFeatures, rank)));
+
+    public override void Report(string message, long step, long total)
+    {
+    }
+}
