@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Commands.Adapter;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 
@@ -47,6 +48,7 @@ internal static class Cli
             TrainCommand.Create(terminal, Verbose),
             EvaluateCommand.Create(terminal, Verbose),
             PredictCommand.Create(terminal, Verbose),
+            AdapterCommand.Create(terminal, Verbose),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)
@@ -56,5 +58,5 @@ internal static class Cli
     }
 
     private static bool IsBadInput(Exception e) =>
-        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
+        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
 }
