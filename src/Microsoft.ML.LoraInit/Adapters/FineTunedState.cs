@@ -54,6 +54,9 @@ internal sealed class FineTunedState : IDisposable
 
     public FineTuningMethod Method { get; }
 
+    /// <summary>The low-rank adapters in the model's order; empty for methods without.</summary>
+    public IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters => _adapters;
+
     /// <summary>
     /// Trained values by parameter name; for corrected bases the initial factors <c>{module}.lora_A.initial</c>,
     /// <c>{module}.lora_B.initial</c>, for replaced ones <c>{module}.base</c>. fp32 on the CPU, owned by this.

@@ -30,6 +30,8 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
         SaveMode = model.ModelSettings.SaveMode;
     }
 
+    internal FineTunedModel Model => _model;
+
     /// <summary>How the training went.</summary>
     public TrainingHistory History => _model.History;
 
@@ -85,16 +87,16 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     }
 
     /// <summary>Reads what <c>Save</c> wrote.</summary>
-    internal static LoraTextTransformer Load(IHostEnvironment environment, Stream stream)
+    internal static LoraTextTransformer Load(IHostEnvironment environment, Stream stream) =>
+        Of(ModelReader.Read(stream, ComputeDevice.Resolve(environment, null)));
+
+    /// <summary>The transformer of a model's kind; takes the model over.</summary>
+    internal static LoraTextTransformer Of(FineTunedModel model) => model.ModelSettings.Scores switch
     {
-        var model = ModelReader.Read(stream, ComputeDevice.Resolve(environment, null));
-        return model.ModelSettings.Scores switch
-        {
-            MulticlassColumns => new LoraTextClassificationTransformer(model),
-            BinaryColumns => new LoraBinaryTextClassificationTransformer(model),
-            _ => new LoraTextRegressionTransformer(model),
-        };
-    }
+        MulticlassColumns => new LoraTextClassificationTransformer(model),
+        BinaryColumns => new LoraBinaryTextClassificationTransformer(model),
+        _ => new LoraTextRegressionTransformer(model),
+    };
 
     private ScoringSchema Schema(DataViewSchema input)
     {

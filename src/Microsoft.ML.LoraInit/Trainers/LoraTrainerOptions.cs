@@ -56,6 +56,13 @@ public abstract class LoraTrainerOptions
     /// <summary>How the adapters start. Default Kaiming.</summary>
     public LoraInitialization Initialization { get; set; } = LoraInitialization.Kaiming();
 
+    /// <summary>
+    /// A folder with a PEFT adapter to train on from, or null (the default) for fresh adapters. Rank, alpha, targets, patterns
+    /// and DoRA are then the adapter's, and those options and <see cref="Initialization"/> must stay at their defaults. Its
+    /// classification head is taken where it fits the task; a fresh one is trained where it has none, or one of other outputs.
+    /// </summary>
+    public string? InitialAdapter { get; set; }
+
     /// <summary>Passes over the data. Default 3.</summary>
     public int MaxEpochs { get; set; } = 3;
 

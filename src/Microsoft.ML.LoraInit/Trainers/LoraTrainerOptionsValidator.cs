@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Interop;
 
 namespace Microsoft.ML.LoraInit.Trainers;
 
@@ -6,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Trainers;
 internal static class LoraTrainerOptionsValidator
 {
     // <s> A </s></s> B </s> with one token each.
-    private const int ShortestLength = 6;
+    internal const int ShortestLength = 6;
 
     /// <param name="options">The options.</param>
     /// <param name="outputs">The names of the columns to be written.</param>
@@ -17,6 +18,7 @@ internal static class LoraTrainerOptionsValidator
         Given(options.BaseModel, nameof(options.BaseModel), "choose RobertaCheckpoint.Mini, FromDirectory or FromHub");
         Given(options.Method, nameof(options.Method), "choose a FineTuningMethod, such as FineTuningMethod.Lora()");
         CheckAdapters(options);
+        StartingAdapter.Check(options);
         CheckOptimisation(options);
         CheckValidation(options);
 

@@ -2,6 +2,7 @@ using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -47,6 +48,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
         var maxLength = Check(options, files.Config);
+        var maxLength = Check(files.Config, outputs.Task.OutputCount);
         using var vocabulary = files.OpenVocabulary();
         using var merges = files.OpenMerges();
         var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
@@ -91,7 +93,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     }
 
     // A folder is often on one machine only.
-    private static ModelSaveMode DefaultSaveMode(RobertaCheckpoint checkpoint) =>
+    internal static ModelSaveMode DefaultSaveMode(RobertaCheckpoint checkpoint) =>
         checkpoint is DirectoryCheckpoint ? ModelSaveMode.SelfContained : ModelSaveMode.AdapterOnly;
 
     private IDataView? Validation(DataViewSchema.Column label)
@@ -113,11 +115,13 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     /// <summary>Checks the options against the base model.</summary>
     /// <returns>The longest sequence.</returns>
     public static int Check(LoraTrainerOptions options, RobertaConfig config)
+    private int Check(RobertaConfig config, int outputs)
     {
         if (options.MaxLength > config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
         options.Method.Validate(config);
-        if (options.Method.UsesAdapters)
+        using var scope = NewDisposeScope();
+        if (StartingAdapter.Read(options, config, outputs) is null && options.Method.UsesAdapters)
             foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
                 options.Initialization.Validate(target);
         return options.MaxLength ?? config.MaxLength;

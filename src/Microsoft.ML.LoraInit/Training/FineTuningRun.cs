@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -17,6 +18,7 @@ internal sealed class FineTuningRun
     private readonly FineTuningRequest _request;
     private readonly LoraTrainerOptions _options;
     private readonly ProgressReporter _reporter;
+    private PeftWeights? _initial;
 
     private FineTuningRun(FineTuningRequest request)
     {
@@ -38,8 +40,12 @@ internal sealed class FineTuningRun
     {
         Check();
         using var scope = NewDisposeScope();
-        using var model = new RobertaClassifier(_request.Base, _request.Task.OutputCount,
-            HeadInitializer.Create(_request.Base.Config, _request.Task.OutputCount, _request.Seed, _request.Base.Device));
+        var (config, outputs, device) = (_request.Base.Config, _request.Task.OutputCount, _request.Base.Device);
+        _initial = StartingAdapter.Read(_options, config, outputs);
+        var head = _initial?.Head(outputs, device);
+        if (_initial is not null && head is null)
+            _reporter.Log($"The adapter in '{_options.InitialAdapter}' has {(_initial.Head is null ? "no head" : $"a head of {_initial.Outputs} outputs")}; a fresh head of {outputs} is trained.");
+        using var model = new RobertaClassifier(_request.Base, outputs, head ?? HeadInitializer.Create(config, outputs, _request.Seed, device));
         return Train(model);
     }
 
@@ -89,6 +95,11 @@ internal sealed class FineTuningRun
     /// <summary>Puts on the model what the method adds, started as the initialisation says or as the checkpoint has it.</summary>
     private void Prepare(RobertaClassifier model, StartingPoint start, TrainingCheckpoint.Reader? resumed)
     {
+        if (_initial is not null)
+        {
+            _initial.Attach(model, _options.LoraDropout);
+            return;
+        }
         _options.Method.Validate(model.Config);
         _options.Method.Apply(model, new FineTuningPlan(AdapterSettings.From(_options), _options.Initialization, _request.Seed, targets =>
         {
@@ -132,7 +143,7 @@ internal sealed class FineTuningRun
         var best = parameters.Snapshot();
         try
         {
-            return FineTunedState.Capture(model, _options.Method, _options.Initialization, best);
+            return FineTunedState.Capture(model, _options.Method, _initial is null ? _options.Initialization : null, best);
         }
         finally
         {

@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Samples.Glue.Commands;
+using Microsoft.ML.LoraInit.Samples.Commands.Adapter;
+using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -50,6 +52,7 @@ internal static class Cli
             PredictCommand.Create(terminal, Verbose),
             GlueCommand.Create(terminal, Verbose),
             InspectCommand.Create(terminal, Verbose),
+            AdapterCommand.Create(terminal, Verbose),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)
@@ -69,4 +72,5 @@ internal static class Cli
 
     private static bool IsBadInput(Exception e) =>
         e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
+        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
 }

@@ -35,7 +35,10 @@ public sealed class CommandLineTests
     }
 
     [TestMethod]
-    [DataRow("", "train evaluate predict --model")]
+    [DataRow("", "train evaluate predict adapter --model")]
+    [DataRow("adapter", "export import merge info")]
+    [DataRow("adapter import", "--adapter --base-model --kind --labels --pair --model")]
+    [DataRow("adapter export", "--model --out --rank")]
     [DataRow("train", "--train --validation --task --text-column --text2-column --label-column --kind --base-model --init --rank --alpha --epochs --batch-size --learning-rate --seed --model --json --dropout --rslora --dora --target-modules --method --warmup --weight-decay --schedule --max-length --precision --device --checkpoint-dir --threads")]
     [DataRow("evaluate", "--model --data --task --text-column --label-column --json")]
     [DataRow("predict", "--model --text --text2 --input --output")]

@@ -47,6 +47,10 @@ internal abstract class ClassNames
         return Create(nameof(OfTyped), item, label.Annotations, item);
     }
 
+    /// <summary>Classes named by text.</summary>
+    public static ClassNames Of(IEnumerable<string> names) =>
+        new ClassNames<ReadOnlyMemory<char>>(TextDataViewType.Instance, [.. names.Select(n => n.AsMemory())]);
+
     public JsonObject ToJson() => new() { ["type"] = Type.ItemType.RawType.Name, ["values"] = Values() };
 
     /// <exception cref="FormatException">The object is not what <see cref="ToJson"/> writes.</exception>

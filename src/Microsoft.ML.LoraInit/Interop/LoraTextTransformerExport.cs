@@ -1,0 +1,84 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Persistence;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>Writes trained models in the forms that Python's transformers and PEFT read.</summary>
+public static class LoraTextTransformerExport
+{
+    /// <summary>
+    /// Writes the adapter as PEFT does, over the untouched base, with the classification head: <c>adapter_config.json</c> and
+    /// <c>adapter_model.safetensors</c>, which <c>PeftModel.from_pretrained(base, folder)</c> loads.
+    /// </summary>
+    /// <remarks>
+    /// Every initialisation converts. Where the base was corrected (PiSSA, IniLoRA and the others of
+    /// <see cref="InitializationFamily.BaseCorrected"/>), A and B are stacked with the initial factors to twice the rank, and
+    /// nothing is lost. A base that was replaced (LoftQ) has no exact form: it needs <paramref name="rank"/>. Python's model
+    /// needs as many labels as the head has outputs.
+    /// </remarks>
+    /// <param name="model">The trained model.</param>
+    /// <param name="folder">Where to write; the folder must be new or empty, and its parent must exist.</param>
+    /// <param name="rank">
+    /// The highest rank wanted: layers above it are compressed to their leading singular directions, and the result says
+    /// what was lost. Null (the default) keeps everything.
+    /// </param>
+    /// <returns>Ranks and errors of the layers written.</returns>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="rank"/> is below 1.</exception>
+    /// <exception cref="NotSupportedException">The model was not trained by LoRA, or its base was replaced and no rank is given.</exception>
+    /// <exception cref="InvalidDataException">The base is needed and is no longer the one that the model was trained on.</exception>
+    /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
+    public static PeftExport SavePeftAdapter(this LoraTextTransformer model, string folder, int? rank = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        AtomicFolder.Check(folder);
+        var (state, checkpoint) = (model.Model.State, model.Model.Checkpoint);
+        using var scope = NewDisposeScope();
+        using var files = new LazyFiles(model.Model);
+        var adapters = PlainLoraConversion.Convert(state, module => files.Weight(module), rank);
+        var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
+        var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout);
+        var stored = StoredBase.Of(checkpoint, state.Base);
+        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
+        return PeftExport.Of(folder, adapters);
+    }
+
+    /// <summary>
+    /// Writes the merged model as a plain RoBERTa with classification head in the Hugging Face layout (<c>config.json</c> with
+    /// <c>id2label</c>, <c>model.safetensors</c> in fp32, vocabulary and tokenizer settings), which
+    /// <c>AutoModelForSequenceClassification.from_pretrained(folder)</c> and <c>AutoTokenizer</c> load.
+    /// </summary>
+    /// <remarks>A binary model has one logit, that of true: Python's <c>sigmoid</c> of it is the probability.</remarks>
+    /// <param name="model">The trained model.</param>
+    /// <param name="folder">Where to write; the folder must be new or empty, and its parent must exist.</param>
+    /// <exception cref="NotSupportedException">The model has bottleneck adapters, which a plain RoBERTa cannot hold.</exception>
+    /// <exception cref="InvalidDataException">The base is no longer the one that the model was trained on.</exception>
+    /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
+    public static void SaveMergedModel(this LoraTextTransformer model, string folder)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        AtomicFolder.Check(folder);
+        MergedExport.Write(folder, model.Model);
+    }
+
+    /// <summary>The base's files, opened when a weight is asked for.</summary>
+    private sealed class LazyFiles(FineTunedModel model) : IDisposable
+    {
+        private CheckpointFiles? _files;
+
+        public Tensor Weight(string module)
+        {
+            _files ??= MergedExport.OpenBase(model);
+            var name = $"{module}.weight";
+            return _files.LoadTensors(n => n == name, CPU, ScalarType.Float32)[name];
+        }
+
+        public void Dispose() => _files?.Dispose();
+    }
+}

@@ -1,0 +1,24 @@
+using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Output;
+
+namespace Microsoft.ML.LoraInit.Samples.Commands.Adapter;
+
+/// <summary><c>adapter</c>: trained models to and from the forms that Python's PEFT and transformers read.</summary>
+internal static class AdapterCommand
+{
+    public static CliCommand Create(Terminal terminal, Option<bool> verbose) =>
+        new("adapter", "Exchange adapters and models with Python's PEFT and transformers.")
+        {
+            AdapterExportCommand.Create(terminal, verbose),
+            AdapterImportCommand.Create(terminal, verbose),
+            AdapterMergeCommand.Create(terminal, verbose),
+            AdapterInfoCommand.Create(terminal, verbose),
+        };
+
+    /// <summary>The option that names a model saved by train.</summary>
+    public static Option<string> Model() => new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
+
+    /// <exception cref="UsageException">The model has no part that this library trained.</exception>
+    public static LoraTextTransformer Trained(ModelFile file) =>
+        file.Trained ?? throw new UsageException("--model: the file has no model that this program trained.");
+}

@@ -1,0 +1,69 @@
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Samples;
+using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Samples;
+
+[TestClass]
+public sealed class AdapterCommandTests
+{
+    [TestMethod]
+    public async Task AnAdapterIsImportedUsedExportedAndMerged()
+    {
+        using var folder = new TemporaryFolder();
+        var model = folder.File("model.mlnet");
+        await Succeeds("adapter", "import", "--adapter", PeftAdapterTests.Adapter, "--base-model", "mini", "--kind", "multiclass", "--labels", "food,sport,weather", "--model", model);
+
+        StringAssert.Contains((await Succeeds("predict", "--model", model, "--text", "The striker scored.")).Output, "sport");
+        File.WriteAllLines(folder.File("rows.tsv"), ["Text\tLabel", "The soup tasted of garlic.\tfood", "The striker scored.\tsport"]);
+        StringAssert.Contains((await Succeeds("evaluate", "--model", model, "--data", folder.File("rows.tsv"))).Output, "accuracy");
+        StringAssert.Contains((await Succeeds("adapter", "info", "--model", model)).Output, "food, sport, weather");
+
+        var export = await Succeeds("adapter", "export", "--model", model, "--out", folder.File("adapter"));
+        StringAssert.Contains(export.Output, "exact");
+        AssertEqualTensors(Path.Combine(PeftAdapterTests.Adapter, PeftNames.Weights), Path.Combine(folder.File("adapter"), PeftNames.Weights));
+        StringAssert.Contains((await Succeeds("adapter", "info", "--adapter", folder.File("adapter"))).Output, "3 outputs");
+        StringAssert.Contains((await Succeeds("adapter", "export", "--model", model, "--out", folder.File("small"), "--rank", "2")).Output, "relative error");
+
+        await Succeeds("adapter", "merge", "--model", model, "--out", folder.File("merged"));
+        using var merged = RobertaCheckpoint.FromDirectory(folder.File("merged")).Open(null, CancellationToken.None);
+        CollectionAssert.Contains(merged.TensorNames.ToArray(), "classifier.out_proj.weight");
+    }
+
+    [TestMethod]
+    [DataRow("adapter info", "--adapter")]
+    [DataRow("adapter info --adapter /nowhere/adapter", "/nowhere/adapter")]
+    [DataRow("adapter export --model /nowhere/m --out x", "/nowhere/m")]
+    [DataRow("adapter export --model m --out x --rank 0", "--rank")]
+    [DataRow("adapter import --adapter a --kind multiclass --model m", "--labels")]
+    [DataRow("adapter import --adapter a --kind binary --labels a,b --model m", "--labels")]
+    [DataRow("adapter import --adapter /nowhere/a --kind binary --model m", "/nowhere/a")]
+    [DataRow("adapter import --adapter a --kind ranking --model m", "ranking")]
+    public async Task BadArgumentsEndWithTwoAndOneLine(string arguments, string named)
+    {
+        var run = await CommandLineRun.InProcess(arguments.Split(' '));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        Assert.AreEqual(1, run.Errors.Count, string.Join('\n', run.Errors));
+        StringAssert.Contains(run.Errors[0], named);
+    }
+
+    private static async Task<CommandLineRun> Succeeds(params string[] arguments)
+    {
+        var run = await CommandLineRun.InProcess(arguments);
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode, string.Join('\n', run.Errors));
+        return run;
+    }
+
+    private static void AssertEqualTensors(string expectedPath, string actualPath)
+    {
+        using var scope = NewDisposeScope();
+        using var expected = SafetensorsFile.Open(expectedPath);
+        using var actual = SafetensorsFile.Open(actualPath);
+        CollectionAssert.AreEquivalent(expected.Names.ToArray(), actual.Names.ToArray());
+        foreach (var name in expected.Names)
+            TensorAssert.Identical(expected.Read(name), actual.Read(name), name);
+    }
+}
