@@ -1,7 +1,6 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Samples.Glue.Commands;
 using Microsoft.ML.LoraInit.Samples.Commands.Adapter;
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Glue.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -71,6 +70,5 @@ internal static class Cli
     }
 
     private static bool IsBadInput(Exception e) =>
-        e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException;
-        e is UsageException or DataFileException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
+        e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
 }

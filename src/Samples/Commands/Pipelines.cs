@@ -36,7 +36,6 @@ internal static class Pipelines
                 return ml.Regression.Trainers.LoraTextRegression(Options<LoraTextRegressionTrainer.Options>(validation)).Fit(train);
             default:
                 var keys = LabelKeys(ml, classes);
-                var keys = Keys(ml, classes);
                 var validationRows = validation is null ? null : keys.Fit(validation).Transform(validation);
                 return keys
                     .Append(ml.MulticlassClassification.Trainers.LoraTextClassification(Options<LoraTextClassificationTrainer.Options>(validationRows)))
@@ -45,20 +44,18 @@ internal static class Pipelines
         }
     }
 
-    /// <summary>The label as a key. The keys are given, not learnt, so that a class keeps its number whatever the file's order.</summary>
-    public static ValueToKeyMappingEstimator LabelKeys(MLContext ml, IReadOnlyList<string> classes) =>
     /// <summary>The pipeline that <see cref="Fit"/> would give, around a model made elsewhere.</summary>
     public static ITransformer Around(MLContext ml, LoraTextTransformer model, IReadOnlyList<string> classes, IDataView rows)
     {
         if (classes.Count == 0)
             return model;
-        var keys = Keys(ml, classes).Fit(rows);
+        var keys = LabelKeys(ml, classes).Fit(rows);
         var names = ml.Transforms.Conversion.MapKeyToValue("PredictedLabel").Fit(model.Transform(keys.Transform(rows)));
         return new TransformerChain<ITransformer>(keys, model, names);
     }
 
-    // The keys are given, not learnt, so that a class keeps its number whatever the file's order.
-    private static ValueToKeyMappingEstimator Keys(MLContext ml, IReadOnlyList<string> classes) =>
+    /// <summary>The label as a key. The keys are given, not learnt, so that a class keeps its number whatever the file's order.</summary>
+    public static ValueToKeyMappingEstimator LabelKeys(MLContext ml, IReadOnlyList<string> classes) =>
         ml.Transforms.Conversion.MapValueToKey(DataViews.Label, keyData: ml.Data.LoadFromEnumerable(classes.Select(c => new ClassName { Value = c })));
 
     private sealed class ClassName
