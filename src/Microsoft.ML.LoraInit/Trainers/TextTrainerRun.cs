@@ -47,8 +47,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
-        var maxLength = Check(options, files.Config);
-        var maxLength = Check(files.Config, outputs.Task.OutputCount);
+        var maxLength = Check(options, files.Config, outputs.Task.OutputCount);
         using var vocabulary = files.OpenVocabulary();
         using var merges = files.OpenMerges();
         var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
@@ -114,8 +113,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
     /// <summary>Checks the options against the base model.</summary>
     /// <returns>The longest sequence.</returns>
-    public static int Check(LoraTrainerOptions options, RobertaConfig config)
-    private int Check(RobertaConfig config, int outputs)
+    public static int Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
     {
         if (options.MaxLength > config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");

@@ -57,7 +57,7 @@ internal sealed class InspectionRun
         var device = ComputeDevice.Resolve(new MLContext(_seed), _training.Device);
         Report(TrainingPhase.LoadingModel, $"Opening {_training.BaseModel.Id}");
         using var files = _training.BaseModel.Open(_training.Progress, _training.CancellationToken);
-        var maxLength = TextTrainerRun.Check(_training, files.Config);
+        var maxLength = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
         if (_options.Against is { } against)
             foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(_training), files.Config))
                 against.Validate(target);
