@@ -1,3 +1,4 @@
+using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Glue.Reading;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.Transforms;
