@@ -61,7 +61,7 @@ internal static class Cli
     private static Exception Cause(Exception e)
     {
         for (var inner = e; inner is not null; inner = inner.InnerException)
-            if (inner is UsageException or DataFileException or OperationCanceledException)
+            if (inner is UsageException or GlueDataException or OperationCanceledException)
                 return inner;
         return e;
     }
