@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Glue.Reading;
 
 namespace Microsoft.ML.LoraInit.Tests.Samples;
 
