@@ -42,7 +42,7 @@ internal sealed class BenchmarkOptions
     /// <summary>Where and on what it was measured.</summary>
     public static RunConditions Conditions(Matrices matrices) => new(
         matrices.Name, matrices.Targets.Count, $"{matrices.Targets[0].OutFeatures}x{matrices.Targets[0].InFeatures}",
-        matrices.Targets[0].Rank, matrices.Targets[0].Alpha, matrices.Seed, matrices.Device.ToString(), torch.get_num_threads(), torch.__version__);
+        matrices.Targets[0].Rank, matrices.Targets[0].Alpha, matrices.Seed, matrices.Device.ToString(), torch.get_num_threads());
 
     /// <summary>Writes the file asked for, or the results to the console.</summary>
     public void Write<T>(ParseResult result, T results)
@@ -56,4 +56,4 @@ internal sealed class BenchmarkOptions
 }
 
 /// <summary>What belongs to every result.</summary>
-internal sealed record RunConditions(string Base, int Matrices, string FirstShape, int Rank, double Alpha, int Seed, string Device, int Threads, string Torch);
+internal sealed record RunConditions(string Base, int Matrices, string FirstShape, int Rank, double Alpha, int Seed, string Device, int Threads);

@@ -35,7 +35,7 @@ internal static class BarChart
         foreach (var tick in ticks)
         {
             svg.Append(Invariant($"<line class=\"grid\" x1=\"{Left}\" x2=\"{width - Right}\" y1=\"{Y(tick):0.#}\" y2=\"{Y(tick):0.#}\"/>"));
-            svg.Append(Invariant($"<text class=\"tick\" text-anchor=\"end\" x=\"{Left - 8}\" y=\"{Y(tick) + 4:0.#}\">{Page.Encode(Measure.Text(tick))}</text>\n"));
+            svg.Append(Invariant($"<text class=\"tick\" text-anchor=\"end\" x=\"{Left - 8}\" y=\"{Y(tick) + 4:0.#}\">{Page.Encode(TickText(tick, ticks[^1]))}</text>\n"));
         }
         for (int c = 0; c < categories.Count; c++)
         {
@@ -65,6 +65,10 @@ internal static class BarChart
         // Multiples by division: 3 · 0.1 would show its rounding.
         return [.. Enumerable.Range(0, (int)Math.Ceiling((largest / distance) - 1e-6) + 1).Select(i => Math.Round(i * distance / magnitude, 6) * magnitude)];
     }
+
+    // One axis does not mix powers of ten with decimals.
+    private static string TickText(double tick, double end) =>
+        end is >= 1e-3 and < 1e5 ? tick.ToString("0.######", CultureInfo.InvariantCulture) : Measure.Text(tick);
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
