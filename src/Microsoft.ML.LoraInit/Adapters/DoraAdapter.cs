@@ -19,11 +19,9 @@ internal sealed class DoraAdapter : LinearAdapter
         Parameters = [A, B, Magnitude];
     }
 
-    /// <summary>[r, in], fp32.</summary>
-    public Parameter A { get; }
+    public override Parameter A { get; }
 
-    /// <summary>[out, r], fp32.</summary>
-    public Parameter B { get; }
+    public override Parameter B { get; }
 
     /// <summary>m [out], fp32.</summary>
     public Parameter Magnitude { get; }

@@ -78,6 +78,9 @@ internal static class LoraTrainerOptionsValidator
         Range(options.InitialLearningRate > 0 && double.IsFinite(options.InitialLearningRate), nameof(options.InitialLearningRate), options.InitialLearningRate, "use a finite number above 0");
         Range(Enum.IsDefined(options.LearningRateSchedule), nameof(options.LearningRateSchedule), options.LearningRateSchedule, "choose Linear, Cosine or Constant");
         Range(options.WarmupRatio is >= 0 and < 1, nameof(options.WarmupRatio), options.WarmupRatio, "use a share from 0 to below 1");
+        Range(options.LoraPlusRatio > 0 && double.IsFinite(options.LoraPlusRatio), nameof(options.LoraPlusRatio), options.LoraPlusRatio, "use a finite number above 0, or 1 for one rate");
+        Range(Enum.IsDefined(options.GradientPreconditioning), nameof(options.GradientPreconditioning), options.GradientPreconditioning, "choose None or Riemannian");
+        Range(options.PreconditioningDamping > 0 && double.IsFinite(options.PreconditioningDamping), nameof(options.PreconditioningDamping), options.PreconditioningDamping, "use a finite number above 0");
         Range(options.WeightDecay >= 0 && double.IsFinite(options.WeightDecay), nameof(options.WeightDecay), options.WeightDecay, "use a finite number of at least 0");
         Range(options.MaxGradientNorm >= 0 && double.IsFinite(options.MaxGradientNorm), nameof(options.MaxGradientNorm), options.MaxGradientNorm, "use a finite number above 0, or 0 for no clipping");
     }

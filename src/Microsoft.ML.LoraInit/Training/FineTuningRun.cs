@@ -86,8 +86,12 @@ internal sealed class FineTuningRun
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
+        using var preconditioner = _options.GradientPreconditioning == GradientPreconditioning.Riemannian && _options.Method.UsesAdapters
+            ? new RiemannianPreconditioner(parameters, Adapters(model), _options.PreconditioningDamping)
+            : null;
+
         var parts = new RunParts(parameters, optimizer, state, start);
-        var cancelled = Loop(model, parts, checkpoint, isNew: resumed is null);
+        var cancelled = Loop(model, parts, preconditioner, checkpoint, isNew: resumed is null);
         _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
         return new(Capture(model, parameters, state), History(model, parts, cancelled));
     }
@@ -110,19 +114,21 @@ internal sealed class FineTuningRun
             using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
             return start.Compute(targets, model.Device, () => _options.Initialization.Initialize(context));
         }));
+        foreach (var adapter in Adapters(model))
+            adapter.B.LearningRateFactor = _options.LoraPlusRatio;
         if (start.Seconds >= 1)
             _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
-    private bool Loop(RobertaClassifier model, RunParts parts, TrainingCheckpoint? checkpoint, bool isNew)
+    private bool Loop(RobertaClassifier model, RunParts parts, RiemannianPreconditioner? preconditioner, TrainingCheckpoint? checkpoint, bool isNew)
     {
         void Save() => checkpoint?.Save(parts);
         if (isNew)
             Save(); // what the initialisation made is not lost, however early the process ends
         try
         {
-            new TrainingLoop(_request, model, parts.Parameters, parts.Optimizer, parts.State, _reporter, Save).Run();
+            new TrainingLoop(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State, _reporter, Save).Run();
             return false;
         }
         catch (OperationCanceledException) when (_options.CancellationToken.IsCancellationRequested)
@@ -134,6 +140,8 @@ internal sealed class FineTuningRun
             return true;
         }
     }
+
+    private static IEnumerable<LinearAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>();
 
     private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {
