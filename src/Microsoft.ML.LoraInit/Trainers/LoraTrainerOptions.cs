@@ -117,6 +117,13 @@ public abstract class LoraTrainerOptions
     /// <summary>fp32 or bf16 for the frozen base; adapters, head and optimiser are always fp32. Default: bf16 on a GPU, fp32 on a CPU.</summary>
     public Precision Precision { get; set; } = Precision.Auto;
 
+    /// <summary>
+    /// Whether the weights of the encoder's linear layers are held in 4 bits and dequantised at each use (QLoRA, arXiv
+    /// 2305.14314). Default not. Saves memory, costs time, and changes the model by NF4's error, which LoftQ makes smaller.
+    /// Not with initialisations that correct the base or need its gradients, nor with full fine-tuning.
+    /// </summary>
+    public BaseQuantization BaseQuantization { get; set; } = BaseQuantization.None;
+
     /// <summary>The device; null (the default) follows <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>, and trains on the CPU where neither says otherwise.</summary>
     public torch.Device? Device { get; set; }
 
@@ -186,4 +193,14 @@ public enum Precision
 
     /// <summary>bfloat16.</summary>
     BFloat16,
+}
+
+/// <summary>How the weights of the frozen base's linear layers are held.</summary>
+public enum BaseQuantization
+{
+    /// <summary>In the run's precision.</summary>
+    None,
+
+    /// <summary>In 4 bits: NormalFloat-4 in blocks of 64 with double quantisation (arXiv 2305.14314), 4.127 bits a weight.</summary>
+    Nf4,
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -54,6 +55,9 @@ internal sealed class FineTuningRun
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
+        QuantizedBase.Check(_options, AdapterPlanner.Modules(_request.Base.Config).Select(m => m.Name));
+        if (_request.Base.IsQuantized != (_options.BaseQuantization != BaseQuantization.None))
+            throw new InvalidOperationException($"BaseQuantization is {_options.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
         AtLeastOne(_options.MaxEpochs, nameof(_options.MaxEpochs));
         AtLeastOne(_options.BatchSize, nameof(_options.BatchSize));
         AtLeastOne(_options.GradientAccumulationSteps, nameof(_options.GradientAccumulationSteps));
@@ -151,7 +155,7 @@ internal sealed class FineTuningRun
         var best = parameters.Snapshot();
         try
         {
-            return FineTunedState.Capture(model, _options.Method, _initial is null ? _options.Initialization : null, best);
+            return FineTunedState.Capture(model, _options.Method, _initial is null ? _options.Initialization : null, best, OptimizerDescription.Of(_options));
         }
         finally
         {

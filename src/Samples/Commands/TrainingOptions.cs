@@ -27,6 +27,7 @@ internal sealed class TrainingOptions
     private readonly Option<double> _weightDecay = Number("--weight-decay", "X", "Decoupled weight decay.", Defaults.WeightDecay);
     private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
     private readonly Option<Precision> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU and fp32 on a CPU.", HelpName = "auto|fp32|bf16", CustomParser = ParsePrecision, DefaultValueFactory = _ => Precision.Auto };
+    private readonly Option<BaseQuantization> _quantizeBase = new("--quantize-base") { Description = "Hold the frozen linear weights in 4 bits (QLoRA).", HelpName = "none|nf4", DefaultValueFactory = _ => Defaults.BaseQuantization };
     private readonly Option<torch.Device?> _device = new("--device") { Description = "Where to train. Default: cpu.", HelpName = "cpu|cuda[:N]", CustomParser = ParseDevice };
     private readonly Option<int> _seed = Number("--seed", "N", "Seed of every random draw.", 0);
     private readonly Option<string?> _checkpoints = new("--checkpoint-dir") { Description = "A folder for resumable checkpoints; the same command goes on from there.", HelpName = "DIR" };
@@ -40,10 +41,11 @@ internal sealed class TrainingOptions
     {
         _schedule.AcceptOnlyFromAmong("linear", "cosine", "constant");
         _preconditioning.AcceptOnlyFromAmong("none", "riemannian");
+        _quantizeBase.AcceptOnlyFromAmong("none", "nf4");
         Option[] all =
         [
             _baseModel, _init, _method, _rank, _alpha, _dropout, _rslora, _dora, _targets, _epochs, _batchSize, _learningRate,
-            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _precision, _device, _seed, _checkpoints,
+            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _precision, _quantizeBase, _device, _seed, _checkpoints,
         ];
         foreach (var option in all)
             command.Options.Add(option);
@@ -76,6 +78,7 @@ internal sealed class TrainingOptions
         options.WeightDecay = result.GetValue(_weightDecay);
         options.MaxLength = result.GetValue(_maxLength);
         options.Precision = result.GetValue(_precision);
+        options.BaseQuantization = result.GetValue(_quantizeBase);
         options.Device = result.GetValue(_device);
         options.Seed = result.GetValue(_seed);
         options.CheckpointDirectory = result.GetValue(_checkpoints);
