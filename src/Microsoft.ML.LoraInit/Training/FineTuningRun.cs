@@ -82,6 +82,8 @@ internal sealed class FineTuningRun
         using var resumed = checkpoint?.Open();
         using var start = new StartingPoint();
         Prepare(model, start, resumed);
+        foreach (var adapter in Adapters(model))
+            adapter.B.LearningRateFactor = _options.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
@@ -118,8 +120,6 @@ internal sealed class FineTuningRun
             using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
             return start.Compute(targets, model.Device, () => _options.Initialization.Initialize(context));
         }));
-        foreach (var adapter in Adapters(model))
-            adapter.B.LearningRateFactor = _options.LoraPlusRatio;
         if (start.Seconds >= 1)
             _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
     }

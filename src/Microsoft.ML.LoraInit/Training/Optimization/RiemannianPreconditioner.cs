@@ -70,10 +70,11 @@ internal sealed class RiemannianPreconditioner : IDisposable
     /// <summary>(M + εI)⁻¹ of each M [r, r], in fp64: M's condition is the square of the factor's.</summary>
     private Tensor Inverse(Tensor gram)
     {
-        var damped = gram.to(ScalarType.Float64);
-        damped = damped + eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device) * _damping;
-        // inv_ex leaves its error code on the device, where inv would wait for it; ε > 0 keeps the matrix invertible.
-        return linalg.inv_ex(damped).L.to(ScalarType.Float32);
+        var identity = eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device);
+        // By Cholesky: ε > 0 keeps M positive definite, cholesky_ex leaves its error code on the device where linalg.inv would
+        // wait for it, and TorchSharp 0.102.7's inv_ex calls cholesky_ex.
+        var inverse = linalg.solve_triangular(linalg.cholesky_ex(gram.to(ScalarType.Float64) + identity * _damping).L, identity.expand(gram.shape), false);
+        return inverse.transpose(1, 2).matmul(inverse).to(ScalarType.Float32);
     }
 
     private Tensor Places(IEnumerable<long> starts, long rows, long columns)
