@@ -20,7 +20,7 @@ internal static class FineTunedDescription
     /// <param name="adapters">The adapters.</param>
     /// <param name="quantized">Whether the base was held in 4 bits.</param>
     /// <param name="optimizer">How the adapters were trained, for readers of the file; or null.</param>
-    public static JsonObject Write(FineTuningMethod method, LoraInitialization? initialization, IEnumerable<AdapterDescription> adapters, bool quantized, JsonObject? optimizer) => new()
+    public static JsonObject Write(FineTuningMethod method, LoraInitialization? initialization, IEnumerable<AdapterDescription> adapters, bool quantized = false, JsonObject? optimizer = null) => new()
     {
         [QuantizationKey] = quantized ? Nf4 : null,
         [OptimizerKey] = method.UsesAdapters ? optimizer : null,
