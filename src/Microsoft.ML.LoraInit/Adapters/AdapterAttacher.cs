@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -50,8 +51,27 @@ internal static class AdapterAttacher
         {
             // In fp32, then rounded as the base is: from here on the rounded weight is the base.
             var weight = linear.Weight.Value;
-            linear.Weight.Replace(blueprint.Correction.Apply(weight.to(ScalarType.Float32), blueprint.Target.Scaling).to(weight.dtype));
+            var corrected = blueprint.Correction.Apply(weight.to(ScalarType.Float32), blueprint.Target.Scaling);
+            if (linear.Weight.Packed is null)
+                linear.Weight.Replace(corrected.to(weight.dtype));
+            else
+                Repack(linear, corrected);
         }
         linear.Adapter = blueprint.Build(linear.Weight.Value, model.Device);
+    }
+
+    /// <summary>
+    /// Packs a weight that lies on NF4's levels already, as LoftQ's base does. With the scales in fp32 that loses nothing: the
+    /// largest of each block is ± its scale, so scale and codes come out as they were.
+    /// </summary>
+    private static void Repack(Linear linear, Tensor weight)
+    {
+        var packed = Nf4.Quantize(weight, doubleQuantization: false);
+        if (!packed.Dequantize().allclose(weight, 1e-6, 0))
+        {
+            packed.Dispose();
+            throw new InvalidOperationException($"The initialisation gave '{linear.Name}' a base weight that does not lie on NF4's levels, and the base is held in 4 bits.");
+        }
+        linear.Weight.Replace(packed);
     }
 }

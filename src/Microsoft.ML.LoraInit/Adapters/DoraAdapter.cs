@@ -19,11 +19,9 @@ internal sealed class DoraAdapter : LinearAdapter
         Parameters = [A, B, Magnitude];
     }
 
-    /// <summary>[r, in], fp32.</summary>
-    public Parameter A { get; }
+    public override Parameter A { get; }
 
-    /// <summary>[out, r], fp32.</summary>
-    public Parameter B { get; }
+    public override Parameter B { get; }
 
     /// <summary>m [out], fp32.</summary>
     public Parameter Magnitude { get; }
@@ -38,17 +36,17 @@ internal sealed class DoraAdapter : LinearAdapter
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
     {
-        var weight = linear.Weight.Value;
         Tensor norm;
         using (no_grad())
-            norm = InitialMagnitude(weight, A.Value, B.Value, Scaling);
+        using (NewDisposeScope())
+            norm = InitialMagnitude(linear.Weight.Value, A.Value, B.Value, Scaling).MoveToOuterDisposeScope();
         var gain = (Magnitude.Value / norm).to(x.dtype); // [out]
         var dropped = context.ApplyDropout(x, Dropout);
         var low = nn.functional.linear(dropped, A.Value.to(x.dtype));
         var delta = nn.functional.linear(low, B.Value.to(x.dtype)) * Scaling;
         if (ReferenceEquals(dropped, x))
-            return (nn.functional.linear(x, weight) + delta) * gain + linear.Bias.Value;
-        var correction = nn.functional.linear(dropped, weight) * (gain - 1) + delta * gain;
+            return (linear.Product(x) + delta) * gain + linear.Bias.Value;
+        var correction = linear.Product(dropped) * (gain - 1) + delta * gain;
         return linear.Affine(x).add_(correction);
     }
 

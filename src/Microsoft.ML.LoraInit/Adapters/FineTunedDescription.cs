@@ -11,9 +11,19 @@ internal static class FineTunedDescription
     private const string MethodKey = "method";
     private const string InitializationKey = "initialization";
     private const string AdaptersKey = "adapters";
+    private const string QuantizationKey = "baseQuantization";
+    private const string OptimizerKey = "optimizer";
+    private const string Nf4 = "nf4";
 
-    public static JsonObject Write(FineTuningMethod method, LoraInitialization? initialization, IEnumerable<AdapterDescription> adapters) => new()
+    /// <param name="method">What was trained.</param>
+    /// <param name="initialization">How its adapters started, or null.</param>
+    /// <param name="adapters">The adapters.</param>
+    /// <param name="quantized">Whether the base was held in 4 bits.</param>
+    /// <param name="optimizer">How the adapters were trained, for readers of the file; or null.</param>
+    public static JsonObject Write(FineTuningMethod method, LoraInitialization? initialization, IEnumerable<AdapterDescription> adapters, bool quantized = false, JsonObject? optimizer = null) => new()
     {
+        [QuantizationKey] = quantized ? Nf4 : null,
+        [OptimizerKey] = method.UsesAdapters ? optimizer : null,
         [MethodKey] = method.ToJson(),
         [InitializationKey] = method.UsesAdapters && initialization is not null ? InitializationRegistry.ToJson(initialization) : null,
         [AdaptersKey] = new JsonArray([.. adapters.Select(a => a.ToJson())]),
@@ -33,6 +43,15 @@ internal static class FineTunedDescription
             throw new InvalidDataException(e.Message, e);
         }
     }
+
+    /// <summary>Whether the base was held in 4 bits.</summary>
+    /// <exception cref="InvalidDataException">The kind is unknown.</exception>
+    public static bool IsQuantized(JsonObject fineTuning) => fineTuning[QuantizationKey] switch
+    {
+        null => false,
+        JsonValue value when value.TryGetValue(out string? kind) && kind == Nf4 => true,
+        var other => throw new InvalidDataException($"The model's description has the unknown '{QuantizationKey}' {other.ToJsonString()}."),
+    };
 
     /// <exception cref="InvalidDataException">An adapter does not fit the base's shape.</exception>
     public static IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters(JsonObject fineTuning, RobertaConfig config)

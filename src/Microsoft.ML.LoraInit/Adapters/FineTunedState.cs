@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -33,6 +34,7 @@ internal sealed class FineTunedState : IDisposable
         try
         {
             Method = FineTunedDescription.Method(fineTuning);
+            IsQuantized = FineTunedDescription.IsQuantized(fineTuning);
             _adapters = FineTunedDescription.Adapters(fineTuning, config);
             FineTunedDescription.Check(_tensors, Layout());
         }
@@ -57,6 +59,9 @@ internal sealed class FineTunedState : IDisposable
     /// <summary>The low-rank adapters in the model's order; empty for methods without.</summary>
     public IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters => _adapters;
 
+    /// <summary>Whether the base was held in 4 bits, so that its quantised form is what the tensors belong to.</summary>
+    public bool IsQuantized { get; }
+
     /// <summary>
     /// Trained values by parameter name; for corrected bases the initial factors <c>{module}.lora_A.initial</c>,
     /// <c>{module}.lora_B.initial</c>, for replaced ones <c>{module}.base</c>. fp32 on the CPU, owned by this.
@@ -72,7 +77,9 @@ internal sealed class FineTunedState : IDisposable
     /// <param name="method">What it was trained by.</param>
     /// <param name="initialization">How its adapters started; stored only where the method has adapters.</param>
     /// <param name="trained">Trained values by parameter name, such as a snapshot of the best epoch; null to take the model's own.</param>
-    public static FineTunedState Capture(RobertaClassifier model, FineTuningMethod method, LoraInitialization? initialization, IReadOnlyDictionary<string, Tensor>? trained = null)
+    /// <param name="optimizer">How the adapters were trained, for readers of the description; or null.</param>
+    public static FineTunedState Capture(
+        RobertaClassifier model, FineTuningMethod method, LoraInitialization? initialization, IReadOnlyDictionary<string, Tensor>? trained = null, JsonObject? optimizer = null)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -83,7 +90,7 @@ internal sealed class FineTunedState : IDisposable
         foreach (var adapter in adapters)
             foreach (var (suffix, value) in adapter.Correction?.Tensors() ?? [])
                 tensors.Add(adapter.Target.ModuleName + suffix, Copy(value));
-        var fineTuning = FineTunedDescription.Write(method, initialization, adapters.Select(AdapterDescription.Of));
+        var fineTuning = FineTunedDescription.Write(method, initialization, adapters.Select(AdapterDescription.Of), model.Base.IsQuantized, optimizer);
         return new(model.Base.Identity, model.Config, model.Outputs, fineTuning, tensors);
 
         static Tensor Copy(Tensor value) => value.detach().to(ScalarType.Float32).cpu().clone();
@@ -97,7 +104,8 @@ internal sealed class FineTunedState : IDisposable
         CheckBase(weights);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var model = new RobertaClassifier(weights, Outputs, Head(weights.Device));
+        using var held = IsQuantized && !weights.IsQuantized ? QuantizedBase.Pack(weights, weights.Device, weights.DType) : weights.AddLease();
+        var model = new RobertaClassifier(held, Outputs, Head(weights.Device));
         try
         {
             foreach (var parameter in model.BaseParameters.Where(p => Method.TrainsBase(p.Name)))
@@ -133,18 +141,23 @@ internal sealed class FineTunedState : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var merged = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (name, value) in weights.Tensors)
-            merged[name] = (Method.TrainsBase(name) ? _tensors[name] : value).alias().to(dtype).to(device);
-        foreach (var (description, target) in _adapters)
+        var adapters = _adapters.ToDictionary(a => $"{a.Target.ModuleName}.weight", StringComparer.Ordinal);
+        foreach (var name in weights.Names)
         {
-            var name = $"{target.ModuleName}.weight";
-            merged[name] = Merge(weights[name], description.Blueprint(target, _tensors)).to(dtype).to(device);
+            using var each = NewDisposeScope();
+            var value = adapters.TryGetValue(name, out var adapter) ? Merge(Base32(name), adapter.Description.Blueprint(adapter.Target, _tensors))
+                : Method.TrainsBase(name) ? _tensors[name]
+                : IsQuantized ? Base32(name)
+                : weights[name];
+            merged[name] = value.alias().to(dtype).to(device).MoveToOuterDisposeScope();
         }
         foreach (var (name, value) in Head(device))
             merged[name] = value;
         foreach (var value in merged.Values)
             value.DetachFromDisposeScope();
         return merged;
+
+        Tensor Base32(string name) => IsQuantized ? QuantizedBase.Weight(weights, name) : weights[name];
     }
 
     /// <summary>
@@ -155,8 +168,8 @@ internal sealed class FineTunedState : IDisposable
     public RobertaClassifier BuildMerged(BaseWeights weights, Device device, ScalarType dtype)
     {
         var merged = MergedWeights(weights, device, dtype);
-        using var encoder = new BaseWeights(Config, Base, Select(n => weights.Tensors.ContainsKey(n)));
-        var model = new RobertaClassifier(encoder, Outputs, Select(n => !weights.Tensors.ContainsKey(n)));
+        using var encoder = new BaseWeights(Config, Base, Select(n => weights.Contains(n)));
+        var model = new RobertaClassifier(encoder, Outputs, Select(n => !weights.Contains(n)));
         Method.Bottlenecks?.Attach(model, _tensors);
         return model;
 
@@ -190,5 +203,7 @@ internal sealed class FineTunedState : IDisposable
     {
         if (weights.Identity.Sha256 != Base.Sha256)
             throw new InvalidDataException($"The model was trained on the base '{Base.Id}' with the SHA-256 {Base.Sha256}, but '{weights.Identity.Id}' has {weights.Identity.Sha256}: give it the base that it was trained on.");
+        if (weights.IsQuantized && !IsQuantized)
+            throw new InvalidOperationException($"The base '{weights.Identity.Id}' is held in 4 bits, and the model was trained on the unquantised one.");
     }
 }

@@ -26,6 +26,12 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
 
     public abstract AdapterKind Kind { get; }
 
+    /// <summary>[r, in], fp32.</summary>
+    public abstract Parameter A { get; }
+
+    /// <summary>[out, r], fp32.</summary>
+    public abstract Parameter B { get; }
+
     /// <summary>What the initialisation did to the layer's base weight; null where that is untouched. Owned by the adapter.</summary>
     public BaseCorrection? Correction { get; set; }
 

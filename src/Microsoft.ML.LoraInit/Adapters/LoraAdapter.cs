@@ -16,11 +16,9 @@ internal sealed class LoraAdapter : LinearAdapter
         Parameters = [A, B];
     }
 
-    /// <summary>[r, in], fp32.</summary>
-    public Parameter A { get; }
+    public override Parameter A { get; }
 
-    /// <summary>[out, r], fp32.</summary>
-    public Parameter B { get; }
+    public override Parameter B { get; }
 
     public override AdapterKind Kind => AdapterKind.Lora;
 

@@ -12,6 +12,8 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <item>base replaced by Q (LoftQ): ΔW = Q + s·B·A − W has full rank, so only a truncated SVD of it can be given, and
 /// only on request.</item>
 /// </list>
+/// Over a base in 4 bits, "the base" is the quantised one, as with every QLoRA adapter: exact there, and over the unquantised base
+/// off by NF4's error.
 /// A rank asked for truncates the singular values of each product (QR of both factors and a small SVD, in fp64).
 /// </summary>
 internal static class PlainLoraConversion

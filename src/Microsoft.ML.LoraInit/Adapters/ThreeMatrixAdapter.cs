@@ -18,14 +18,12 @@ internal sealed class ThreeMatrixAdapter : LinearAdapter
         Parameters = [A, N, B];
     }
 
-    /// <summary>[r, in], fp32.</summary>
-    public Parameter A { get; }
+    public override Parameter A { get; }
 
     /// <summary>[r, r], fp32.</summary>
     public Parameter N { get; }
 
-    /// <summary>[out, r], fp32.</summary>
-    public Parameter B { get; }
+    public override Parameter B { get; }
 
     public override AdapterKind Kind => AdapterKind.ThreeMatrix;
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -56,10 +57,16 @@ internal sealed class CheckpointFiles : IDisposable
 
     /// <summary>Reads the encoder's weights; heads that the checkpoint carries are left out.</summary>
     /// <param name="device">Where they are wanted.</param>
-    /// <param name="dtype">The type wanted.</param>
+    /// <param name="dtype">The type wanted; of what is quantised, the type that passes compute with.</param>
+    /// <param name="quantization">How the linear layers' weights are to be held. These files must then stay open while strategies may ask for the original weights.</param>
     /// <exception cref="InvalidDataException">A tensor is missing, surplus, or of another shape than the configuration asks for.</exception>
-    public BaseWeights LoadWeights(Device device, ScalarType dtype)
+    public BaseWeights LoadWeights(Device device, ScalarType dtype, BaseQuantization quantization = BaseQuantization.None)
     {
+        if (quantization == BaseQuantization.Nf4)
+        {
+            using var plain = LoadWeights(CPU, ScalarType.Float32);
+            return QuantizedBase.Pack(plain, device, dtype, name => Read(name, ScalarType.Float32, CPU));
+        }
         var found = _tensors.ToDictionary(t => t.Key, t => t.Value.File.Info(t.Value.StoredName), StringComparer.Ordinal);
         var names = EncoderTensors.Check(Config, found, Identity.Id);
         using var scope = NewDisposeScope();

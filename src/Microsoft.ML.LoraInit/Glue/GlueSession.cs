@@ -20,7 +20,7 @@ internal sealed class GlueSession : IDisposable
     private readonly string _directory;
     private readonly CheckpointFiles _files;
     private readonly RobertaTokenizer _tokenizer;
-    private readonly ConcurrentDictionary<(string Device, ScalarType Type), Lazy<BaseWeights>> _weights = new();
+    private readonly ConcurrentDictionary<(string Device, ScalarType Type, BaseQuantization Quantization), Lazy<BaseWeights>> _weights = new();
     private readonly ConcurrentDictionary<(string Task, int MaxLength, GlueLoadOptions Options), Lazy<Rows>> _rows = new();
 
     /// <param name="ml">Makes the views that the rows are read through.</param>
@@ -77,10 +77,10 @@ internal sealed class GlueSession : IDisposable
     {
         var device = options.Device!;
         var type = ComputeDevice.BaseType(options.Precision, device);
-        return _weights.GetOrAdd((device.ToString(), type), _ => new(() =>
+        return _weights.GetOrAdd((device.ToString(), type, options.BaseQuantization), _ => new(() =>
         {
             lock (_files)
-                return _files.LoadWeights(device, type);
+                return _files.LoadWeights(device, type, options.BaseQuantization);
         })).Value;
     }
 

@@ -18,8 +18,11 @@ internal abstract class InitializationContext
 
     public abstract CancellationToken CancellationToken { get; }
 
-    /// <summary>W of the target, fp32 [out, in], whatever precision the base is held in.</summary>
+    /// <summary>W of the target, fp32 [out, in], whatever precision the base is held in; of a base in 4 bits what that stands for.</summary>
     public abstract Tensor Weight(AdapterTarget target);
+
+    /// <summary>W as it was before the base was quantised, fp32 [out, in]; the same as <see cref="Weight"/> elsewhere.</summary>
+    public virtual Tensor OriginalWeight(AdapterTarget target) => Weight(target);
 
     /// <summary>SHA-256 of the base, for caches.</summary>
     public abstract string BaseSha256 { get; }

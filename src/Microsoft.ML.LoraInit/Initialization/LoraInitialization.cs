@@ -29,6 +29,17 @@ public abstract partial record LoraInitialization
     [JsonIgnore]
     public virtual InitializationNeeds Needs => InitializationNeeds.None;
 
+    /// <summary>Why the strategy cannot start on a base held in 4 bits, as the end of a sentence; null where it can.</summary>
+    [JsonIgnore]
+    internal virtual string? QuantizedBaseObstacle =>
+        Family == InitializationFamily.BaseCorrected ? "it corrects the base, and W − s·B·A does not lie on the levels of 4 bits"
+        : Needs.HasFlag(InitializationNeeds.Gradients) ? "it needs the gradients of the base weights, and weights in 4 bits have none"
+        : null;
+
+    /// <summary>Why the gradients of A and B cannot be preconditioned, as the end of a sentence; null where they can.</summary>
+    [JsonIgnore]
+    internal virtual string? PreconditioningObstacle => null;
+
     /// <summary>Every strategy's name, in the order of the documentation.</summary>
     public static IReadOnlyList<string> Names => InitializationRegistry.Names;
 

@@ -54,7 +54,14 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
     public override Tensor Weight(AdapterTarget target)
     {
         using var noGrad = no_grad();
-        return _linears[target.ModuleName].Weight.Value.to(ScalarType.Float32, true);
+        var weight = _linears[target.ModuleName].Weight;
+        return weight.Packed?.Dequantize() ?? weight.Value.to(ScalarType.Float32, true);
+    }
+
+    public override Tensor OriginalWeight(AdapterTarget target)
+    {
+        using var noGrad = no_grad();
+        return _model.Base.Original($"{target.ModuleName}.weight");
     }
 
     /// <inheritdoc/>

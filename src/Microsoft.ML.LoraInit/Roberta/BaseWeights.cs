@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -9,18 +10,21 @@ namespace Microsoft.ML.LoraInit.Roberta;
 internal sealed class BaseWeights : IDisposable
 {
     private readonly IReadOnlyDictionary<string, Tensor> _tensors;
+    private readonly PackedWeights? _packed;
     private int _leases = 1;
 
     /// <param name="config">The base's shape.</param>
     /// <param name="identity">Which base this is.</param>
     /// <param name="tensors">By full name (<c>roberta.…</c>); taken over.</param>
-    public BaseWeights(RobertaConfig config, BaseIdentity identity, IReadOnlyDictionary<string, Tensor> tensors)
+    /// <param name="packed">Weights that are held in 4 bits and are not among <paramref name="tensors"/>, or null; taken over.</param>
+    public BaseWeights(RobertaConfig config, BaseIdentity identity, IReadOnlyDictionary<string, Tensor> tensors, PackedWeights? packed = null)
     {
         Config = config;
         Identity = identity;
         foreach (var tensor in tensors.Values)
             tensor.DetachFromDisposeScope();
         _tensors = tensors;
+        _packed = packed;
         var first = tensors.Values.First();
         Device = first.device;
         DType = first.dtype;
@@ -36,7 +40,29 @@ internal sealed class BaseWeights : IDisposable
 
     public Tensor this[string name] => _tensors[name];
 
+    /// <summary>The weights that are held as they are: all, unless <see cref="IsQuantized"/>.</summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
+
+    /// <summary>The weights that are held in 4 bits.</summary>
+    public IReadOnlyDictionary<string, Nf4Tensor> Packed => _packed?.ByName ?? PackedWeights.None;
+
+    public bool IsQuantized => _packed is not null;
+
+    /// <summary>The names of all weights, whichever way they are held.</summary>
+    public IEnumerable<string> Names => _tensors.Keys.Concat(Packed.Keys);
+
+    public bool Contains(string name) => _tensors.ContainsKey(name) || Packed.ContainsKey(name);
+
+    /// <summary>A weight as it was before quantisation, fp32 on this base's device; a new tensor in the caller's scope.</summary>
+    /// <exception cref="InvalidOperationException">The base is quantised and its file is not at hand.</exception>
+    public Tensor Original(string name)
+    {
+        if (!Packed.ContainsKey(name))
+            return _tensors[name].to(ScalarType.Float32, true);
+        using var scope = NewDisposeScope();
+        var read = _packed!.Original ?? throw new InvalidOperationException($"The unquantised '{name}' is not to be had here: the base was quantised without its file at hand.");
+        return read(name).to(ScalarType.Float32).to(Device).MoveToOuterDisposeScope();
+    }
 
     /// <summary>Another owner of the same tensors; dispose once per lease.</summary>
     public BaseWeights AddLease()
@@ -54,9 +80,21 @@ internal sealed class BaseWeights : IDisposable
     public void Dispose()
     {
         if (Interlocked.Decrement(ref _leases) == 0)
+        {
             foreach (var tensor in _tensors.Values)
                 tensor.Dispose();
+            foreach (var packed in Packed.Values)
+                packed.Dispose();
+        }
     }
+}
+
+/// <summary>The part of a base that is held in 4 bits.</summary>
+/// <param name="ByName">By full name.</param>
+/// <param name="Original">Reads the weight of a name as it was, into the caller's dispose scope; null where it cannot be had.</param>
+internal sealed record PackedWeights(IReadOnlyDictionary<string, Nf4Tensor> ByName, Func<string, Tensor>? Original)
+{
+    public static IReadOnlyDictionary<string, Nf4Tensor> None { get; } = new Dictionary<string, Nf4Tensor>();
 }
 
 /// <summary>Names a base model beyond doubt.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -39,5 +40,12 @@ internal sealed class Linear
     }
 
     /// <summary>The layer without its adapter.</summary>
-    public Tensor Affine(Tensor x) => nn.functional.linear(x, Weight.Value, Bias.Value);
+    public Tensor Affine(Tensor x) => Weight.Packed is null
+        ? nn.functional.linear(x, Weight.Value, Bias.Value)
+        : Product(x).add_(Bias.Value);
+
+    /// <summary>x Wᵀ alone, [..., in] → [..., out].</summary>
+    public Tensor Product(Tensor x) => Weight.Packed is { } packed
+        ? PackedProduct.Of(x, packed)
+        : nn.functional.linear(x, Weight.Value);
 }

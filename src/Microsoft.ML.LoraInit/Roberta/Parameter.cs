@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -8,7 +9,7 @@ namespace Microsoft.ML.LoraInit.Roberta;
 /// </summary>
 internal sealed class Parameter
 {
-    private Tensor _value;
+    private Tensor? _value;
     private bool _ownsValue;
 
     /// <param name="name">Full state-dict name, such as <c>roberta.encoder.layer.0.attention.self.query.weight</c>.</param>
@@ -23,6 +24,19 @@ internal sealed class Parameter
         Shape = value.shape;
         ComputeType = value.dtype;
         Decay = decay;
+    }
+
+    /// <summary>A frozen weight in 4 bits, shared between models.</summary>
+    /// <param name="name">Full state-dict name.</param>
+    /// <param name="packed">The weight; still the caller's.</param>
+    /// <param name="computeType">What passes compute with.</param>
+    public Parameter(string name, Nf4Tensor packed, ScalarType computeType)
+    {
+        Name = name;
+        Packed = packed;
+        Shape = packed.Shape;
+        ComputeType = computeType;
+        Decay = true;
     }
 
     public string Name { get; }
@@ -42,12 +56,19 @@ internal sealed class Parameter
     /// <summary>Factor on the learning rate (LoRA+ raises it for B).</summary>
     public double LearningRateFactor { get; set; } = 1.0;
 
-    /// <summary>What forward passes compute with. In a training step this is a view that dies with the step's scope.</summary>
-    public Tensor Value => _value;
+    /// <summary>The weight where it is held in 4 bits; null elsewhere.</summary>
+    public Nf4Tensor? Packed { get; private set; }
+
+    /// <summary>
+    /// What forward passes compute with. In a training step this is a view that dies with the step's scope; of a weight in
+    /// 4 bits it is a new tensor each time.
+    /// </summary>
+    public Tensor Value => Packed?.Dequantize(ComputeType) ?? _value!;
 
     /// <summary>Points the parameter at a tensor that something else owns (a view of the flat buffer).</summary>
     public void Bind(Tensor view)
     {
+        RefusePacked();
         Release();
         _value = view;
     }
@@ -55,6 +76,7 @@ internal sealed class Parameter
     /// <summary>Replaces the value by a tensor that this parameter owns from now on.</summary>
     public void Replace(Tensor value)
     {
+        RefusePacked();
         if (!value.shape.AsSpan().SequenceEqual(Shape))
             throw new ArgumentException($"'{Name}' has the shape [{string.Join(", ", Shape)}], not [{string.Join(", ", value.shape)}].", nameof(value));
         Release();
@@ -62,11 +84,28 @@ internal sealed class Parameter
         _ownsValue = true;
     }
 
+    /// <summary>Replaces a weight in 4 bits by another, which this parameter owns from now on.</summary>
+    public void Replace(Nf4Tensor packed)
+    {
+        Release();
+        Packed = packed;
+        _ownsValue = true;
+    }
+
     public void Release()
     {
         if (_ownsValue)
-            _value.Dispose();
+        {
+            _value?.Dispose();
+            Packed?.Dispose();
+        }
         _ownsValue = false;
+    }
+
+    private void RefusePacked()
+    {
+        if (Packed is not null)
+            throw new InvalidOperationException($"'{Name}' is held in 4 bits: it can neither be trained nor take other values.");
     }
 
     public override string ToString() => $"{Name} [{string.Join(", ", Shape)}]{(Trained ? " trained" : "")}";

@@ -51,10 +51,10 @@ internal sealed class RobertaClassifier : IDisposable
         .Concat(Layers.SelectMany(l => l.OutputBottleneck?.Parameters ?? []));
 
     /// <summary>The parameters of the base alone, frozen unless a method trains them.</summary>
-    public IEnumerable<Parameter> BaseParameters => _parameters.Values.Where(p => _base.Tensors.ContainsKey(p.Name));
+    public IEnumerable<Parameter> BaseParameters => _parameters.Values.Where(p => _base.Contains(p.Name));
 
     /// <summary>The parameters of the head.</summary>
-    public IEnumerable<Parameter> HeadParameters => _parameters.Values.Where(p => !_base.Tensors.ContainsKey(p.Name));
+    public IEnumerable<Parameter> HeadParameters => _parameters.Values.Where(p => !_base.Contains(p.Name));
 
     /// <summary>Logits, fp32 [batch, outputs].</summary>
     public Tensor forward(EncodedBatch batch, ForwardContext context) =>
@@ -83,7 +83,9 @@ internal sealed class RobertaClassifier : IDisposable
         _base.Dispose();
     }
 
-    private Parameter FromBase(string name) => Register(new Parameter(name, _base[name], decay: !IsBiasOrNorm(name)));
+    private Parameter FromBase(string name) => Register(_base.Packed.TryGetValue(name, out var packed)
+        ? new Parameter(name, packed, _base.DType)
+        : new Parameter(name, _base[name], decay: !IsBiasOrNorm(name)));
 
     private Linear BaseLinear(string name)
     {

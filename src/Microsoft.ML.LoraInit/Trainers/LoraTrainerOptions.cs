@@ -81,6 +81,21 @@ public abstract class LoraTrainerOptions
     /// <summary>Share of the steps over which the rate rises from zero, in [0, 1). Default 0.06.</summary>
     public double WarmupRatio { get; set; } = 0.06;
 
+    /// <summary>
+    /// LoRA+ (arXiv 2402.12354): how many times <see cref="InitialLearningRate"/> is B's rate; A and all else keep theirs.
+    /// Default 1. The paper advises 16. As in torch's parameter groups, B's weight decay follows its rate. Counts for LoRA alone.
+    /// </summary>
+    public double LoraPlusRatio { get; set; } = 1;
+
+    /// <summary>What is done to the gradients of A and B before AdamW sees them. Default nothing. Counts for LoRA alone.</summary>
+    public GradientPreconditioning GradientPreconditioning { get; set; } = GradientPreconditioning.None;
+
+    /// <summary>
+    /// ε of <see cref="GradientPreconditioning.Riemannian"/>, above 0: added to BᵀB and AAᵀ so that a factor of zeros can be
+    /// preconditioned with. Default 1e-2, as in huggingface/peft; arXiv 2402.02347 has 1e-6.
+    /// </summary>
+    public double PreconditioningDamping { get; set; } = 1e-2;
+
     /// <summary>AdamW's decoupled decay, not applied to biases and norms. Default 0.01.</summary>
     public double WeightDecay { get; set; } = 0.01;
 
@@ -101,6 +116,13 @@ public abstract class LoraTrainerOptions
 
     /// <summary>fp32 or bf16 for the frozen base; adapters, head and optimiser are always fp32. Default: bf16 on a GPU, fp32 on a CPU.</summary>
     public Precision Precision { get; set; } = Precision.Auto;
+
+    /// <summary>
+    /// Whether the weights of the encoder's linear layers are held in 4 bits and dequantised at each use (QLoRA, arXiv
+    /// 2305.14314). Default not. Saves memory, costs time, and changes the model by NF4's error, which LoftQ makes smaller.
+    /// Not with initialisations that correct the base or need its gradients, nor with full fine-tuning.
+    /// </summary>
+    public BaseQuantization BaseQuantization { get; set; } = BaseQuantization.None;
 
     /// <summary>The device; null (the default) follows <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>, and trains on the CPU where neither says otherwise.</summary>
     public torch.Device? Device { get; set; }
@@ -147,6 +169,19 @@ public enum LearningRateSchedule
     Constant,
 }
 
+/// <summary>What is done to the gradients of the adapters' factors before the optimiser's step.</summary>
+public enum GradientPreconditioning
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>
+    /// The metric of the low-rank product (arXiv 2402.02347; the update of LoRA-One, arXiv 2502.01235, and of NoRA+, arXiv
+    /// 2410.18965): A's gradient becomes (BᵀB + εI)⁻¹ g_A, B's g_B (AAᵀ + εI)⁻¹.
+    /// </summary>
+    Riemannian,
+}
+
 /// <summary>Precision of the frozen base.</summary>
 public enum Precision
 {
@@ -158,4 +193,14 @@ public enum Precision
 
     /// <summary>bfloat16.</summary>
     BFloat16,
+}
+
+/// <summary>How the weights of the frozen base's linear layers are held.</summary>
+public enum BaseQuantization
+{
+    /// <summary>In the run's precision.</summary>
+    None,
+
+    /// <summary>In 4 bits: NormalFloat-4 in blocks of 64 with double quantisation (arXiv 2305.14314), 4.127 bits a weight.</summary>
+    Nf4,
 }

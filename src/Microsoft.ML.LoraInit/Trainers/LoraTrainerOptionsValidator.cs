@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Quantization;
 
 namespace Microsoft.ML.LoraInit.Trainers;
 
@@ -68,6 +69,8 @@ internal static class LoraTrainerOptionsValidator
         Given(options.RankPattern, nameof(options.RankPattern), "leave it empty for one rank everywhere");
         Given(options.AlphaPattern, nameof(options.AlphaPattern), "leave it empty for one alpha everywhere");
         Given(options.Initialization, nameof(options.Initialization), "choose a LoraInitialization, such as LoraInitialization.Kaiming()");
+        Range(Enum.IsDefined(options.BaseQuantization), nameof(options.BaseQuantization), options.BaseQuantization, "choose None or Nf4");
+        QuantizedBase.CheckInitialization(options);
     }
 
     private static void CheckOptimisation(LoraTrainerOptions options)
@@ -78,6 +81,11 @@ internal static class LoraTrainerOptionsValidator
         Range(options.InitialLearningRate > 0 && double.IsFinite(options.InitialLearningRate), nameof(options.InitialLearningRate), options.InitialLearningRate, "use a finite number above 0");
         Range(Enum.IsDefined(options.LearningRateSchedule), nameof(options.LearningRateSchedule), options.LearningRateSchedule, "choose Linear, Cosine or Constant");
         Range(options.WarmupRatio is >= 0 and < 1, nameof(options.WarmupRatio), options.WarmupRatio, "use a share from 0 to below 1");
+        Range(options.LoraPlusRatio > 0 && double.IsFinite(options.LoraPlusRatio), nameof(options.LoraPlusRatio), options.LoraPlusRatio, "use a finite number above 0, or 1 for one rate");
+        Range(Enum.IsDefined(options.GradientPreconditioning), nameof(options.GradientPreconditioning), options.GradientPreconditioning, "choose None or Riemannian");
+        if (options.GradientPreconditioning != GradientPreconditioning.None && options.Method.UsesAdapters && options.Initialization.PreconditioningObstacle is { } obstacle)
+            throw new ArgumentException($"GradientPreconditioning = {options.GradientPreconditioning} does not go with the initialisation '{options.Initialization.Name}': {obstacle}. Choose another initialisation, or GradientPreconditioning.None.");
+        Range(options.PreconditioningDamping > 0 && double.IsFinite(options.PreconditioningDamping), nameof(options.PreconditioningDamping), options.PreconditioningDamping, "use a finite number above 0");
         Range(options.WeightDecay >= 0 && double.IsFinite(options.WeightDecay), nameof(options.WeightDecay), options.WeightDecay, "use a finite number of at least 0");
         Range(options.MaxGradientNorm >= 0 && double.IsFinite(options.MaxGradientNorm), nameof(options.MaxGradientNorm), options.MaxGradientNorm, "use a finite number above 0, or 0 for no clipping");
     }

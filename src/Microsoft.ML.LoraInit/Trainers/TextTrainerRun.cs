@@ -4,6 +4,7 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training;
@@ -60,7 +61,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         var settings = new FineTunedModel.Settings(
             outputs, texts, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
-        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device));
+        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = run,
@@ -119,6 +120,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
         options.Method.Validate(config);
         using var scope = NewDisposeScope();
+        QuantizedBase.Check(options, AdapterPlanner.Modules(config).Select(m => m.Name));
         if (StartingAdapter.Read(options, config, outputs) is null && options.Method.UsesAdapters)
             foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
                 options.Initialization.Validate(target);

@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -54,6 +55,9 @@ internal sealed class FineTuningRun
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
+        QuantizedBase.Check(_options, AdapterPlanner.Modules(_request.Base.Config).Select(m => m.Name));
+        if (_request.Base.IsQuantized != (_options.BaseQuantization != BaseQuantization.None))
+            throw new InvalidOperationException($"BaseQuantization is {_options.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
         AtLeastOne(_options.MaxEpochs, nameof(_options.MaxEpochs));
         AtLeastOne(_options.BatchSize, nameof(_options.BatchSize));
         AtLeastOne(_options.GradientAccumulationSteps, nameof(_options.GradientAccumulationSteps));
@@ -78,6 +82,8 @@ internal sealed class FineTuningRun
         using var resumed = checkpoint?.Open();
         using var start = new StartingPoint();
         Prepare(model, start, resumed);
+        foreach (var adapter in Adapters(model))
+            adapter.B.LearningRateFactor = _options.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
@@ -86,8 +92,12 @@ internal sealed class FineTuningRun
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
+        using var preconditioner = _options.GradientPreconditioning == GradientPreconditioning.Riemannian && _options.Method.UsesAdapters
+            ? new RiemannianPreconditioner(parameters, Adapters(model), _options.PreconditioningDamping)
+            : null;
+
         var parts = new RunParts(parameters, optimizer, state, start);
-        var cancelled = Loop(model, parts, checkpoint, isNew: resumed is null);
+        var cancelled = Loop(model, parts, preconditioner, checkpoint, isNew: resumed is null);
         _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
         return new(Capture(model, parameters, state), History(model, parts, cancelled));
     }
@@ -115,14 +125,14 @@ internal sealed class FineTuningRun
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
-    private bool Loop(RobertaClassifier model, RunParts parts, TrainingCheckpoint? checkpoint, bool isNew)
+    private bool Loop(RobertaClassifier model, RunParts parts, RiemannianPreconditioner? preconditioner, TrainingCheckpoint? checkpoint, bool isNew)
     {
         void Save() => checkpoint?.Save(parts);
         if (isNew)
             Save(); // what the initialisation made is not lost, however early the process ends
         try
         {
-            new TrainingLoop(_request, model, parts.Parameters, parts.Optimizer, parts.State, _reporter, Save).Run();
+            new TrainingLoop(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State, _reporter, Save).Run();
             return false;
         }
         catch (OperationCanceledException) when (_options.CancellationToken.IsCancellationRequested)
@@ -135,6 +145,8 @@ internal sealed class FineTuningRun
         }
     }
 
+    private static IEnumerable<LinearAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>();
+
     private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {
         using var scope = NewDisposeScope();
@@ -143,7 +155,7 @@ internal sealed class FineTuningRun
         var best = parameters.Snapshot();
         try
         {
-            return FineTunedState.Capture(model, _options.Method, _initial is null ? _options.Initialization : null, best);
+            return FineTunedState.Capture(model, _options.Method, _initial is null ? _options.Initialization : null, best, OptimizerDescription.Of(_options));
         }
         finally
         {

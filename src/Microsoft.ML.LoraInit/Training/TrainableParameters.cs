@@ -68,6 +68,13 @@ internal sealed class TrainableParameters : IDisposable
         Flat.copy_(cat(pieces.ToArray(), 0));
     }
 
+    /// <summary>Where a parameter's numbers begin in <see cref="Flat"/>; null when it is not trained.</summary>
+    public long? Start(Parameter parameter)
+    {
+        var index = Array.IndexOf(_parameters, parameter);
+        return index < 0 ? null : _sizes.AsSpan(0, index).ToArray().Sum();
+    }
+
     /// <summary>A vector aligned with <see cref="Flat"/> that holds one number a parameter.</summary>
     public Tensor Expand(Func<Parameter, float> value)
     {

@@ -17,6 +17,7 @@ internal sealed class TrainingLoop
     private readonly RobertaClassifier _model;
     private readonly TrainableParameters _parameters;
     private readonly FlatAdamW _optimizer;
+    private readonly RiemannianPreconditioner? _preconditioner;
     private readonly TrainingState _state;
     private readonly LoopReports _reports;
     private readonly LearningRate _rate;
@@ -28,16 +29,18 @@ internal sealed class TrainingLoop
     /// <param name="model">The model with its adapters on.</param>
     /// <param name="parameters">What is trained.</param>
     /// <param name="optimizer">The optimiser over <paramref name="parameters"/>, fresh or resumed.</param>
+    /// <param name="preconditioner">Changes the gradient before the optimiser sees it; or null.</param>
     /// <param name="state">Where the run stands: fresh or resumed.</param>
     /// <param name="reporter">Receives progress.</param>
     /// <param name="save">Writes a checkpoint of all that.</param>
-    public TrainingLoop(FineTuningRequest request, RobertaClassifier model, TrainableParameters parameters, FlatAdamW optimizer, TrainingState state, ProgressReporter reporter, Action save)
+    public TrainingLoop(FineTuningRequest request, RobertaClassifier model, TrainableParameters parameters, FlatAdamW optimizer, RiemannianPreconditioner? preconditioner, TrainingState state, ProgressReporter reporter, Action save)
     {
         _request = request;
         _options = request.Options;
         _model = model;
         _parameters = parameters;
         _optimizer = optimizer;
+        _preconditioner = preconditioner;
         _state = state;
         _save = save;
         _lengths = [.. request.Train.Texts.Select(t => t.Length)];
@@ -106,6 +109,7 @@ internal sealed class TrainingLoop
                 _state.LossSum.add_(sum.detach());
         }
         GradientClipping.Apply(_parameters, _options.MaxGradientNorm);
+        _preconditioner?.Apply();
         _optimizer.Step(_rate.At(_state.Step));
         _state.WeightSum += weight;
         _state.Step++;

@@ -22,9 +22,12 @@ internal sealed class TrainingOptions
     private readonly Option<double> _learningRate = Number("--learning-rate", "X", "Peak learning rate.", Defaults.InitialLearningRate);
     private readonly Option<LearningRateSchedule> _schedule = new("--schedule") { Description = "The learning rate after warm-up.", HelpName = "linear|cosine|constant", DefaultValueFactory = _ => Defaults.LearningRateSchedule };
     private readonly Option<double> _warmup = Number("--warmup", "SHARE", "Share of the steps over which the learning rate rises.", Defaults.WarmupRatio);
+    private readonly Option<double> _loraPlusRatio = Number("--lora-plus-ratio", "X", "B's learning rate, in multiples of --learning-rate (LoRA+).", Defaults.LoraPlusRatio);
+    private readonly Option<GradientPreconditioning> _preconditioning = new("--gradient-preconditioning") { Description = "What is done to the adapters' gradients before AdamW.", HelpName = "none|riemannian", DefaultValueFactory = _ => Defaults.GradientPreconditioning };
     private readonly Option<double> _weightDecay = Number("--weight-decay", "X", "Decoupled weight decay.", Defaults.WeightDecay);
     private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
     private readonly Option<Precision> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU and fp32 on a CPU.", HelpName = "auto|fp32|bf16", CustomParser = ParsePrecision, DefaultValueFactory = _ => Precision.Auto };
+    private readonly Option<BaseQuantization> _quantizeBase = new("--quantize-base") { Description = "Hold the frozen linear weights in 4 bits (QLoRA).", HelpName = "none|nf4", DefaultValueFactory = _ => Defaults.BaseQuantization };
     private readonly Option<torch.Device?> _device = new("--device") { Description = "Where to train. Default: cpu.", HelpName = "cpu|cuda[:N]", CustomParser = ParseDevice };
     private readonly Option<int> _seed = Number("--seed", "N", "Seed of every random draw.", 0);
     private readonly Option<string?> _checkpoints = new("--checkpoint-dir") { Description = "A folder for resumable checkpoints; the same command goes on from there.", HelpName = "DIR" };
@@ -37,10 +40,12 @@ internal sealed class TrainingOptions
     public TrainingOptions(CliCommand command, bool startOnly = false)
     {
         _schedule.AcceptOnlyFromAmong("linear", "cosine", "constant");
+        _preconditioning.AcceptOnlyFromAmong("none", "riemannian");
+        _quantizeBase.AcceptOnlyFromAmong("none", "nf4");
         Option[] all =
         [
             _baseModel, _init, _method, _rank, _alpha, _dropout, _rslora, _dora, _targets, _epochs, _batchSize, _learningRate,
-            _schedule, _warmup, _weightDecay, _maxLength, _precision, _device, _seed, _checkpoints,
+            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _precision, _quantizeBase, _device, _seed, _checkpoints,
         ];
         foreach (var option in all)
             command.Options.Add(option);
@@ -68,9 +73,12 @@ internal sealed class TrainingOptions
         options.InitialLearningRate = result.GetValue(_learningRate);
         options.LearningRateSchedule = result.GetValue(_schedule);
         options.WarmupRatio = result.GetValue(_warmup);
+        options.LoraPlusRatio = result.GetValue(_loraPlusRatio);
+        options.GradientPreconditioning = result.GetValue(_preconditioning);
         options.WeightDecay = result.GetValue(_weightDecay);
         options.MaxLength = result.GetValue(_maxLength);
         options.Precision = result.GetValue(_precision);
+        options.BaseQuantization = result.GetValue(_quantizeBase);
         options.Device = result.GetValue(_device);
         options.Seed = result.GetValue(_seed);
         options.CheckpointDirectory = result.GetValue(_checkpoints);

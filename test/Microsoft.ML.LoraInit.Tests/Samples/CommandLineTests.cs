@@ -13,6 +13,9 @@ public sealed class CommandLineTests
     [DataRow("train --train x --model m", "--kind")]
     [DataRow("train --train x --model m --task cola --epochs many", "many")]
     [DataRow("train --train x --model m --task cola --precision fp64", "fp64")]
+    [DataRow("train --train x --model m --task cola --quantize-base int8", "int8")]
+    [DataRow("train --train x --model m --task cola --gradient-preconditioning shampoo", "shampoo")]
+    [DataRow("train --train x --model m --task cola --lora-plus-ratio much", "much")]
     [DataRow("train --train x --model m --task cola --device tpu", "tpu")]
     [DataRow("train --train x --model m --task cola --device cuda:x", "cuda:x")]
     [DataRow("train --train x --model m --task cola --threads 0", "--threads")]
@@ -39,7 +42,7 @@ public sealed class CommandLineTests
     [DataRow("adapter", "export import merge info")]
     [DataRow("adapter import", "--adapter --base-model --kind --labels --pair --model")]
     [DataRow("adapter export", "--model --out --rank")]
-    [DataRow("train", "--train --validation --task --text-column --text2-column --label-column --kind --base-model --init --rank --alpha --epochs --batch-size --learning-rate --seed --model --json --dropout --rslora --dora --target-modules --method --warmup --weight-decay --schedule --max-length --precision --device --checkpoint-dir --threads")]
+    [DataRow("train", "--train --validation --task --text-column --text2-column --label-column --kind --base-model --init --rank --alpha --epochs --batch-size --learning-rate --seed --model --json --dropout --rslora --dora --target-modules --method --warmup --weight-decay --schedule --max-length --precision --lora-plus-ratio --gradient-preconditioning --quantize-base --device --checkpoint-dir --threads")]
     [DataRow("evaluate", "--model --data --task --text-column --label-column --json")]
     [DataRow("predict", "--model --text --text2 --input --output")]
     public async Task HelpIsComplete(string command, string expected)

@@ -62,7 +62,7 @@ internal sealed class InspectionRun
             foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(_training), files.Config))
                 against.Validate(target);
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
-        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device));
+        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);
         using var scope = NewDisposeScope();
         return Measure(weights, task, data, data is null ? RandomRows(files.Config) : Probe(data));
     }

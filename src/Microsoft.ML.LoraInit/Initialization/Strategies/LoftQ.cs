@@ -1,7 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -24,7 +24,8 @@ public abstract partial record LoraInitialization
 /// Q + s·B·A is W but for what rank r cannot mend of the quantisation error: the function changes a little, which is
 /// this family's meaning here. S is divided by s, which the reference code leaves out because its alpha is r (s = 1);
 /// elsewhere the correction would be s times too large. 1 round is PEFT's default; the error can fall a little more with
-/// 2 to 5, and the last round's decomposition belongs to the last round's Q. Layers without an adapter stay as they are.
+/// 2 to 5, and the last round's decomposition belongs to the last round's Q. Layers without an adapter stay as they are,
+/// unless the base is held in 4 bits (<see cref="LoraTrainerOptions.BaseQuantization"/>): then Q is what the layer holds.
 /// Cost: a quantisation and an SVD a layer and round, batched by shape, fp64.
 /// </remarks>
 public sealed record LoftQInitialization : LoraInitialization
@@ -53,7 +54,7 @@ public sealed record LoftQInitialization : LoraInitialization
         {
             var quantized = context.Targets.ToDictionary(t => t.ModuleName, t => Quantized(context, t, factors.GetValueOrDefault(t.ModuleName)));
             var triplets = Decompositions.Full(
-                context, t => context.Weight(t) - quantized[t.ModuleName], t => ..t.Rank, $"Quantisation error, round {round} of {Iterations}");
+                context, t => context.OriginalWeight(t) - quantized[t.ModuleName], t => ..t.Rank, $"Quantisation error, round {round} of {Iterations}");
             foreach (var (target, found) in context.Targets.Zip(triplets))
             {
                 var (a, b) = found.Split(target.Scaling);
@@ -65,7 +66,7 @@ public sealed record LoftQInitialization : LoraInitialization
 
     private Tensor Quantized(InitializationContext context, AdapterTarget target, InitializedAdapter? last)
     {
-        var weight = context.Weight(target);
+        var weight = context.OriginalWeight(target);
         return Nf4.RoundTrip(last is null ? weight : weight - last.B.matmul(last.A) * target.Scaling, DoubleQuantization);
     }
 }

@@ -43,6 +43,8 @@ public sealed record NLoRAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
+    internal override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
+
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>

@@ -1,7 +1,8 @@
-using Microsoft.ML.LoraInit.Initialization.Numerics;
+using Microsoft.ML.LoraInit.Quantization;
+using Microsoft.ML.LoraInit.Tests.Initialization;
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.LoraInit.Tests.Initialization;
+namespace Microsoft.ML.LoraInit.Tests.Quantization;
 
 [TestClass]
 public sealed class Nf4Tests

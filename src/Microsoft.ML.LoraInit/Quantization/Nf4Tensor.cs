@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.LoraInit.Initialization.Numerics;
+namespace Microsoft.ML.LoraInit.Quantization;
 
 /// <summary>
 /// A weight held in NF4: two codes a byte and a scale for each 64 weights. 4.5 bits a weight with fp32 scales, 4.127 with
@@ -32,12 +32,20 @@ internal sealed class Nf4Tensor : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var upper = Packed.div(16, RoundingMode.floor);
-        var codes = stack([upper, Packed - upper * 16], 1).reshape(-1).to(ScalarType.Int64);
-        var levels = Nf4.LevelTensor(Packed.device).index_select(0, codes).view(-1, Nf4.BlockSize);
+        // A byte names two levels at once, so no code is ever unpacked.
+        var levels = Nf4.LevelPairs.On(Packed.device).index_select(0, Packed.to(ScalarType.Int32)).view(-1, Nf4.BlockSize);
         var scales = _scales ?? _quantizedScales!.Dequantize();
-        var values = (levels * scales.unsqueeze(1)).reshape(-1).narrow(0, 0, Shape.Aggregate(1L, (a, b) => a * b));
+        var values = levels.mul_(scales.unsqueeze(1)).view(-1).narrow(0, 0, Shape.Aggregate(1L, (a, b) => a * b));
         return values.view(Shape).to(dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A copy on a device, to be disposed apart from this.</summary>
+    public Nf4Tensor To(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return new(Shape, Copy(Packed), _scales is null ? null : Copy(_scales), _quantizedScales?.To(device));
+
+        Tensor Copy(Tensor tensor) => tensor.to(device, true).DetachFromDisposeScope();
     }
 
     public void Dispose()

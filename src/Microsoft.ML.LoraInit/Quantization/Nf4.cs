@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.LoraInit.Initialization.Numerics;
+namespace Microsoft.ML.LoraInit.Quantization;
 
 /// <summary>
 /// NormalFloat-4 (QLoRA, arXiv 2305.14314, appendix E): 16 levels at the quantiles of a normal distribution, scaled to
@@ -19,6 +19,9 @@ internal static class Nf4
         0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
         0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f,
     ];
+
+    /// <summary>What each byte of two codes stands for, [256, 2].</summary>
+    internal static DeviceTable LevelPairs { get; } = new([.. Enumerable.Range(0, 256).SelectMany(b => new[] { Levels[b >> 4], Levels[b & 15] })], 256, 2);
 
     /// <summary>Quantises and packs. Nearest level wins.</summary>
     /// <param name="weight">Any shape and floating type.</param>
@@ -50,8 +53,6 @@ internal static class Nf4
         using var packed = Quantize(weight, doubleQuantization);
         return packed.Dequantize();
     }
-
-    internal static Tensor LevelTensor(Device device) => tensor(Levels.ToArray(), device: device);
 
     private static Tensor Midpoints(Device device)
     {

@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.LoraInit.Initialization.Numerics;
+namespace Microsoft.ML.LoraInit.Quantization;
 
 /// <summary>
 /// QLoRA's double quantisation (arXiv 2305.14314, section 3): the NF4 blocks' scales, less their mean, in 8 bits with one
@@ -13,6 +13,7 @@ internal sealed class ScaleQuantization : IDisposable
     public const int BlockSize = 256;
 
     private static readonly float[] Codes = DynamicTree();
+    private static readonly DeviceTable Table = new(Codes, 256);
 
     private readonly Tensor _codes;
     private readonly Tensor _blockScales;
@@ -33,7 +34,8 @@ internal sealed class ScaleQuantization : IDisposable
         using var scope = NewDisposeScope();
         long count = scales.numel();
         long blocks = (count + BlockSize - 1) / BlockSize;
-        var mean = scales.mean().item<float>();
+        // In fp64, where the order of the sum, which depends on the number of threads, does not reach the result.
+        var mean = (float)scales.to(ScalarType.Float64).mean().item<double>();
         var centred = nn.functional.pad(scales - mean, [0L, blocks * BlockSize - count]).view(blocks, BlockSize);
         var blockScales = centred.abs().amax([1L]);
         var normalized = (centred / blockScales.clamp_min(float.Epsilon).unsqueeze(1)).reshape(-1).narrow(0, 0, count);
@@ -46,9 +48,17 @@ internal sealed class ScaleQuantization : IDisposable
     public Tensor Dequantize()
     {
         using var scope = NewDisposeScope();
-        var values = tensor(Codes, device: _codes.device).index_select(0, _codes.to(ScalarType.Int64));
-        var scales = _blockScales.repeat_interleave(BlockSize).narrow(0, 0, values.shape[0]);
-        return (values * scales + _mean).MoveToOuterDisposeScope();
+        var values = Table.On(_codes.device).index_select(0, _codes.to(ScalarType.Int32));
+        var scales = _blockScales.unsqueeze(1).expand(-1, BlockSize).reshape(-1).narrow(0, 0, values.shape[0]);
+        // A scale is a size: where rounding takes a tiny one below zero, it is zero.
+        return values.mul_(scales).add_(_mean).clamp_min_(0).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A copy on a device, to be disposed apart from this.</summary>
+    public ScaleQuantization To(Device device)
+    {
+        using var scope = NewDisposeScope();
+        return new(_codes.to(device, true).DetachFromDisposeScope(), _blockScales.to(device, true).DetachFromDisposeScope(), _mean);
     }
 
     // 7 decades; decade i has 2^i numbers of each sign, in the middles of equal parts of [0.1, 1]; with 0 and 1: 256.

@@ -1,0 +1,38 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Training;
+
+namespace Microsoft.ML.LoraInit.Tests.Training;
+
+[TestClass]
+public sealed class LoraPlusTests
+{
+    [TestMethod]
+    public void OneStepMovesBTheRatioTimesAsFarAndNothingElse()
+    {
+        Dictionary<string, float[]> AfterOneStep(double ratio)
+        {
+            using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.LoraPlusRatio, o.MaxEpochs) = (ratio, 1), rows: 8));
+            Assert.AreEqual(1, trained.History.Steps);
+            Assert.AreEqual(ratio, (double)trained.State.FineTuning["optimizer"]!["loraPlusRatio"]!);
+            return ToyRun.Weights(trained);
+        }
+
+        var (plain, plus) = (AfterOneStep(1), AfterOneStep(4));
+
+        foreach (var (name, values) in plain)
+        {
+            // B starts at zero, so its value is its first step.
+            var factor = name.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal) ? 4 : 1;
+            for (int i = 0; i < values.Length; i++)
+                Assert.AreEqual(factor * values[i], plus[name][i], 1e-6 * factor * Math.Abs(values[i]), $"{name}[{i}]");
+        }
+        Assert.IsTrue(plain.Where(t => t.Key.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal)).All(t => t.Value.Any(v => v != 0)));
+    }
+
+    [TestMethod]
+    public void ItLearns()
+    {
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.LoraPlusRatio, o.InitialLearningRate, o.MaxEpochs) = (8, 1e-3, 4), rows: 96, validationRows: 48));
+        Assert.IsTrue(trained.History.Epochs[^1].Metrics!.Accuracy > 0.95, trained.History.ToJson());
+    }
+}
