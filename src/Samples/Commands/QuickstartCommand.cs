@@ -29,7 +29,6 @@ internal sealed class QuickstartCommand(Terminal terminal)
     {
         var modelPath = result.GetValue(_model)!;
         AtomicFile.CheckPlace(modelPath, "--model");
-        RunOptions.SetThreads(null);
 
         // 1. Load.
         var ml = new MLContext(seed: 0);
