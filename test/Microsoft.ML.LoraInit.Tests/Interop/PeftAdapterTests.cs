@@ -2,7 +2,6 @@ using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training.Batching;
