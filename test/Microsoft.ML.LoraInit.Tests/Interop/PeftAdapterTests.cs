@@ -2,7 +2,6 @@ using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training.Batching;
@@ -80,6 +79,19 @@ public sealed class PeftAdapterTests
         Assert.IsInstanceOfType<LoraBinaryTextClassificationTransformer>(loaded);
         var (expected, actual) = (Scores(trained, ml), Scores(loaded, ml));
         Assert.IsTrue(expected.Zip(actual).All(p => Math.Abs(p.First - p.Second) < 1e-4), "the scores are the trained model's");
+    }
+
+    [TestMethod]
+    public void AnAdapterOfABaseInFourBitsSaysSo()
+    {
+        var ml = Topics.Context();
+        using var folder = new TemporaryFolder();
+        using var trained = ml.BinaryClassification.Trainers.LoraTextClassification(
+            Topics.Binary(o => (o.BaseQuantization, o.MaxEpochs) = (BaseQuantization.Nf4, 1))).Fit(Topics.View(ml, Topics.Rows.Take(16)));
+        Assert.IsTrue(trained.SavePeftAdapter(folder.File("adapter")).NeedsQuantizedBase);
+        using var loaded = PeftAdapter.Load(folder.File("adapter"), new() { Task = PeftTask.Binary });
+        Assert.IsFalse(loaded.SavePeftAdapter(folder.File("again")).NeedsQuantizedBase);
+        Assert.IsTrue(Scores(trained, ml).Zip(Scores(loaded, ml)).Any(p => Math.Abs(p.First - p.Second) > 1e-4), "the unquantised base gives other scores");
     }
 
     [TestMethod]
