@@ -18,8 +18,9 @@ public static class LoraTextTransformerExport
     /// <remarks>
     /// Every initialisation converts. Where the base was corrected (PiSSA, IniLoRA and the others of
     /// <see cref="InitializationFamily.BaseCorrected"/>), A and B are stacked with the initial factors to twice the rank, and
-    /// nothing is lost. A base that was replaced (LoftQ) has no exact form: it needs <paramref name="rank"/>. Python's model
-    /// needs as many labels as the head has outputs.
+    /// nothing is lost. A base that was replaced (LoftQ) has no exact form: it needs <paramref name="rank"/>. An adapter trained
+    /// over a base in 4 bits belongs to that base: see <see cref="PeftExport.NeedsQuantizedBase"/>. Python's model needs as many
+    /// labels as the head has outputs.
     /// </remarks>
     /// <param name="model">The trained model.</param>
     /// <param name="folder">Where to write; the folder must be new or empty, and its parent must exist.</param>
@@ -45,7 +46,7 @@ public static class LoraTextTransformerExport
         var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout);
         var stored = StoredBase.Of(checkpoint, state.Base);
         PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
-        return PeftExport.Of(folder, adapters);
+        return PeftExport.Of(folder, adapters, state.IsQuantized);
     }
 
     /// <summary>

@@ -8,8 +8,15 @@ public sealed record PeftExport
     /// <summary>The folder's full path.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>Whether the adapter computes what the model computes, up to rounding.</summary>
+    /// <summary>Whether the adapter over the base (see <see cref="NeedsQuantizedBase"/>) computes what the model computes, up to rounding.</summary>
     public required bool IsExact { get; init; }
+
+    /// <summary>
+    /// Whether the model was trained over a base in 4 bits: as every QLoRA adapter, this one belongs to the quantised base, and
+    /// over the unquantised one it is off by NF4's error, which <see cref="RelativeError"/> does not count. The merged model
+    /// (<see cref="LoraTextTransformerExport.SaveMergedModel"/>) has no such error.
+    /// </summary>
+    public required bool NeedsQuantizedBase { get; init; }
 
     /// <summary>‖ΔW − ΔW′‖ / ‖ΔW‖ over all adapted layers (Frobenius), ΔW the trained change of the base, ΔW′ the written one; 0 where exact.</summary>
     public required double RelativeError { get; init; }
@@ -17,9 +24,10 @@ public sealed record PeftExport
     /// <summary>The adapted layers, in the model's order.</summary>
     public required IReadOnlyList<PeftExportLayer> Layers { get; init; }
 
-    internal static PeftExport Of(string folder, IReadOnlyList<PlainAdapter> adapters) => new()
+    internal static PeftExport Of(string folder, IReadOnlyList<PlainAdapter> adapters, bool quantized) => new()
     {
         Folder = Path.GetFullPath(folder),
+        NeedsQuantizedBase = quantized,
         IsExact = adapters.All(a => a.IsExact),
         RelativeError = PlainLoraConversion.RelativeError(adapters),
         Layers = [.. adapters.Select(a => new PeftExportLayer(a.Target.ModuleName, a.TrainedRank, a.Target.Rank, a.Target.Alpha, a.Lost == 0 ? 0 : a.Lost / a.Norm))],

@@ -82,6 +82,19 @@ public sealed class PeftAdapterTests
     }
 
     [TestMethod]
+    public void AnAdapterOfABaseInFourBitsSaysSo()
+    {
+        var ml = Topics.Context();
+        using var folder = new TemporaryFolder();
+        using var trained = ml.BinaryClassification.Trainers.LoraTextClassification(
+            Topics.Binary(o => (o.BaseQuantization, o.MaxEpochs) = (BaseQuantization.Nf4, 1))).Fit(Topics.View(ml, Topics.Rows.Take(16)));
+        Assert.IsTrue(trained.SavePeftAdapter(folder.File("adapter")).NeedsQuantizedBase);
+        using var loaded = PeftAdapter.Load(folder.File("adapter"), new() { Task = PeftTask.Binary });
+        Assert.IsFalse(loaded.SavePeftAdapter(folder.File("again")).NeedsQuantizedBase);
+        Assert.IsTrue(Scores(trained, ml).Zip(Scores(loaded, ml)).Any(p => Math.Abs(p.First - p.Second) > 1e-4), "the unquantised base gives other scores");
+    }
+
+    [TestMethod]
     public void TwoLogitsBecomeOneForBinary()
     {
         var ml = Topics.Context();

@@ -41,6 +41,8 @@ internal sealed class AdapterExportCommand
         var ranks = export.Layers.Select(l => l.Rank).Distinct().Order().ToArray();
         var error = export.IsExact ? "exact" : string.Create(CultureInfo.InvariantCulture, $"relative error {export.RelativeError:G3}");
         _terminal.Output.WriteLine($"{export.Layers.Count} adapters of rank {string.Join(", ", ranks)} written to {export.Folder} ({error}).");
+        if (export.NeedsQuantizedBase)
+            _terminal.Output.WriteLine("The model was trained over a base in 4 bits: over the unquantised base the adapter is off by NF4's error. adapter merge has no such error.");
         if (!export.IsExact)
             foreach (var layer in export.Layers.Where(l => l.RelativeError > 0))
                 _terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {layer.Module}: rank {layer.Rank}, relative error {layer.RelativeError:G3}"));
