@@ -49,7 +49,7 @@ internal sealed class TrainingOptions
         ];
         foreach (var option in all)
             command.Options.Add(option);
-        foreach (var option in (Option[])[_method, _dropout, _epochs, _learningRate, _schedule, _warmup, _weightDecay, _checkpoints])
+        foreach (var option in (Option[])[_method, _dropout, _epochs, _learningRate, _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _checkpoints])
             option.Hidden = startOnly;
     }
 

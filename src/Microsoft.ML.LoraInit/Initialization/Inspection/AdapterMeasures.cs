@@ -2,7 +2,7 @@ namespace Microsoft.ML.LoraInit;
 
 /// <summary>
 /// What is known about adapters before the first step, of one layer or of all together. P is the product s·B·A (s·B·N·A)
-/// and W the base weight before any correction, both [out, in]; norms are Frobenius norms. For all layers together, squares
+/// and W the base weight before any correction and quantisation, both [out, in]; norms are Frobenius norms. For all layers together, squares
 /// are added up before the ratios are taken; effective rank and overlaps are means over the layers that have one.
 /// </summary>
 public sealed record AdapterMeasures
@@ -22,7 +22,7 @@ public sealed record AdapterMeasures
     /// <summary>exp of the entropy of P's singular values, divided by their sum (Roy and Vetterli, 2007): from 1 to r; 0 where P is 0.</summary>
     public required double EffectiveRank { get; init; }
 
-    /// <summary>‖W' + P − W‖ / ‖W‖, with the base weight W' that training starts from, rounded as the base is: 0 where the function is kept.</summary>
+    /// <summary>‖W' + P − W‖ / ‖W‖, with the base weight W' that training starts from, rounded or quantised as the base is: 0 where the function is kept.</summary>
     public required double WeightChange { get; init; }
 
     /// <summary>Norm of the gradient of the mean loss with respect to A; null without data and where A is frozen.</summary>

@@ -53,7 +53,7 @@ public sealed record InspectionReport
     public InitializationCost? AgainstCost { get; init; }
 }
 
-/// <summary>How far the model's outputs before the first step are from the base model's with the same head, on the probe rows.</summary>
+/// <summary>How far the model's outputs before the first step are from the base model's with the same head, on the probe rows; the base is held as training would hold it, in 4 bits where that is chosen.</summary>
 public sealed record OutputChange
 {
     /// <summary>The largest |Δlogit|.</summary>

@@ -120,7 +120,6 @@ internal sealed class InspectionRun
     private RawMeasures[] Raw(RobertaClassifier original, RobertaClassifier adapted, StartingPoint start, StartingPoint? other)
     {
         using var noGrad = no_grad();
-        var before = original.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
         var after = adapted.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
         var layers = new RawMeasures[start.Targets.Count];
         for (int i = 0; i < layers.Length; i++)
@@ -128,14 +127,17 @@ internal sealed class InspectionRun
             Report(TrainingPhase.Finishing, "Measuring the adapters", i, layers.Length);
             using var scope = NewDisposeScope();
             var name = start.Targets[i].ModuleName;
-            layers[i] = Raw(start.Adapters[i], other?.Adapters[i], before[name], after[name]);
+            layers[i] = Raw(start.Adapters[i], other?.Adapters[i], original.Base.Original($"{name}.weight"), after[name]);
         }
         return layers;
     }
 
-    private static RawMeasures Raw(InitializedAdapter start, InitializedAdapter? other, Linear before, Linear after)
+    /// <param name="start">What the initialisation made.</param>
+    /// <param name="other">What the other one made, or null.</param>
+    /// <param name="weight">W, fp32, unquantised however the base is held.</param>
+    /// <param name="after">The layer that training would start from.</param>
+    private static RawMeasures Raw(InitializedAdapter start, InitializedAdapter? other, Tensor weight, Linear after)
     {
-        var weight = before.Weight.Value.to(ScalarType.Float32);
         if (after.Adapter is not { } adapter)
             return new() { Weight = Subspaces.Square(weight.to(ScalarType.Float64)) };
         var subspaces = Subspaces.Of(start);

@@ -97,6 +97,16 @@ public sealed class InitializationInspectorTests
     }
 
     [TestMethod]
+    public void ABaseInFourBitsIsComparedWithTheWeightsItCameFrom()
+    {
+        void Nf4(LoraTrainerOptions options) => options.BaseQuantization = BaseQuantization.Nf4;
+        var (plain, loftq) = (Inspect(LoraInitialization.Kaiming(), change: Nf4).Total, Inspect(LoraInitialization.LoftQ(), change: Nf4).Total);
+        Assert.IsTrue(plain.WeightChange is > 0.05 and < 0.15, $"NF4 loses about 9 %, not {plain.WeightChange}");
+        Assert.IsTrue(loftq.WeightChange < 0.99 * plain.WeightChange, $"{loftq.WeightChange} against {plain.WeightChange}");
+        Assert.AreEqual(Inspect(LoraInitialization.Kaiming()).Total.InputEnergy, plain.InputEnergy, 1e-9, "the same A before the same W");
+    }
+
+    [TestMethod]
     public void WhatTheFactorsNeedIsCheckedFirst()
     {
         var missing = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.EVA()));
