@@ -19,7 +19,6 @@ public sealed class PeftExchangeTests
     public static IEnumerable<object[]> Initializations => LoraInitialization.Names.Select(n => new object[] { n });
 
     [TestMethod]
-    [TestCategory("Long")]
     [DynamicData(nameof(Initializations))]
     public void EveryInitialisationExports(string name)
     {
