@@ -96,7 +96,8 @@ internal sealed class PeftFolder : IDisposable
             t,
             Read(PeftNames.Part.A, t.ModuleName, t.Rank, t.InFeatures),
             Read(PeftNames.Part.B, t.ModuleName, t.OutFeatures, t.Rank),
-            Config.Settings.UseDora ? Magnitude(t) : NoMagnitude(t)) { TrainedRank = t.Rank }).ToArray();
+            Config.Settings.UseDora ? Magnitude(t) : NoMagnitude(t))
+        { TrainedRank = t.Rank }).ToArray();
         var head = HasHead
             ? ClassificationHead.Layout(config, Outputs).ToDictionary(l => l.Name, l => Read(PeftNames.Part.Head, l.Name, l.Shape), StringComparer.Ordinal)
             : null;
