@@ -177,5 +177,6 @@ public sealed class QuantizedBaseTests
     private static FineTuningRequest Request(string initialization, string? checkpoints, int validationRows = 0) => ToyRun.Request(
         o => (o.Initialization, o.BaseQuantization, o.CheckpointDirectory, o.CheckpointEverySteps, o.MaxEpochs) =
             (LoraInitialization.Parse(initialization), BaseQuantization.Nf4, checkpoints, checkpoints is null ? null : 1, 3),
-        rows: 48, validationRows) with { Base = Packed() };
+        rows: 48, validationRows) with
+    { Base = Packed() };
 }
