@@ -41,7 +41,8 @@ internal sealed class ParityMatrices : IDisposable
         {
             Weights = names.ToDictionary(n => n, n => Read($"{n}.W")),
             Inputs = names.ToDictionary(n => n, n => Read($"{n}.X")),
-            LossGradients = names.ToDictionary(n => n, n => Read($"{n}.G")),
+            // A subset without gradients has no results of the methods that need them.
+            LossGradients = names.Where(n => Has($"{n}.G")).ToDictionary(n => n, n => Read($"{n}.G")),
         };
     }
 
