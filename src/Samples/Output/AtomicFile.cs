@@ -13,23 +13,5 @@ internal static class AtomicFile
             throw new UsageException($"{option}: the folder {folder} does not exist.");
     }
 
-    public static void Write(string path, Action<Stream> write)
-    {
-        var target = Path.GetFullPath(path);
-        var temporary = Path.Combine(Path.GetDirectoryName(target)!, $".{Path.GetFileName(target)}.{Guid.NewGuid():N}.tmp");
-        try
-        {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite))
-            {
-                write(stream);
-                stream.Flush(flushToDisk: true);
-            }
-            File.Move(temporary, target, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(temporary);
-            throw;
-        }
-    }
+    public static void Write(string path, Action<Stream> write) => Checkpoints.AtomicFile.Write(path, write);
 }
