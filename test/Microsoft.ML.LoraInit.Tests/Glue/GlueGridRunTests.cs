@@ -49,6 +49,20 @@ public class GlueGridRunTests
         Assert.AreEqual(12, Directory.GetDirectories(Folder.File("boards")).Length);
     }
 
+    private static bool InTheMiddle(string runs, string work)
+    {
+        try
+        {
+            return Directory.Exists(runs) && Directory.GetFiles(runs, "*.json").Length >= 3 && Directory.Exists(work)
+                && Directory.GetDirectories(work, "checkpoint", SearchOption.AllDirectories).Any(d => Directory.EnumerateFiles(d).Any());
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // A run ended, and its checkpoints went, while they were being listed.
+            return false;
+        }
+    }
+
     [TestMethod]
     public async Task KilledAndStartedAgainItEndsTheSame()
     {
@@ -58,8 +72,7 @@ public class GlueGridRunTests
             var runs = Path.Combine(folder, "runs");
             var patience = Stopwatch.StartNew();
             // In the middle: some runs have ended, and one is between its first checkpoint and its end.
-            while (!(Directory.Exists(runs) && Directory.GetFiles(runs, "*.json").Length >= 3 && Directory.Exists(Path.Combine(folder, "work"))
-                && Directory.GetDirectories(Path.Combine(folder, "work"), "checkpoint", SearchOption.AllDirectories).Any(d => Directory.EnumerateFiles(d).Any())))
+            while (!InTheMiddle(runs, Path.Combine(folder, "work")))
             {
                 Assert.IsFalse(process.HasExited, "it ended before it could be killed");
                 Assert.IsTrue(patience.Elapsed < TimeSpan.FromMinutes(3), "it does not get on");
