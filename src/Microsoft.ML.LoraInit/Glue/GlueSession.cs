@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -17,6 +16,7 @@ namespace Microsoft.ML.LoraInit.Glue;
 internal sealed class GlueSession : IDisposable
 {
     private readonly MLContext _ml;
+    private readonly RobertaCheckpoint _checkpoint;
     private readonly string _directory;
     private readonly CheckpointFiles _files;
     private readonly RobertaTokenizer _tokenizer;
@@ -30,6 +30,7 @@ internal sealed class GlueSession : IDisposable
     public GlueSession(MLContext ml, RobertaCheckpoint checkpoint, string directory, CancellationToken cancellationToken)
     {
         _ml = ml;
+        _checkpoint = checkpoint;
         _directory = directory;
         _files = checkpoint.Open(null, cancellationToken);
         using var vocabulary = _files.OpenVocabulary();
@@ -51,17 +52,19 @@ internal sealed class GlueSession : IDisposable
     public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load)
     {
         LoraTrainerOptionsValidator.Check(options, [options.ScoreColumnName]);
-        foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), _files.Config))
-            options.Initialization.Validate(target);
-        var rows = Read(task, options.MaxLength, load, options.CancellationToken);
+        TextTask learnt = task.IsRegression ? new RegressionTask() : new MulticlassTask(task.Labels.Count, task.Labels);
+        var run = options.Clone();
+        run.BaseModel = _checkpoint;
+        TextTrainerRun.Check(run, _files.Config, learnt.OutputCount);
+        var rows = Read(task, run.MaxLength, load, run.CancellationToken);
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Options = options.Clone(),
-            Task = task.IsRegression ? new RegressionTask() : new MulticlassTask(task.Labels.Count, task.Labels),
+            Options = run,
+            Task = learnt,
             Train = rows.Train,
             Validation = rows.Validation,
-            Base = Weights(options),
-            Seed = options.Seed!.Value,
+            Base = Weights(run),
+            Seed = run.Seed!.Value,
         });
         return result.History;
     }

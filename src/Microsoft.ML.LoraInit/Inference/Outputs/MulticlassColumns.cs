@@ -53,7 +53,7 @@ internal sealed class MulticlassColumns : ScoreColumns
     public override Delegate Getter(int index, Func<float[]> logits)
     {
         if (index == 0)
-            return (ValueGetter<uint>)((ref uint value) => value = (uint)Largest(logits()) + 1);
+            return (ValueGetter<uint>)((ref uint value) => value = (uint)MulticlassTask.Largest(logits()) + 1);
         return (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
         {
             var editor = VBufferEditor.Create(ref value, _classes);
@@ -92,14 +92,5 @@ internal sealed class MulticlassColumns : ScoreColumns
         }
         yield return MLNetSchema.Column(predictedLabel, NumberDataViewType.UInt32, isKey: true, annotations: ScoreAnnotations.Shape().Concat(values));
         yield return MLNetSchema.Column(score, NumberDataViewType.Single, VectorKind.Vector, annotations: ScoreAnnotations.Shape().Concat(named));
-    }
-
-    private static int Largest(float[] logits)
-    {
-        int best = 0;
-        for (int i = 1; i < logits.Length; i++)
-            if (logits[i] > logits[best])
-                best = i;
-        return best;
     }
 }

@@ -59,7 +59,8 @@ internal sealed class MulticlassTask : TextTask
 
     protected override bool Accepts(float label) => label >= 0 && label < OutputCount && label == MathF.Floor(label);
 
-    private static int Largest(float[] logits)
+    /// <summary>The class predicted: the first of the largest logits.</summary>
+    public static int Largest(float[] logits)
     {
         int best = 0;
         for (int i = 1; i < logits.Length; i++)
