@@ -28,9 +28,12 @@ internal sealed class ClassificationHead
     public Linear OutProjection { get; }
 
     /// <summary>hidden [batch, length, hidden] → logits fp32 [batch, outputs].</summary>
-    public Tensor forward(Tensor hidden, ForwardContext context)
+    public Tensor forward(Tensor hidden, ForwardContext context) => OfFirst(hidden.select(1, 0), context);
+
+    /// <summary>The first tokens' hidden states [batch, hidden] → logits fp32 [batch, outputs].</summary>
+    public Tensor OfFirst(Tensor first, ForwardContext context)
     {
-        var x = context.ApplyDropout(hidden.select(1, 0).to(ScalarType.Float32), _dropout);
+        var x = context.ApplyDropout(first.to(ScalarType.Float32), _dropout);
         x = Dense.Affine(x).tanh();
         return OutProjection.Affine(context.ApplyDropout(x, _dropout));
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Roberta.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -11,7 +12,7 @@ internal abstract class DropoutSource : IDisposable
     /// <summary>The source for a device: libtorch's own generator where it can be had, else a hash.</summary>
     /// <remarks>TorchSharp 0.102.7 makes CPU generators only, whatever device it is asked for.</remarks>
     public static DropoutSource Create(ulong seed, Device device) =>
-        device.type == TorchSharp.DeviceType.CPU ? new GeneratorDropout(seed) : new HashedDropout(seed, device);
+        device.type == TorchSharp.DeviceType.CPU ? new GeneratorDropout(seed) : KernelDropout.FromSeed(seed, device);
 
     /// <summary>A mask of x's shape, type and device: 1/keep with probability keep, else 0 (inverted dropout).</summary>
     public abstract Tensor Mask(Tensor x, double keep);

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Adapters;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -44,9 +45,9 @@ internal sealed class RobertaClassifier : IDisposable
     /// <summary>The encoder's linear layers in the model's order: what adapters may be put on.</summary>
     public IReadOnlyList<Linear> Linears => _linears;
 
-    /// <summary>Every parameter of base and head, then those of the adapters.</summary>
+    /// <summary>Every parameter of base and head, then those of the adapters: every A first, so that layers with one input have theirs side by side.</summary>
     public IEnumerable<Parameter> Parameters => _parameters.Values
-        .Concat(_linears.SelectMany(l => l.Adapter?.Parameters ?? []))
+        .Concat(AdapterParameters.Where(p => p.IsA).Concat(AdapterParameters.Where(p => !p.IsA)).Select(p => p.Parameter))
         .Concat(Layers.SelectMany(l => l.AttentionBottleneck?.Parameters ?? []))
         .Concat(Layers.SelectMany(l => l.OutputBottleneck?.Parameters ?? []));
 
@@ -55,6 +56,9 @@ internal sealed class RobertaClassifier : IDisposable
 
     /// <summary>The parameters of the head.</summary>
     public IEnumerable<Parameter> HeadParameters => _parameters.Values.Where(p => !_base.Contains(p.Name));
+
+    private IEnumerable<(Parameter Parameter, bool IsA)> AdapterParameters => _linears
+        .Select(l => l.Adapter).OfType<LinearAdapter>().SelectMany(a => a.Parameters.Select(p => (p, ReferenceEquals(p, a.A))));
 
     /// <summary>Logits, fp32 [batch, outputs].</summary>
     public Tensor forward(EncodedBatch batch, ForwardContext context) =>

@@ -6,6 +6,7 @@ using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 using Microsoft.ML.LoraInit.Training.Optimization;
+using Microsoft.ML.LoraInit.Training.Steps;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training;
@@ -132,7 +133,9 @@ internal sealed class FineTuningRun
             Save(); // what the initialisation made is not lost, however early the process ends
         try
         {
-            new TrainingLoop(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State, _reporter, Save).Run();
+            var step = new StepParts(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State);
+            using var engine = TrainingEngine.For(step);
+            new TrainingLoop(step, engine.Step, _reporter, Save).Run();
             return false;
         }
         catch (OperationCanceledException) when (_options.CancellationToken.IsCancellationRequested)

@@ -11,6 +11,7 @@ internal sealed class TrainableParameters : IDisposable
 {
     private readonly Parameter[] _parameters;
     private readonly long[] _sizes;
+    private readonly Dictionary<Parameter, long> _starts = [];
 
     public TrainableParameters(IEnumerable<Parameter> parameters)
     {
@@ -18,6 +19,12 @@ internal sealed class TrainableParameters : IDisposable
         if (_parameters.Length == 0)
             throw new InvalidOperationException("Nothing is to be trained: no parameter is marked as trained.");
         _sizes = [.. _parameters.Select(p => p.Count)];
+        long start = 0;
+        foreach (var parameter in _parameters)
+        {
+            _starts.Add(parameter, start);
+            start += parameter.Count;
+        }
         using (no_grad())
         using (NewDisposeScope())
             Flat = cat(_parameters.Select(p => p.Value.to(ScalarType.Float32).reshape(-1)).ToArray(), 0)
@@ -69,11 +76,7 @@ internal sealed class TrainableParameters : IDisposable
     }
 
     /// <summary>Where a parameter's numbers begin in <see cref="Flat"/>; null when it is not trained.</summary>
-    public long? Start(Parameter parameter)
-    {
-        var index = Array.IndexOf(_parameters, parameter);
-        return index < 0 ? null : _sizes.AsSpan(0, index).ToArray().Sum();
-    }
+    public long? Start(Parameter parameter) => _starts.TryGetValue(parameter, out var start) ? start : null;
 
     /// <summary>A vector aligned with <see cref="Flat"/> that holds one number a parameter.</summary>
     public Tensor Expand(Func<Parameter, float> value)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
+using Microsoft.ML.LoraInit.Training.Steps;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training;
@@ -16,8 +17,7 @@ internal sealed class TrainingLoop
     private readonly LoraTrainerOptions _options;
     private readonly RobertaClassifier _model;
     private readonly TrainableParameters _parameters;
-    private readonly FlatAdamW _optimizer;
-    private readonly RiemannianPreconditioner? _preconditioner;
+    private readonly TrainingStep _step;
     private readonly TrainingState _state;
     private readonly LoopReports _reports;
     private readonly LearningRate _rate;
@@ -25,22 +25,18 @@ internal sealed class TrainingLoop
     private readonly int _stepsPerEpoch;
     private readonly Action _save;
 
-    /// <param name="request">The run.</param>
-    /// <param name="model">The model with its adapters on.</param>
-    /// <param name="parameters">What is trained.</param>
-    /// <param name="optimizer">The optimiser over <paramref name="parameters"/>, fresh or resumed.</param>
-    /// <param name="preconditioner">Changes the gradient before the optimiser sees it; or null.</param>
-    /// <param name="state">Where the run stands: fresh or resumed.</param>
+    /// <param name="parts">Run, model, parameters, optimiser and state, fresh or resumed.</param>
+    /// <param name="step">One optimiser step over them.</param>
     /// <param name="reporter">Receives progress.</param>
     /// <param name="save">Writes a checkpoint of all that.</param>
-    public TrainingLoop(FineTuningRequest request, RobertaClassifier model, TrainableParameters parameters, FlatAdamW optimizer, RiemannianPreconditioner? preconditioner, TrainingState state, ProgressReporter reporter, Action save)
+    public TrainingLoop(StepParts parts, TrainingStep step, ProgressReporter reporter, Action save)
     {
+        var (request, state) = (parts.Request, parts.State);
         _request = request;
         _options = request.Options;
-        _model = model;
-        _parameters = parameters;
-        _optimizer = optimizer;
-        _preconditioner = preconditioner;
+        _model = parts.Model;
+        _parameters = parts.Parameters;
+        _step = step;
         _state = state;
         _save = save;
         _lengths = [.. request.Train.Texts.Select(t => t.Length)];
@@ -72,12 +68,12 @@ internal sealed class TrainingLoop
         var done = _state.StepInEpoch * _options.GradientAccumulationSteps;
         var groups = plan.Skip(done).Chunk(_options.GradientAccumulationSteps);
         _reports.EpochStarts();
-        using var queue = new BatchQueue(_request.Train, [.. plan.Skip(done)], _request.Task, _model.Config.PadTokenId, _model.Device);
+        using var batches = _step.Open([.. plan.Skip(done)]);
         foreach (var group in groups)
         {
             _options.CancellationToken.ThrowIfCancellationRequested();
             var started = Stopwatch.GetTimestamp();
-            Step(queue, group);
+            _step.Run(batches, group, _rate.At(_state.Step));
             _reports.StepDone(_rate.At(_state.Step - 1));
             _state.EpochSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
             if (_options.CheckpointEverySteps is int every && _state.Step % every == 0 && _state.StepInEpoch < _stepsPerEpoch)
@@ -87,33 +83,6 @@ internal sealed class TrainingLoop
             }
             _request.OnStep?.Invoke(_state.Step);
         }
-    }
-
-    /// <summary>One optimiser step over the batches of a group, together weighted as one batch would be.</summary>
-    private void Step(BatchQueue queue, int[][] group)
-    {
-        using var scope = NewDisposeScope();
-        using var dropout = DropoutSource.Create(SeededRandom.Hash(_request.Seed, $"dropout/{_state.Step}"), _model.Device);
-        var context = new ForwardContext { Dropout = dropout };
-        var weight = group.Sum(rows => BatchQueue.WeightOf(_request.Train, rows));
-        _optimizer.ZeroGradient();
-        for (int i = 0; i < group.Length; i++)
-        {
-            using var batchScope = NewDisposeScope();
-            using var batch = queue.Take();
-            _parameters.Bind();
-            var losses = _request.Task.RowLosses(_model.forward(batch.Inputs, context), batch.Targets);
-            var sum = batch.Weights is null ? losses.sum() : (losses * batch.Weights).sum();
-            sum.mul(weight > 0 ? 1 / weight : 0).backward();
-            using (no_grad())
-                _state.LossSum.add_(sum.detach());
-        }
-        GradientClipping.Apply(_parameters, _options.MaxGradientNorm);
-        _preconditioner?.Apply();
-        _optimizer.Step(_rate.At(_state.Step));
-        _state.WeightSum += weight;
-        _state.Step++;
-        _state.StepInEpoch++;
     }
 
     private void CloseEpoch()

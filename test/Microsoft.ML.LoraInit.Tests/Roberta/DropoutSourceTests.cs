@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Roberta.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Roberta;
@@ -34,7 +35,6 @@ public class DropoutSourceTests
         using var scope = NewDisposeScope();
         using var source = Create(kind, 7);
         var x = zeros(Count);
-        // More masks than a hash has lanes.
         var masks = Enumerable.Range(0, 6).Select(_ => source.Mask(x, 0.5).sub(1)).ToArray();
 
         for (int i = 0; i < masks.Length; i++)
@@ -64,5 +64,5 @@ public class DropoutSourceTests
     }
 
     private static DropoutSource Create(string kind, ulong seed) =>
-        kind == "hash" ? new HashedDropout(seed, CPU) : DropoutSource.Create(seed, CPU);
+        kind == "hash" ? KernelDropout.FromSeed(seed, CPU) : DropoutSource.Create(seed, CPU);
 }

@@ -75,6 +75,38 @@ internal sealed class FlatAdamW : IDisposable
             value.addcdiv_(_first * _factor, denominator, rate);
     }
 
+    /// <summary>Numbers that a step on the device reads: see <see cref="NextScalars"/>.</summary>
+    public const int ScalarCount = 3;
+
+    /// <summary>Counts a step and gives what it needs: the learning rate, 1 / (1 − β₁ᵗ) and 1 / √(1 − β₂ᵗ).</summary>
+    public float[] NextScalars(double learningRate)
+    {
+        Steps++;
+        return [(float)learningRate, (float)(1 / (1 - Math.Pow(_settings.Beta1, Steps))), (float)(1 / Math.Sqrt(1 - Math.Pow(_settings.Beta2, Steps)))];
+    }
+
+    /// <summary>The same update with its numbers on the device, so that recorded work serves every step.</summary>
+    /// <param name="scalars">What <see cref="NextScalars"/> gave, fp32 [3] on the device.</param>
+    /// <exception cref="InvalidOperationException">No backward pass has left a gradient.</exception>
+    public void Step(Tensor scalars)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var value = _parameters.Flat.detach();
+        var gradient = _parameters.Flat.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
+        var (rate, correction1, correction2) = (scalars[0], scalars[1], scalars[2]);
+        if (_decay is not null)
+            value.sub_(_decay.mul(rate).mul_(value));
+        else if (_uniformDecay != 0)
+            value.mul_(rate.mul(-_uniformDecay).add_(1));
+
+        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
+        _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
+        var denominator = _second.sqrt().mul_(correction2).add_(_settings.Epsilon);
+        var change = _first.div(denominator).mul_(rate.mul(correction1));
+        value.sub_(_factor is null ? change.mul_(_uniformFactor) : change.mul_(_factor));
+    }
+
     /// <summary>Sets the gradient to zero for the next backward pass.</summary>
     public void ZeroGradient()
     {

@@ -1,0 +1,39 @@
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Roberta.Fused;
+using Microsoft.ML.LoraInit.Training.Batching;
+using Microsoft.ML.LoraInit.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Training.Steps;
+
+/// <summary>The step on a CPU: batches as long as their longest row, dropout from libtorch's generator, by autograd.</summary>
+internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
+{
+    private readonly TapePass _pass = new(parts.Model, parts.Parameters, parts.Request.Task, new TensorKernels());
+
+    public override IStepBatches Open(IReadOnlyList<int[]> plan) =>
+        new Queue(new(Parts.Request.Train, plan, Parts.Request.Task, Parts.Model.Config.PadTokenId, Parts.Model.Device));
+
+    public override void Dispose() => _pass.Dispose();
+
+    protected override void Run(IStepBatches batches, int count, double inverseWeight, double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        using var dropout = DropoutSource.Create(DropoutSeed(0), Parts.Model.Device);
+        var inverse = tensor((float)inverseWeight);
+        Parts.Optimizer.ZeroGradient();
+        for (int i = 0; i < count; i++)
+        {
+            using var batch = ((Queue)batches).Batches.Take();
+            _pass.Run(new(batch.Inputs, null, batch.Targets, batch.Weights, inverse) { Dropout = dropout }, Parts.State.LossSum);
+        }
+        GradientClipping.Apply(Parts.Parameters, Parts.Request.Options.MaxGradientNorm);
+        Parts.Preconditioner?.Apply();
+        Parts.Optimizer.Step(learningRate);
+    }
+
+    private sealed record Queue(BatchQueue Batches) : IStepBatches
+    {
+        public void Dispose() => Batches.Dispose();
+    }
+}

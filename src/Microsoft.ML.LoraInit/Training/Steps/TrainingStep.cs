@@ -1,0 +1,54 @@
+using Microsoft.ML.LoraInit.Training.Batching;
+using Microsoft.ML.LoraInit.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Training.Steps;
+
+/// <summary>One optimiser step over the batches of a group, together weighted as one batch would be.</summary>
+/// <param name="parts">What a step works on.</param>
+internal abstract class TrainingStep(StepParts parts) : IDisposable
+{
+    protected StepParts Parts { get; } = parts;
+
+    /// <summary>Starts making an epoch's batches.</summary>
+    public abstract IStepBatches Open(IReadOnlyList<int[]> plan);
+
+    /// <summary>Takes the group's batches from the queue, in order, and updates the parameters.</summary>
+    /// <param name="batches">What <see cref="Open"/> gave.</param>
+    /// <param name="group">The batches' rows.</param>
+    /// <param name="learningRate">Of this step.</param>
+    public void Run(IStepBatches batches, int[][] group, double learningRate)
+    {
+        var weight = group.Sum(rows => BatchQueue.WeightOf(Parts.Request.Train, rows));
+        Run(batches, group.Length, weight > 0 ? 1 / weight : 0, learningRate);
+        Parts.State.WeightSum += weight;
+        Parts.State.Step++;
+        Parts.State.StepInEpoch++;
+    }
+
+    public abstract void Dispose();
+
+    protected abstract void Run(IStepBatches batches, int count, double inverseWeight, double learningRate);
+
+    /// <summary>The seed of a step's dropout, of its nth batch.</summary>
+    protected ulong DropoutSeed(int batch) =>
+        SeededRandom.Hash(Parts.Request.Seed, batch == 0 ? $"dropout/{Parts.State.Step}" : $"dropout/{Parts.State.Step}/{batch}");
+}
+
+/// <summary>What a step works on.</summary>
+/// <param name="Request">The run.</param>
+/// <param name="Model">The model with its adapters on.</param>
+/// <param name="Parameters">What is trained.</param>
+/// <param name="Optimizer">Over the same.</param>
+/// <param name="Preconditioner">Changes the gradient before the optimiser sees it; or null.</param>
+/// <param name="State">Where the run stands.</param>
+internal sealed record StepParts(
+    FineTuningRequest Request,
+    Roberta.RobertaClassifier Model,
+    TrainableParameters Parameters,
+    FlatAdamW Optimizer,
+    RiemannianPreconditioner? Preconditioner,
+    TrainingState State);
+
+/// <summary>An epoch's batches, made ahead; a step takes its own from it.</summary>
+internal interface IStepBatches : IDisposable;

@@ -1,0 +1,122 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Roberta.Fused;
+using Microsoft.ML.LoraInit.Tests.Training;
+using Microsoft.ML.LoraInit.Training;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Roberta.Fused;
+
+/// <summary>The encoder with its backward pass written out, against autograd through the plain one.</summary>
+[TestClass]
+public sealed class FusedEncoderTests
+{
+    private static readonly RobertaConfig Undropped = TinyModel.Config with { HiddenDropout = 0, AttentionDropout = 0, ClassifierDropout = 0 };
+
+    private static readonly Dictionary<string, AdapterSettings> ByName = new()
+    {
+        ["query and value"] = new() { Rank = 2, Alpha = 3 },
+        ["all linear"] = new() { Rank = 3, Alpha = 4, TargetModules = TargetModules.AllLinear },
+        ["key"] = new() { Rank = 2, TargetModules = TargetModules.Parse("key") },
+        ["feed-forward of one layer"] = new() { Rank = 2, TargetModules = TargetModules.Parse("intermediate.dense"), LayersToTransform = [1] },
+        ["last layer"] = new() { Rank = 2, LayersToTransform = [2] },
+        ["ranks of their own"] = new() { Rank = 2, RankPattern = new Dictionary<string, int> { ["query"] = 5 }, RankStabilized = true },
+    };
+
+    public static IEnumerable<object[]> Settings => ByName.Keys.Select(name => new object[] { name });
+
+    [TestMethod]
+    [DynamicData(nameof(Settings))]
+    public void OutputAndGradientsAreThoseOfThePlainEncoder(string name)
+    {
+        var settings = ByName[name];
+        foreach (var padded in new[] { true, false })
+        {
+            using var scope = NewDisposeScope();
+            using var model = Adapted(Undropped, settings);
+            using var parameters = new TrainableParameters(model.Parameters);
+            var batch = padded ? TinyModel.Batch() : TinyModel.Batch() with { AttentionMask = null };
+            var weight = Attach.Normal(4, Undropped.HiddenSize);
+
+            parameters.Bind();
+            var expected = model.Encode(batch, ForwardContext.Inference).select(1, 0);
+            (expected * weight).sum().backward();
+            var expectedGradient = parameters.Flat.grad!;
+
+            using var encoder = FusedEncoder.TryCreate(model, parameters, new TensorKernels())!;
+            var gradient = zeros_like(expectedGradient);
+            var (first, backward) = encoder.forward(batch, padded ? batch.AttentionMask!.sum([1L]) : null, null, gradient);
+            backward(weight);
+
+            AssertClose(expected, first, 1e-5, name);
+            var start = parameters.Start(parameters.Parameters.First(p => p.Name.Contains("lora_A", StringComparison.Ordinal)))!.Value;
+            Assert.IsTrue(expectedGradient.narrow(0, start, parameters.Count - start).abs().max().item<float>() > 1e-3f);
+            AssertClose(expectedGradient, gradient, 2e-5, name);
+        }
+    }
+
+    [TestMethod]
+    public void WithDropoutTheGradientIsThatOfTheFunctionWithItsMasks()
+    {
+        using var scope = NewDisposeScope();
+        using var model = Adapted(TinyModel.Config, new AdapterSettings { Rank = 4, TargetModules = TargetModules.AllLinear });
+        using var parameters = new TrainableParameters(model.Parameters);
+        using var encoder = FusedEncoder.TryCreate(model, parameters, new TensorKernels())!;
+        var batch = TinyModel.Batch();
+        var (lengths, weight) = (batch.AttentionMask!.sum([1L]), Attach.Normal(4, TinyModel.Config.HiddenSize));
+        var gradient = zeros_like(parameters.Flat.detach());
+        double Objective(long seed, bool differentiate = false)
+        {
+            var (first, backward) = encoder.forward(batch, lengths, tensor(new[] { seed }), gradient);
+            if (differentiate)
+                backward(weight);
+            return (first * weight).sum().item<float>();
+        }
+
+        var value = Objective(5, differentiate: true);
+        Assert.AreEqual(value, Objective(5));
+        Assert.AreNotEqual(value, Objective(6), 1e-3);
+
+        // Along the gradient, where the slope is steepest against rounding.
+        using var noGrad = no_grad();
+        var direction = gradient / linalg.vector_norm(gradient, 2.0);
+        const double Step = 1e-3;
+        parameters.Flat.detach().add_(direction, Step);
+        var above = Objective(5);
+        parameters.Flat.detach().add_(direction, -2 * Step);
+        var slope = (above - Objective(5)) / (2 * Step);
+        var expected = linalg.vector_norm(gradient, 2.0).item<float>();
+        Assert.AreEqual(expected, slope, 0.02 * expected);
+    }
+
+    [TestMethod]
+    public void ItIsForPlainLoraOnly()
+    {
+        using var scope = NewDisposeScope();
+        foreach (var settings in new[] { new AdapterSettings { Rank = 2, UseDora = true }, new AdapterSettings { Rank = 2, Dropout = 0.1 } })
+        {
+            using var model = Adapted(Undropped, settings);
+            using var parameters = new TrainableParameters(model.Parameters);
+            Assert.IsNull(FusedEncoder.TryCreate(model, parameters, new TensorKernels()));
+        }
+        using var bare = TinyModel.Create();
+        using var head = new TrainableParameters(bare.Parameters);
+        Assert.IsNull(FusedEncoder.TryCreate(bare, head, new TensorKernels()));
+    }
+
+    private static RobertaClassifier Adapted(RobertaConfig config, AdapterSettings settings)
+    {
+        using var weights = TinyModel.Base(config);
+        var model = TinyModel.Create(weights);
+        Attach.Random(model, settings);
+        return model;
+    }
+
+    private static void AssertClose(Tensor expected, Tensor actual, double tolerance, string name)
+    {
+        using var noGrad = no_grad();
+        CollectionAssert.AreEqual(expected.shape, actual.shape);
+        var scale = Math.Max(1, expected.abs().max().item<float>());
+        Assert.AreEqual(0, (expected - actual).abs().max().item<float>() / scale, tolerance, name);
+    }
+}
