@@ -60,8 +60,8 @@ internal sealed partial class CudaKernels
         _launcher.Check(scores, nameof(scores), type, rows * length);
         if (lengths is not null)
         {
-            if (scores.dim() != 3 || scores.shape[1] != length || heads <= 0 || scores.shape[0] % heads != 0)
-                throw new ArgumentException($"Scores are [batch · {heads} heads, length, length], not [{string.Join(", ", scores.shape)}].", nameof(scores));
+            if (scores.dim() != 3 || heads <= 0 || scores.shape[0] % heads != 0)
+                throw new ArgumentException($"Scores are [batch · {heads} heads, queries, length], not [{string.Join(", ", scores.shape)}].", nameof(scores));
             _launcher.Check(lengths, nameof(lengths), ScalarType.Int64, scores.shape[0] / heads);
         }
         // Every element is read before its place is written.
@@ -71,7 +71,7 @@ internal sealed partial class CudaKernels
         var (program, blocks, threads) = SoftmaxLaunch(type, rows, length, KernelLauncher.Aligned(scores, dropped));
         _launcher.Launch(program, "softmax", blocks, threads,
             KernelLauncher.Value(scores), KernelLauncher.Value(probabilities), KernelLauncher.Value(dropped), KernelLauncher.Value(lengths),
-            KernelLauncher.Value((int)rows), KernelLauncher.Value((int)length), KernelLauncher.Value(heads), KernelLauncher.Value((float)scale),
+            KernelLauncher.Value((int)rows), KernelLauncher.Value((int)length), KernelLauncher.Value(heads * (int)scores.shape[^2]), KernelLauncher.Value((float)scale),
             seed, index, threshold, keep);
         return new SoftmaxResult(probabilities, dropped);
     }

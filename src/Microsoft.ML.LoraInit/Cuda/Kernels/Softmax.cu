@@ -12,7 +12,7 @@
 
 extern "C" __global__ void __launch_bounds__(WARPS_A_BLOCK * 32) softmax(
     const element* scores, element* probabilities, element* dropped, const long long* lengths,
-    int rows, int length, int heads, float factor,
+    int rows, int length, int group_rows, float factor,
     const long long* seed, int index, unsigned threshold, float scale)
 {
     const Mask mask{ seed, index, threshold, scale };
@@ -20,7 +20,7 @@ extern "C" __global__ void __launch_bounds__(WARPS_A_BLOCK * 32) softmax(
     const int group = (blockIdx.x * WARPS_A_BLOCK * 32 + threadIdx.x) / GROUP, lane = threadIdx.x % GROUP;
     const bool valid = group < rows;
     const int row = valid ? group : rows - 1;
-    const int keys = keys_of(lengths, row, length, heads);
+    const int keys = keys_of(lengths, row, length, group_rows);
     const u64 start = (u64)row * length;
     const u64 base = mask_base(mask);
     float x[CHUNKS][N];

@@ -2,10 +2,10 @@
 
 extern "C" __global__ void __launch_bounds__(BLOCK) softmax(
     const element* scores, element* probabilities, element* dropped, const long long* lengths,
-    int rows, int length, int heads, float factor, const long long* seed, int index, unsigned threshold, float scale)
+    int rows, int length, int group_rows, float factor, const long long* seed, int index, unsigned threshold, float scale)
 {
     const Mask mask{ seed, index, threshold, scale };
-    const int keys = keys_of(lengths, blockIdx.x, length, heads);
+    const int keys = keys_of(lengths, blockIdx.x, length, group_rows);
     const u64 base = mask_base(mask), start = (u64)blockIdx.x * length;
     float x[1], highest = NEGATIVE_INFINITY, total = 0.0f;
     for (int at = threadIdx.x; at < keys; at += BLOCK)

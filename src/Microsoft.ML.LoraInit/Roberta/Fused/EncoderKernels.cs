@@ -38,7 +38,7 @@ internal abstract class EncoderKernels
     public abstract Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads);
 
     /// <summary>Softmax of scale · scores over the last dimension, keys past a row's length left out; then dropout.</summary>
-    /// <param name="scores">[batch · heads, length, length]; may be overwritten.</param>
+    /// <param name="scores">[batch · heads, queries, length]; may be overwritten.</param>
     /// <param name="lengths">Int64 [batch], tokens a row; null where all are <c>length</c>.</param>
     /// <param name="heads">Heads a row.</param>
     /// <param name="scale">1 / √head size.</param>

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Cuda;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Optimization;
@@ -22,6 +23,7 @@ internal sealed class FlatAdamW : IDisposable
     private readonly Tensor? _factor;
     private readonly double _uniformDecay;
     private readonly double _uniformFactor;
+    private CudaAdamW? _kernel;
 
     public FlatAdamW(TrainableParameters parameters, AdamWSettings settings)
     {
@@ -76,24 +78,41 @@ internal sealed class FlatAdamW : IDisposable
     }
 
     /// <summary>Numbers that a step on the device reads: see <see cref="NextScalars"/>.</summary>
-    public const int ScalarCount = 3;
+    public const int ScalarCount = 4;
 
-    /// <summary>Counts a step and gives what it needs: the learning rate, 1 / (1 − β₁ᵗ) and 1 / √(1 − β₂ᵗ).</summary>
+    /// <summary>Counts a step and gives what it needs: the learning rate, 1 / (1 − β₁ᵗ), 1 / √(1 − β₂ᵗ) and an unused one.</summary>
     public float[] NextScalars(double learningRate)
     {
         Steps++;
-        return [(float)learningRate, (float)(1 / (1 - Math.Pow(_settings.Beta1, Steps))), (float)(1 / Math.Sqrt(1 - Math.Pow(_settings.Beta2, Steps)))];
+        return [(float)learningRate, (float)(1 / (1 - Math.Pow(_settings.Beta1, Steps))), (float)(1 / Math.Sqrt(1 - Math.Pow(_settings.Beta2, Steps))), 0];
     }
 
-    /// <summary>The same update with its numbers on the device, so that recorded work serves every step.</summary>
-    /// <param name="scalars">What <see cref="NextScalars"/> gave, fp32 [3] on the device.</param>
+    /// <summary>Lets one kernel do what <see cref="Update"/> spells out; null for tensor operations.</summary>
+    public void UseKernel(CudaAdamW? kernel) => _kernel = kernel;
+
+    /// <summary>
+    /// Clipping, the same update and zeroing the gradient, with the step's numbers on the device, so that recorded work serves
+    /// every step.
+    /// </summary>
+    /// <param name="scalars">What <see cref="NextScalars"/> gave, fp32 [4] on the device.</param>
+    /// <param name="maximumNorm">The norm that the gradient is clipped to; 0 for no clipping.</param>
+    /// <param name="precondition">Called between clipping and the update; or null.</param>
     /// <exception cref="InvalidOperationException">No backward pass has left a gradient.</exception>
-    public void Step(Tensor scalars)
+    public void Update(Tensor scalars, double maximumNorm, Action? precondition)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var value = _parameters.Flat.detach();
         var gradient = _parameters.Flat.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
+        if (_kernel is not null && precondition is null)
+        {
+            var norm = maximumNorm > 0 ? linalg.vector_norm(gradient, 2.0) : null;
+            _kernel.Step(value, gradient, _first, _second, _decay, _factor, norm, scalars,
+                new AdamWStep(maximumNorm, _settings.Beta1, _settings.Beta2, _settings.Epsilon, _uniformDecay, _uniformFactor));
+            return;
+        }
+        GradientClipping.Apply(_parameters, maximumNorm);
+        precondition?.Invoke();
         var (rate, correction1, correction2) = (scalars[0], scalars[1], scalars[2]);
         if (_decay is not null)
             value.sub_(_decay.mul(rate).mul_(value));
@@ -105,6 +124,7 @@ internal sealed class FlatAdamW : IDisposable
         var denominator = _second.sqrt().mul_(correction2).add_(_settings.Epsilon);
         var change = _first.div(denominator).mul_(rate.mul(correction1));
         value.sub_(_factor is null ? change.mul_(_uniformFactor) : change.mul_(_factor));
+        gradient.zero_();
     }
 
     /// <summary>Sets the gradient to zero for the next backward pass.</summary>

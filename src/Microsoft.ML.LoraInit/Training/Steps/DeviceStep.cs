@@ -118,14 +118,8 @@ internal sealed class DeviceStep : TrainingStep
             UpdateNow();
     }
 
-    private void UpdateNow()
-    {
-        using var scope = NewDisposeScope();
-        GradientClipping.Apply(Parts.Parameters, Parts.Request.Options.MaxGradientNorm);
-        Parts.Preconditioner?.Apply();
-        Parts.Optimizer.Step(_updateScalars);
-        Parts.Optimizer.ZeroGradient();
-    }
+    private void UpdateNow() => Parts.Optimizer.Update(
+        _updateScalars, Parts.Request.Options.MaxGradientNorm, Parts.Preconditioner is { } preconditioner ? preconditioner.Apply : null);
 
     private sealed record Queue(PrefetchQueue<PackedBatch> Batches) : IStepBatches
     {
