@@ -20,8 +20,9 @@ internal static class EpochBenchmark
         var epochs = new Option<int>("--epochs") { DefaultValueFactory = _ => 1 };
         var repeats = new Option<int>("--repeats") { Description = "Fits; their median counts.", DefaultValueFactory = _ => 3 };
         var rows = new Option<int?>("--rows") { Description = "The first so many rows. Default: all." };
+        var export = new Option<string?>("--export") { Description = "Measure nothing: write the first task's token ids, labels and first epoch's batches to this file, for eng/benchmarks/roberta_cpu.py.", HelpName = "FILE" };
         var precision = CommonOptions.Precision();
-        foreach (var option in (Option[])[data, tasks, batch, epochs, repeats, rows, precision])
+        foreach (var option in (Option[])[data, tasks, batch, epochs, repeats, rows, export, precision])
             command.Options.Add(option);
         CommonOptions.Attach(command, (result, device, report) =>
         {
@@ -29,6 +30,11 @@ internal static class EpochBenchmark
             foreach (var name in result.GetRequiredValue(tasks))
             {
                 var run = new Run(opened, GlueTask.Parse(name), result.GetRequiredValue(data), device, result.GetRequiredValue(precision), result.GetValue(batch), result.GetValue(epochs), result.GetValue(rows));
+                if (result.GetValue(export) is { } path)
+                {
+                    EpochExport.Write(path, opened, run.Task, run.Data, run.Rows, run.Batch);
+                    return;
+                }
                 report.Add(run.Measure(result.GetValue(repeats)));
             }
         });
@@ -59,6 +65,7 @@ internal static class EpochBenchmark
             return new("epoch", BenchmarkReport.Ours, configuration, new(StringComparer.Ordinal)
             {
                 [BenchmarkRow.Speed] = 1000.0 * rows.TrainRows * Epochs / epoch,
+                [BenchmarkRow.Cpu] = Statistics.Median(times.Select(t => t.CpuOf(TrainingPhase.Tokenizing) + t.CpuOf(TrainingPhase.Initializing) + t.CpuOf(TrainingPhase.Training))) / (rows.TrainRows * Epochs),
                 ["rows"] = rows.TrainRows,
                 ["epoch_ms"] = epoch,
                 ["fit_ms"] = Statistics.Median(times.Select(t => t.Total)),

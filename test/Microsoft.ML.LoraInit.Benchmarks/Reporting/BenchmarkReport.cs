@@ -53,14 +53,16 @@ internal sealed class BenchmarkReport
     /// <summary>Prints how our rows stand to the others of the same work.</summary>
     public void Compare()
     {
-        Console.Out.WriteLine("\nOurs against (speed: times as many samples a second; memory: share of the peak)");
+        Console.Out.WriteLine("\nOurs against (speed: times as many samples a second; memory and processor time: ours as a share)");
         foreach (var ours in _rows.Where(r => r.Variant == Ours && r.Metrics.ContainsKey(BenchmarkRow.Speed)))
         {
             foreach (var other in _rows.Where(r => r.Variant != Ours && r.Key == ours.Key && r.Metrics.ContainsKey(BenchmarkRow.Speed)))
             {
-                var memory = ours.Metrics.TryGetValue(BenchmarkRow.Peak, out var peak) && other.Metrics.TryGetValue(BenchmarkRow.Peak, out var theirs) && theirs > 0
-                    ? $", memory {Number(peak / theirs)}" : "";
-                Console.Out.WriteLine($"  {other.Variant,-18} speed {Number(ours.Metrics[BenchmarkRow.Speed] / other.Metrics[BenchmarkRow.Speed])}{memory}   {ours.Key}");
+                var speed = ours.Metrics[BenchmarkRow.Speed] / other.Metrics[BenchmarkRow.Speed];
+                Console.Out.WriteLine($"  {other.Variant,-18} speed {Number(speed)}{Share("memory", BenchmarkRow.Peak)}{Share("processor time", BenchmarkRow.Cpu)}   {ours.Key}");
+
+                string Share(string name, string metric) =>
+                    ours.Metrics.TryGetValue(metric, out var mine) && other.Metrics.TryGetValue(metric, out var theirs) && theirs > 0 ? $", {name} {Number(mine / theirs)}" : "";
             }
         }
     }

@@ -13,6 +13,9 @@ internal sealed record BenchmarkRow(string Benchmark, string Variant, SortedDict
     /// <summary>The metric that comparisons are made by: more is better.</summary>
     public const string Speed = "samples_per_second";
 
+    /// <summary>Processor time of all threads a sample, ms: less is better.</summary>
+    public const string Cpu = "cpu_ms_per_sample";
+
     /// <summary>The rise of the device's used memory, MB: less is better.</summary>
     public const string Peak = "peak_mb";
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Roberta;
@@ -32,6 +33,25 @@ internal static class EngineSteps
         return Row(benchmark, BenchmarkReport.Ours, setup, timer, peak, result.History.Epochs[0].TrainLoss);
     }
 
+    /// <summary>One whole run over so many rows, its start and end included.</summary>
+    /// <returns>Seconds, and the peak of memory.</returns>
+    public static (double Seconds, double? Peak) Run(StepSetup setup, int rows)
+    {
+        using var memory = new PeakMemory(setup.Device);
+        using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
+        var data = setup.Data(weights.Config.VocabularySize, rows);
+        var started = Stopwatch.GetTimestamp();
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = Options(setup, weights.Config),
+            Task = new MulticlassTask(StepSetup.Classes),
+            Train = data,
+            Base = weights,
+            Seed = 0,
+        });
+        return (Stopwatch.GetElapsedTime(started).TotalSeconds, memory.Megabytes);
+    }
+
     public static BenchmarkRow Row(string benchmark, string variant, StepSetup setup, StepTimer timer, double? peak, double loss)
     {
         var metrics = new SortedDictionary<string, double>(StringComparer.Ordinal)
@@ -40,6 +60,7 @@ internal static class EngineSteps
             ["step_ms_min"] = timer.FastestMilliseconds,
             ["step_ms_max"] = timer.SlowestMilliseconds,
             [BenchmarkRow.Speed] = 1000 * setup.Batch / timer.StepMilliseconds,
+            [BenchmarkRow.Cpu] = timer.CpuMilliseconds / setup.Batch,
             ["steps"] = setup.Steps,
             ["blocks"] = setup.Blocks,
             ["mean_loss"] = loss,

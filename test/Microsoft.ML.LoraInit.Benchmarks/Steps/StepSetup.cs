@@ -46,11 +46,13 @@ internal sealed record StepSetup
     public double Alpha => 2 * Rank;
 
     /// <summary>Rows of random tokens, with random labels.</summary>
-    public TextDataset Data(int vocabulary)
+    /// <param name="vocabulary">Number of tokens.</param>
+    /// <param name="rows">How many; null for <see cref="Rows"/>.</param>
+    public TextDataset Data(int vocabulary, int? rows = null)
     {
         const int FirstOrdinaryToken = 4;
         var random = new SeededRandom(Seed);
-        var texts = new EncodedText[Rows];
+        var texts = new EncodedText[rows ?? Rows];
         for (int row = 0; row < texts.Length; row++)
         {
             var ids = new int[Length];
