@@ -23,6 +23,28 @@ def key(row):
     return (row["benchmark"], json.dumps(pairs))
 
 
+def summarise(args, turns, collected, programs):
+    """Prints the ratios so far and writes them: a run that is cut short has measured something."""
+    print(f"after {turns} of {args.times} turns", flush=True)
+    rows = []
+    for entry in collected.values():
+        rows.append({
+            **entry,
+            "range": {n: [min(v), max(v)] for n, v in entry["metrics"].items()},
+            "metrics": {n: statistics.median(v) for n, v in entry["metrics"].items()},
+        })
+    for ours in (r for r in rows if r["variant"] == "ours"):
+        for other in (r for r in rows if r["variant"] != "ours" and key(r) == key(ours)):
+            a, b = ours["metrics"], other["metrics"]
+            line = f"{other['variant']:22} speed {a['samples_per_second'] / b['samples_per_second']:.2f}"
+            if "cpu_ms_per_sample" in a and "cpu_ms_per_sample" in b:
+                line += f", by processor time {b['cpu_ms_per_sample'] / a['cpu_ms_per_sample']:.2f} ({a['cpu_ms_per_sample']:.2f} against {b['cpu_ms_per_sample']:.2f} ms a sample)"
+            print(line, ours["benchmark"], json.dumps(ours["configuration"]), flush=True)
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump({"commands": [args.ours, args.other], "turns": turns, "programs": programs, "rows": rows}, file, indent=1)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ours", required=True)
@@ -43,22 +65,7 @@ def main():
                     entry = collected.setdefault((key(row), row["variant"]), {**row, "metrics": {}})
                     for name, value in row["metrics"].items():
                         entry["metrics"].setdefault(name, []).append(value)
-            print(f"turn {turn + 1} of {args.times}", flush=True)
-    rows = []
-    for entry in collected.values():
-        entry["range"] = {n: [min(v), max(v)] for n, v in entry["metrics"].items()}
-        entry["metrics"] = {n: statistics.median(v) for n, v in entry["metrics"].items()}
-        rows.append(entry)
-    for ours in (r for r in rows if r["variant"] == "ours"):
-        for other in (r for r in rows if r["variant"] != "ours" and key(r) == key(ours)):
-            a, b = ours["metrics"], other["metrics"]
-            line = f"{other['variant']:22} speed {a['samples_per_second'] / b['samples_per_second']:.2f}"
-            if "cpu_ms_per_sample" in a and "cpu_ms_per_sample" in b:
-                line += f", by processor time {b['cpu_ms_per_sample'] / a['cpu_ms_per_sample']:.2f} ({a['cpu_ms_per_sample']:.2f} against {b['cpu_ms_per_sample']:.2f} ms a sample)"
-            print(line, ours["benchmark"], json.dumps(ours["configuration"]))
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"commands": [args.ours, args.other], "turns": args.times, "programs": results, "rows": rows}, file, indent=1)
+            summarise(args, turn + 1, collected, results)
 
 
 if __name__ == "__main__":
