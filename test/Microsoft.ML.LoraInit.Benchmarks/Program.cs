@@ -1,8 +1,18 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Benchmarks;
+using Microsoft.ML.LoraInit.Benchmarks.Files;
+using Microsoft.ML.LoraInit.Benchmarks.Pipelines;
+using Microsoft.ML.LoraInit.Benchmarks.Steps;
 
-var root = new RootCommand("Measures the initialisations: what they cost and how far they are from what they aim at.")
+var root = new RootCommand("Measures what things cost, each against other ways to do them.")
 {
+    TrainingBenchmark.Create(),
+    GrowthBenchmark.Create(),
+    EpochBenchmark.Create(),
+    InferenceBenchmark.Create(),
+    TokenizationBenchmark.Create(),
+    FilesBenchmark.CreateLoading(),
+    FilesBenchmark.CreateSaving(),
     InitializationBenchmark.Create(),
     IniLoRABenchmark.Create(),
 };

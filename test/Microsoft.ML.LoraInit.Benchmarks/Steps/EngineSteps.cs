@@ -1,0 +1,88 @@
+using System.Diagnostics;
+using Microsoft.ML.LoraInit.Benchmarks.Models;
+using Microsoft.ML.LoraInit.Benchmarks.Reporting;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Training.Tasks;
+
+namespace Microsoft.ML.LoraInit.Benchmarks.Steps;
+
+/// <summary>Training steps of the library's engine, as <c>Fit</c> runs them.</summary>
+internal static class EngineSteps
+{
+    public static BenchmarkRow Measure(string benchmark, StepSetup setup)
+    {
+        using var memory = new PeakMemory(setup.Device);
+        using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
+        var timer = new StepTimer(setup);
+        double? peak = null;
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = Options(setup, weights.Config),
+            Task = new MulticlassTask(StepSetup.Classes),
+            Train = setup.Data(weights.Config.VocabularySize),
+            Base = weights,
+            Seed = 0,
+            OnStep = step =>
+            {
+                timer.StepDone(step);
+                if (step == setup.Warmup + (setup.Steps * setup.Blocks))
+                    peak = memory.Megabytes;
+            },
+        });
+        return Row(benchmark, BenchmarkReport.Ours, setup, timer, peak, result.History.Epochs[0].TrainLoss);
+    }
+
+    /// <summary>One whole run over so many rows, its start and end included.</summary>
+    /// <returns>Seconds, and the peak of memory.</returns>
+    public static (double Seconds, double? Peak) Run(StepSetup setup, int rows)
+    {
+        using var memory = new PeakMemory(setup.Device);
+        using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
+        var data = setup.Data(weights.Config.VocabularySize, rows);
+        var started = Stopwatch.GetTimestamp();
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = Options(setup, weights.Config),
+            Task = new MulticlassTask(StepSetup.Classes),
+            Train = data,
+            Base = weights,
+            Seed = 0,
+        });
+        return (Stopwatch.GetElapsedTime(started).TotalSeconds, memory.Megabytes);
+    }
+
+    public static BenchmarkRow Row(string benchmark, string variant, StepSetup setup, StepTimer timer, double? peak, double loss)
+    {
+        var metrics = new SortedDictionary<string, double>(StringComparer.Ordinal)
+        {
+            ["step_ms"] = timer.StepMilliseconds,
+            ["step_ms_min"] = timer.FastestMilliseconds,
+            ["step_ms_max"] = timer.SlowestMilliseconds,
+            [BenchmarkRow.Speed] = 1000 * setup.Batch / timer.StepMilliseconds,
+            [BenchmarkRow.Cpu] = timer.CpuMilliseconds / setup.Batch,
+            ["steps"] = setup.Steps,
+            ["blocks"] = setup.Blocks,
+            ["mean_loss"] = loss,
+        };
+        if (peak is { } megabytes)
+            metrics[BenchmarkRow.Peak] = megabytes;
+        return new(benchmark, variant, setup.Configuration(), metrics);
+    }
+
+    private static LoraTextClassificationTrainer.Options Options(StepSetup setup, RobertaConfig config) => new()
+    {
+        Rank = setup.Rank,
+        Alpha = setup.Alpha,
+        LayersToTransform = setup.AdaptedLayers is { } layers ? [.. Enumerable.Range(config.Layers - layers, layers)] : null,
+        BatchSize = setup.Batch,
+        MaxEpochs = 1,
+        InitialLearningRate = setup.LearningRate,
+        LearningRateSchedule = LearningRateSchedule.Constant,
+        WarmupRatio = 0,
+        MaxGradientNorm = 1,
+        Precision = CommonOptions.Parse(setup.Precision),
+        Device = setup.Device,
+        Seed = 0,
+    };
+}
