@@ -52,7 +52,10 @@ internal sealed class GlueSession : IDisposable
     public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load)
     {
         LoraTrainerOptionsValidator.Check(options, [options.ScoreColumnName]);
-        TextTask learnt = task.IsRegression ? new RegressionTask() : new MulticlassTask(task.Labels.Count, task.Labels);
+        TextTask learnt = task.IsRegression ? new RegressionTask() : new MulticlassTask(task.Labels.Count, task.Labels)
+        {
+            Metric = task.Metric == GlueMetric.Matthews ? ClassificationValidationMetric.Matthews : ClassificationValidationMetric.Accuracy,
+        };
         var run = options.Clone();
         run.BaseModel = _checkpoint;
         TextTrainerRun.Check(run, _files.Config, learnt.OutputCount);

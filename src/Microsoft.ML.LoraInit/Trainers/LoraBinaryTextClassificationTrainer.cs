@@ -24,12 +24,13 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
         _environment = environment;
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName, _options.ProbabilityColumnName]);
+        LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
     public LoraBinaryTextClassificationTransformer Fit(IDataView input) => new(
         new TextTrainerRun(_environment, _options, LabelKind.Boolean).Fit(input, (_, _) =>
-            new BinaryColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName)));
+            new BinaryColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName, _options.ValidationMetric)));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
@@ -47,5 +48,8 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
 
         /// <summary>The column of the probability of true written. Default <c>Probability</c>.</summary>
         public string ProbabilityColumnName { get; set; } = "Probability";
+
+        /// <summary>What the best epoch is kept by, and early stopping judges by. Default accuracy.</summary>
+        public ClassificationValidationMetric ValidationMetric { get; set; }
     }
 }

@@ -25,6 +25,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
         _environment = environment;
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName]);
+        LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
     }
 
     /// <summary>Trains. Long: see <see cref="LoraTrainerOptions.Progress"/> and <see cref="LoraTrainerOptions.CancellationToken"/>.</summary>
@@ -35,7 +36,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
     public LoraTextClassificationTransformer Fit(IDataView input) => new(
         new TextTrainerRun(_environment, _options, LabelKind.Key).Fit(input, (label, classes) =>
-            new MulticlassColumns(_options.ScoreColumnName, _options.PredictedLabelColumnName, classes, ClassNames.Of(label))));
+            new MulticlassColumns(_options.ScoreColumnName, _options.PredictedLabelColumnName, classes, ClassNames.Of(label), _options.ValidationMetric)));
 
     /// <summary>The input's columns and those that the model will write.</summary>
     /// <exception cref="ArgumentException">A column is missing or of another type.</exception>
@@ -48,5 +49,8 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     {
         /// <summary>The column of the predicted class written, a key of the label's values. Default <c>PredictedLabel</c>.</summary>
         public string PredictedLabelColumnName { get; set; } = "PredictedLabel";
+
+        /// <summary>What the best epoch is kept by, and early stopping judges by. Default accuracy.</summary>
+        public ClassificationValidationMetric ValidationMetric { get; set; }
     }
 }

@@ -21,11 +21,12 @@ public sealed class LoraTextRegressionTrainer : IEstimator<LoraTextRegressionTra
         _environment = environment;
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.ScoreColumnName]);
+        LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
     public LoraTextRegressionTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Single).Fit(input, (_, _) => new RegressionColumns(_options.ScoreColumnName)));
+        new TextTrainerRun(_environment, _options, LabelKind.Single).Fit(input, (_, _) => new RegressionColumns(_options.ScoreColumnName, _options.ValidationMetric)));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
@@ -37,5 +38,7 @@ public sealed class LoraTextRegressionTrainer : IEstimator<LoraTextRegressionTra
     /// <summary>Options of the regression trainer.</summary>
     public sealed class Options : LoraTrainerOptions
     {
+        /// <summary>What the best epoch is kept by, and early stopping judges by. Default Pearson's correlation.</summary>
+        public RegressionValidationMetric ValidationMetric { get; set; }
     }
 }

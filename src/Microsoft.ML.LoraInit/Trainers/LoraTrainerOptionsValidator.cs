@@ -38,6 +38,17 @@ internal static class LoraTrainerOptionsValidator
         }
     }
 
+    /// <param name="options">The options.</param>
+    /// <param name="metric">The metric that chooses the best epoch.</param>
+    /// <exception cref="ArgumentException">It is none, or has nothing to choose by.</exception>
+    public static void CheckMetric<T>(LoraTrainerOptions options, T metric)
+        where T : struct, Enum
+    {
+        Range(Enum.IsDefined(metric), "ValidationMetric", metric, $"choose {string.Join(", ", Enum.GetNames<T>())}");
+        if (!metric.Equals(default(T)) && options.ValidationData is null && options.ValidationFraction == 0)
+            throw new ArgumentException($"ValidationMetric = {metric} has no effect without rows to validate on: set {nameof(options.ValidationData)} or {nameof(options.ValidationFraction)}.");
+    }
+
     private static void CheckColumns(LoraTrainerOptions options, IReadOnlyList<string?> outputs)
     {
         Name(options.TextColumnName, nameof(options.TextColumnName));

@@ -19,7 +19,7 @@ public sealed record TrainingHistory
     /// <summary>The epoch, from 1, whose parameters the model has: the best by validation, or the last without validation rows.</summary>
     public int BestEpoch { get; init; }
 
-    /// <summary>Name of the metric that chose <see cref="BestEpoch"/>: <c>accuracy</c> or <c>pearson</c>.</summary>
+    /// <summary>Name of the metric that chose <see cref="BestEpoch"/>, such as <c>accuracy</c>, <c>matthews</c> or <c>pearson</c>.</summary>
     public required string MetricName { get; init; }
 
     /// <summary>Optimiser steps done.</summary>

@@ -21,9 +21,10 @@ internal sealed class RunOptions
         command.Options.Add(_threads);
     }
 
-    public MLContext Start(ParseResult result, Terminal terminal, int? seed = null)
+    // threads: where --threads is not given; null for the cores of the machine.
+    public MLContext Start(ParseResult result, Terminal terminal, int? seed = null, int? threads = null)
     {
-        SetThreads(result.GetValue(_threads));
+        SetThreads(result.GetValue(_threads) ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null ? threads : null));
         var ml = new MLContext(seed);
         if (result.GetValue(_verbose))
             ml.Log += (_, e) =>

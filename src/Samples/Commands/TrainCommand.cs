@@ -14,6 +14,7 @@ internal sealed class TrainCommand
     private readonly Option<string> _model = new("--model") { Description = "Where to save the model.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
     private readonly Option<string?> _board = new("--tensorboard") { Description = "Write TensorBoard event files to this folder.", HelpName = "DIR" };
+    private readonly Option<string?> _metric = ValidationMetricOption.Create();
     private readonly DataOptions _data;
     private readonly TrainingOptions _training;
     private readonly RunOptions _run;
@@ -28,6 +29,7 @@ internal sealed class TrainCommand
         command.Options.Add(_json);
         command.Options.Add(_board);
         _training = new(command);
+        command.Options.Add(_metric);
         _run = new(command, verbose);
     }
 
@@ -44,6 +46,8 @@ internal sealed class TrainCommand
         var layout = _data.Read(result);
         var modelPath = result.GetRequiredValue(_model);
         var jsonPath = result.GetValue(_json);
+        if (result.GetValue(_metric) is { } metric && result.GetValue(_validation) is null)
+            throw new UsageException($"--validation-metric {metric} has no effect without --validation.");
         AtomicFile.CheckPlace(modelPath, "--model");
         if (jsonPath is not null)
             AtomicFile.CheckPlace(jsonPath, "--json");
@@ -68,6 +72,8 @@ internal sealed class TrainCommand
                 used = _training.Apply(result, options);
                 used.Progress = board ?? progress;
                 used.CancellationToken = cancellation;
+                if (validation is not null)
+                    ValidationMetricOption.Apply(result.GetValue(_metric), layout, used);
             });
         });
         using var owned = model as IDisposable;

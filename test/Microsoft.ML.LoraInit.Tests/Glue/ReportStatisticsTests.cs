@@ -47,7 +47,8 @@ public class ReportStatisticsTests
     [TestMethod]
     public void TheRateIsSelectedByTheMeanAmongCompleteRates()
     {
-        RateResult Result(double rate, double mean, int count) => new(rate, new(mean, null, count), 0);
+        RateResult Result(double rate, double mean, int count) =>
+            new(rate, Enumerable.Range(0, count).ToDictionary(seed => seed, _ => mean), [.. Enumerable.Range(count, 3 - count)]);
         Assert.AreEqual(1e-3, RateSelection.Best([Result(1e-4, 0.5, 3), Result(1e-3, 0.6, 3)])!.Rate);
         Assert.AreEqual(1e-4, RateSelection.Best([Result(1e-4, 0.5, 3), Result(1e-3, 0.6, 1)])!.Rate, "a survivor must not win");
         Assert.AreEqual(1e-4, RateSelection.Best([Result(1e-4, 0.5, 3), Result(1e-3, double.NaN, 3)])!.Rate);

@@ -6,13 +6,13 @@ using Microsoft.ML.LoraInit.Training.Tasks;
 namespace Microsoft.ML.LoraInit.Inference.Outputs;
 
 /// <summary>PredictedLabel, Score (the logit of true) and Probability (of true).</summary>
-internal sealed class BinaryColumns(string score, string probability, string predictedLabel) : ScoreColumns
+internal sealed class BinaryColumns(string score, string probability, string predictedLabel, ClassificationValidationMetric metric = default) : ScoreColumns
 {
     public const string Kind = "binary";
 
     private const string ColumnKind = "BinaryClassification";
 
-    public override TextTask Task { get; } = new BinaryTask();
+    public override TextTask Task { get; } = new BinaryTask { Metric = metric };
 
     public override IReadOnlyList<string> Names => [predictedLabel, score, probability];
 

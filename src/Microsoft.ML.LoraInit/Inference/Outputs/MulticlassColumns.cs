@@ -18,12 +18,12 @@ internal sealed class MulticlassColumns : ScoreColumns
     private readonly int _classes;
     private readonly ClassNames? _names;
 
-    public MulticlassColumns(string score, string predictedLabel, int classes, ClassNames? names)
+    public MulticlassColumns(string score, string predictedLabel, int classes, ClassNames? names, ClassificationValidationMetric metric = default)
     {
         (_score, _predictedLabel, _classes, _names) = (score, predictedLabel, classes, names);
         if (names is not null && names.Texts.Count != classes)
             throw new FormatException($"There are {names.Texts.Count} class names for {classes} classes.");
-        Task = new MulticlassTask(classes, names?.Texts);
+        Task = new MulticlassTask(classes, names?.Texts) { Metric = metric };
     }
 
     public override TextTask Task { get; }

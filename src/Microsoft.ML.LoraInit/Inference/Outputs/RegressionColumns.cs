@@ -6,11 +6,11 @@ using Microsoft.ML.LoraInit.Training.Tasks;
 namespace Microsoft.ML.LoraInit.Inference.Outputs;
 
 /// <summary>Score, the predicted value.</summary>
-internal sealed class RegressionColumns(string score) : ScoreColumns
+internal sealed class RegressionColumns(string score, RegressionValidationMetric metric = default) : ScoreColumns
 {
     public const string Kind = "regression";
 
-    public override TextTask Task { get; } = new RegressionTask();
+    public override TextTask Task { get; } = new RegressionTask { Metric = metric };
 
     public override IReadOnlyList<string> Names => [score];
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -13,6 +14,8 @@ namespace Microsoft.ML.LoraInit.Initialization.Numerics;
 /// </summary>
 internal sealed class FactorizationCache
 {
+    private static readonly ConcurrentDictionary<string, Lock> Gates = new(StringComparer.Ordinal);
+
     private readonly string _path;
 
     /// <param name="folder">Created when something is stored.</param>
@@ -34,6 +37,9 @@ internal sealed class FactorizationCache
             ? cache
             : Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
         "Microsoft.ML.LoraInit", "factorizations");
+
+    /// <summary>To be held while a result is looked for and, where it is not there, computed: runs in parallel that want the same one wait for it.</summary>
+    public Lock Gate => Gates.GetOrAdd(_path, _ => new());
 
     /// <summary>The stored factors by module name, on the device; null where there are none.</summary>
     public Dictionary<string, (Tensor A, Tensor B)>? Load(IEnumerable<AdapterTarget> targets, Device device)

@@ -92,16 +92,27 @@ public sealed record IniLoRAInitialization : LoraInitialization
         var cache = CacheFolder is ""
             ? null
             : new FactorizationCache(CacheFolder ?? FactorizationCache.DefaultFolder, context.BaseSha256, context.Targets, settings);
-        if (cache?.Load(context.Targets, context.Device) is { } stored)
+        if (cache is null)
+            return Fit(context, sigmas);
+        lock (cache.Gate)
         {
-            context.Report("Factorised weights from the cache", 1, 1);
-            return stored;
+            if (cache.Load(context.Targets, context.Device) is { } stored)
+            {
+                context.Report("Factorised weights from the cache", 1, 1);
+                return stored;
+            }
+            var fitted = Fit(context, sigmas);
+            cache.Store(fitted);
+            return fitted;
         }
+    }
+
+    private Dictionary<string, (Tensor A, Tensor B)> Fit(InitializationContext context, Dictionary<string, double> sigmas)
+    {
         var factors = new Dictionary<string, (Tensor A, Tensor B)>();
         var groups = context.Targets.GroupBy(t => (t.OutFeatures, t.InFeatures, t.Rank)).ToArray();
         for (int i = 0; i < groups.Length; i++)
             FitGroup(context, [.. groups[i]], sigmas, i, groups.Length, factors);
-        cache?.Store(factors);
         return factors;
     }
 

@@ -38,6 +38,7 @@ internal static class RunFingerprint
         {
             ["checkpoint format"] = FormatVersion,
             ["task"] = $"{request.Task.Kind} with {request.Task.OutputCount} outputs",
+            ["validation metric"] = request.Task.MetricName,
             ["base model (SHA-256)"] = request.Base.Identity.Sha256,
             ["precision"] = request.Base.DType.ToString(),
             ["device type"] = request.Base.Device.type.ToString(),

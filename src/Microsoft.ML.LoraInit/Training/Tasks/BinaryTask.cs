@@ -9,7 +9,12 @@ internal sealed class BinaryTask : TextTask
 
     public override string Kind => "binary";
 
-    public override string MetricName => "accuracy";
+    /// <summary>What chooses the best epoch.</summary>
+    public ClassificationValidationMetric Metric { get; init; }
+
+    public override string MetricName => Metric.Name();
+
+    public override bool HigherIsBetter => Metric != ClassificationValidationMetric.LogLoss;
 
     protected override string LabelRule => "binary labels are 0 or 1";
 
@@ -34,7 +39,7 @@ internal sealed class BinaryTask : TextTask
 
     public override double LossOf(EpochMetrics metrics) => metrics.LogLoss!.Value;
 
-    public override double MetricOf(EpochMetrics metrics) => metrics.Accuracy!.Value;
+    public override double MetricOf(EpochMetrics metrics) => Metric.Of(metrics);
 
     /// <summary>The probability of true, alone.</summary>
     public override float[] Scores(float[] logits) => [(float)(1.0 / (1.0 + Math.Exp(-(double)logits[0])))];

@@ -23,7 +23,12 @@ internal sealed class MulticlassTask : TextTask
 
     public override string Kind => "multiclass";
 
-    public override string MetricName => "accuracy";
+    /// <summary>What chooses the best epoch.</summary>
+    public ClassificationValidationMetric Metric { get; init; }
+
+    public override string MetricName => Metric.Name();
+
+    public override bool HigherIsBetter => Metric != ClassificationValidationMetric.LogLoss;
 
     protected override string LabelRule => $"class indices go from 0 to {OutputCount - 1}";
 
@@ -49,7 +54,7 @@ internal sealed class MulticlassTask : TextTask
 
     public override double LossOf(EpochMetrics metrics) => metrics.LogLoss!.Value;
 
-    public override double MetricOf(EpochMetrics metrics) => metrics.Accuracy!.Value;
+    public override double MetricOf(EpochMetrics metrics) => Metric.Of(metrics);
 
     public override float[] Scores(float[] logits)
     {

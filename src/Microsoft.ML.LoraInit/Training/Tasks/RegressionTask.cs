@@ -9,7 +9,12 @@ internal sealed class RegressionTask : TextTask
 
     public override string Kind => "regression";
 
-    public override string MetricName => "pearson";
+    /// <summary>What chooses the best epoch.</summary>
+    public RegressionValidationMetric Metric { get; init; }
+
+    public override string MetricName => Metric.Name();
+
+    public override bool HigherIsBetter => Metric != RegressionValidationMetric.MeanSquaredError;
 
     protected override string LabelRule => "values must be finite numbers";
 
@@ -31,7 +36,7 @@ internal sealed class RegressionTask : TextTask
 
     public override double LossOf(EpochMetrics metrics) => metrics.Mse!.Value;
 
-    public override double MetricOf(EpochMetrics metrics) => metrics.Pearson!.Value;
+    public override double MetricOf(EpochMetrics metrics) => Metric.Of(metrics);
 
     public override float[] Scores(float[] logits) => [logits[0]];
 

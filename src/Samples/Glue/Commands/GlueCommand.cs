@@ -18,6 +18,8 @@ internal sealed class GlueCommand
     private readonly Option<string> _out = new("--out") { Description = "The folder of the results; the same command goes on from what is there.", HelpName = "DIR", Required = true };
     private readonly Option<string> _shard = new("--shard") { Description = "Part i (from 0) of n; auto reads SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, and is the whole grid elsewhere.", HelpName = "i/n|auto", DefaultValueFactory = _ => "auto" };
     private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process. Default: one a device.", HelpName = "K" };
+    private readonly Option<double?> _budget = new("--time-budget") { Description = "Start no run after so many minutes; those under way end, and the same command does the rest.", HelpName = "MINUTES" };
+    private readonly Option<double?> _limit = new("--run-time-limit") { Description = "Stop a run that takes longer and record it as failed.", HelpName = "MINUTES" };
     private readonly Option<string> _devices = new("--devices") { Description = "Devices that the runs are spread over; auto takes every GPU, else the CPU.", HelpName = "auto|cpu|cuda:0,cuda:1,…", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _retry = new("--retry-failed") { Description = "Run again what is recorded as failed." };
     private readonly Option<int?> _every = new("--checkpoint-every") { Description = "Optimiser steps between checkpoints of a run. Default: one an epoch.", HelpName = "STEPS" };
@@ -27,7 +29,7 @@ internal sealed class GlueCommand
     {
         _terminal = terminal;
         _grid = new(command);
-        foreach (var option in new Option[] { _out, _shard, _parallel, _devices, _retry, _every, _board })
+        foreach (var option in new Option[] { _out, _shard, _parallel, _budget, _limit, _devices, _retry, _every, _board })
             command.Options.Add(option);
         _run = new(command, verbose);
     }
@@ -47,32 +49,41 @@ internal sealed class GlueCommand
 
     private int Run(ParseResult result, CancellationToken cancellation)
     {
+        var started = TimeProvider.System.GetTimestamp();
         var shard = Shard.Resolve(result.GetValue(_shard)!, Environment.GetEnvironmentVariable);
-        var ml = _run.Start(result, _terminal, seed: 0);
+        var budget = Minutes(result, _budget);
+        var limit = Minutes(result, _limit);
         var devices = DeviceList.Parse(result.GetValue(_devices)!);
         var parallel = result.GetValue(_parallel) ?? devices.Count;
         if (parallel < 1)
             throw new UsageException($"--max-parallel must be at least 1, not {parallel}.");
+        // Each run has threads of its own, so that the default would be as many times too many as there are runs.
+        var ml = _run.Start(result, _terminal, seed: 0, threads: parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / parallel));
         var checkpoint = RobertaCheckpoint.Parse(result.GetRequiredValue(_grid.BaseModel));
         using var session = new GlueSession(ml, checkpoint, result.GetRequiredValue(_grid.DataDirectory), cancellation);
-        var cells = RunGrid.Cells(_grid.Read(result, checkpoint, session.Identity, devices[0]));
+        var plan = RunGrid.Plan(_grid.Read(result, checkpoint, session.Identity, devices[0])) with { Command = _grid.CommandLine(result) };
         var store = new RunStore(result.GetRequiredValue(_out));
-        var part = shard.Of(cells).ToArray();
+        var part = GridPart.Of(plan, shard);
         if (shard != Shard.Whole)
-            _terminal.Output.WriteLine($"Shard {shard}: {part.Length} of {cells.Count} runs.");
-        CheckData(session, part, store, cancellation);
+            _terminal.Output.WriteLine($"Shard {shard}: {part.Count} of {plan.Count} runs.");
 
         var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = result.GetValue(_board), CheckpointEverySteps = result.GetValue(_every) };
         var runner = new GridRunner(store, executor, new GridConsole(_terminal.Output))
         {
             RetryFailed = result.GetValue(_retry),
             MaxParallel = parallel,
-            Command = _grid.CommandLine(result),
+            Command = plan.Command,
+            TimeBudget = budget,
+            RunTimeLimit = limit,
+            StartedAt = started,
         };
+        var schedule = runner.Schedule(part);
+        CheckData(session, plan, schedule.OpenTasks, cancellation);
+        store.Write(plan);
         GridSummary summary;
         try
         {
-            summary = runner.Run(part, cancellation);
+            summary = runner.Run(schedule, cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
@@ -80,16 +91,25 @@ internal sealed class GlueCommand
             return ExitCodes.Cancelled;
         }
         _terminal.Output.WriteLine($"{summary.Finished} runs finished, {summary.Skipped} were there already, {summary.Failed} failed.");
-        if (shard == Shard.Whole && part.Length > 0)
+        if (summary.Missing > 0)
+            _terminal.Output.WriteLine($"{summary.Missing} runs are missing: {(budget is null ? "no learning rate could be selected for them" : "the time budget is over, or no learning rate could be selected for them")}. The same command goes on from here.");
+        if (shard == Shard.Whole && summary.Finished + summary.Failed + summary.Skipped > 0)
             foreach (var file in ReportFiles.Write(store.Directory, store.Directory))
                 _terminal.Output.WriteLine(file);
         return summary.Failed == 0 ? ExitCodes.Success : ExitCodes.Failed;
     }
 
     // A missing file should not show after hours of other tasks.
-    private static void CheckData(GlueSession session, IEnumerable<RunConfig> cells, RunStore store, CancellationToken cancellation)
+    private static void CheckData(GlueSession session, GridPlan plan, IReadOnlyList<string> tasks, CancellationToken cancellation)
     {
-        foreach (var config in cells.Where(c => store.Find(c) is null).DistinctBy(c => c.Task))
-            session.Load(GlueTask.Parse(config.Task), config.MaxLength, GlueExecutor.Load(config), cancellation);
+        foreach (var group in plan.Groups.DistinctBy(g => g.Task).Where(g => tasks.Contains(g.Task)))
+            session.Load(GlueTask.Parse(group.Task), group.MaxLength, GlueExecutor.Load(group), cancellation);
     }
+
+    private static TimeSpan? Minutes(ParseResult result, Option<double?> option) => result.GetValue(option) switch
+    {
+        null => null,
+        { } minutes when minutes > 0 && minutes <= 1e6 => TimeSpan.FromMinutes(minutes),
+        { } minutes => throw new UsageException($"{option.Name} must be a number of minutes above 0, not {minutes}."),
+    };
 }

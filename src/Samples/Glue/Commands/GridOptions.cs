@@ -18,6 +18,7 @@ internal sealed class GridOptions
     private readonly Option<string> _alphas = List("--alphas", "X,…", "Numerators of the scaling alpha / r.", "16");
     private readonly Option<string> _rates = List("--learning-rates", "X,…", "Learning rates; the best is selected for each strategy and task.", "5e-4,1e-3,2e-3");
     private readonly Option<string> _seeds = List("--seeds", "N,…", "Seeds.", "0,1,2");
+    private readonly Option<int?> _sweepSeeds = new("--sweep-seeds") { Description = "Sweep the rates with the first K seeds; the others run at the rate selected for their task and strategy alone. Default: all seeds at every rate.", HelpName = "K" };
     private readonly Option<string> _epochs = List("--epochs", "N[,TASK=N…]", "Passes over the data, the best of which counts; other numbers for some tasks after it.", "8");
     private readonly Option<string> _batch = List("--batch-size", "N[,TASK=N…]", "Rows a step.", "32");
     private readonly Option<double> _warmup = new("--warmup") { Description = "Share of the steps over which the rate rises.", DefaultValueFactory = _ => 0.06 };
@@ -33,7 +34,7 @@ internal sealed class GridOptions
         _precision.AcceptOnlyFromAmong("auto", "fp32", "bf16");
         _all =
         [
-            DataDirectory, BaseModel, _tasks, _inits, _methods, _ranks, _alphas, _rates, _seeds, _epochs, _batch,
+            DataDirectory, BaseModel, _tasks, _inits, _methods, _ranks, _alphas, _rates, _seeds, _sweepSeeds, _epochs, _batch,
             _warmup, _decay, _maxLength, _precision, _trainRows, _devRows,
         ];
         foreach (var option in _all)
@@ -61,6 +62,7 @@ internal sealed class GridOptions
             Alphas = [.. Split(result, _alphas).Select(t => Number(_alphas, t, double.Parse))],
             LearningRates = [.. Split(result, _rates).Select(t => Number(_rates, t, double.Parse))],
             Seeds = [.. Split(result, _seeds).Select(t => Number(_seeds, t, int.Parse))],
+            SweepSeeds = Positive(result, _sweepSeeds),
             Epochs = PerTask.ParseCounts(_epochs.Name, result.GetValue(_epochs)!, t => GlueTask.Parse(t).Name),
             BatchSize = PerTask.ParseCounts(_batch.Name, result.GetValue(_batch)!, t => GlueTask.Parse(t).Name),
             WarmupRatio = result.GetValue(_warmup),

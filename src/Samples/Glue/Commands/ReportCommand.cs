@@ -11,11 +11,12 @@ internal static class ReportCommand
     {
         var folder = new Argument<string>("DIR") { Description = "The folder that 'glue --out' or 'glue merge' wrote." };
         var output = new Option<string?>("--out") { Description = "Where to write the report. Default: the same folder.", HelpName = "DIR" };
-        var command = new CliCommand("report", "Write report.md, report.html, report.csv and runs.csv from results.") { folder, output };
+        var peers = new Option<string[]>("--peers") { Description = "JSON files with runs of Python's PEFT, shown beside ours where base model, task, method and rank are the same.", HelpName = "FILE", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
+        var command = new CliCommand("report", "Write report.md, report.html, report.csv and runs.csv from results.") { folder, output, peers };
         command.SetAction(result =>
         {
             var directory = result.GetRequiredValue(folder);
-            foreach (var file in ReportFiles.Write(directory, result.GetValue(output) ?? directory))
+            foreach (var file in ReportFiles.Write(directory, result.GetValue(output) ?? directory, PeerFigures.Read(result.GetValue(peers)!)))
                 terminal.Output.WriteLine(file);
             return ExitCodes.Success;
         });

@@ -23,6 +23,9 @@ internal sealed record GridSpec
 
     public required IReadOnlyList<int> Seeds { get; init; }
 
+    /// <summary>How many seeds, from the first, run at every rate; null for all.</summary>
+    public int? SweepSeeds { get; init; }
+
     public required PerTask<int> Epochs { get; init; }
 
     public PerTask<int> BatchSize { get; init; } = new(32);

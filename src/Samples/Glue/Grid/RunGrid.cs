@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Grid;
 internal static class RunGrid
 {
     /// <exception cref="ArgumentException">A list is empty.</exception>
-    public static IReadOnlyList<RunConfig> Cells(GridSpec spec)
+    public static GridPlan Plan(GridSpec spec)
     {
         Require(spec.Tasks, "--tasks");
         Require(spec.Methods, "--methods");
@@ -18,22 +18,25 @@ internal static class RunGrid
             Require(spec.Ranks, "--ranks");
             Require(spec.Alphas, "--alphas");
         }
-        return
-        [
-            .. (from task in spec.Tasks
-                from strategy in Strategies(spec)
-                from rate in spec.LearningRates
-                from seed in spec.Seeds
-                select strategy with
-                {
-                    Task = task,
-                    LearningRate = rate,
-                    Seed = seed,
-                    Epochs = spec.Epochs.For(task),
-                    BatchSize = spec.BatchSize.For(task),
-                }).Distinct(),
-        ];
+        return new()
+        {
+            Groups =
+            [
+                .. (from task in spec.Tasks
+                    from strategy in Strategies(spec)
+                    select strategy with { Task = task, Epochs = spec.Epochs.For(task), BatchSize = spec.BatchSize.For(task) }).Distinct(),
+            ],
+            LearningRates = [.. spec.LearningRates.Distinct()],
+            Seeds = [.. spec.Seeds.Distinct()],
+            SweepSeeds = spec.SweepSeeds,
+        };
     }
+
+    /// <summary>The runs of a plan in one stage, or of its first stage.</summary>
+    public static IReadOnlyList<RunConfig> Cells(GridPlan plan) => [.. plan.Groups.SelectMany(plan.Sweep)];
+
+    /// <inheritdoc cref="Plan"/>
+    public static IReadOnlyList<RunConfig> Cells(GridSpec spec) => Cells(Plan(spec));
 
     // What has no adapters has neither initialisation nor rank: one row, however many ranks are asked for.
     private static IEnumerable<RunConfig> Strategies(GridSpec spec)

@@ -34,6 +34,10 @@ internal static class HtmlReport
         body.Append($"<section data-section=\"{index}\">\n<h2>Base model <code>{Encode(section.BaseModel)}</code></h2>\n");
         var tables = SectionTables.Of(section).ToDictionary(t => t.Id);
         Append(body, tables["results"], $"{index}");
+        if (tables.TryGetValue("peers", out var peers))
+            Append(body, peers, $"{index}");
+        if (tables.TryGetValue("missing", out var missing))
+            Append(body, missing, $"{index}", folded: true);
         if (tables.TryGetValue("differences", out var differences))
         {
             Append(body, differences, $"{index}");

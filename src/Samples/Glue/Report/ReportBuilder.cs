@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
@@ -8,28 +9,35 @@ internal static class ReportBuilder
     /// <summary>LoRA as published: the row that others are compared with.</summary>
     private const string ReferenceInitialization = "kaiming";
 
+    /// <param name="records">The runs that ended.</param>
+    /// <param name="plans">What was asked for; null where that is not known, and nothing is then said to be missing.</param>
+    /// <param name="peers">PEFT's figures; null for none.</param>
     /// <exception cref="ArgumentException">There are no runs.</exception>
-    public static ReportModel Build(IReadOnlyList<RunRecord> records)
+    public static ReportModel Build(IReadOnlyList<RunRecord> records, IReadOnlyList<GridPlan>? plans = null, PeerFigures? peers = null)
     {
         if (records.Count == 0)
             throw new ArgumentException("There are no runs to report on.", nameof(records));
         return new(
-            [.. records.GroupBy(r => r.Config.BaseModel).Select(g => BuildSection(g.Key, [.. g]))],
+            [.. records.GroupBy(r => r.Config.BaseModel).Select(g => BuildSection(g.Key, [.. g], plans ?? [], peers ?? PeerFigures.None))],
             [.. records.Where(r => r.Status == RunStatus.Failed)],
             [.. records.Select(r => r.Command).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
             [.. records.Select(r => r.Environment).Distinct()],
             records.Count);
     }
 
-    private static Section BuildSection(string baseModel, IReadOnlyList<RunRecord> records)
+    private static Section BuildSection(string baseModel, IReadOnlyList<RunRecord> records, IReadOnlyList<GridPlan> plans, PeerFigures peers)
     {
-        var labels = new StrategyLabels([.. records.Select(r => r.Config)]);
-        string[] tasks = [.. records.Select(r => r.Config.Task).Distinct().OrderBy(TaskNames.Order).ThenBy(t => t, StringComparer.Ordinal)];
+        var planned = Coverage.Of(plans, records).Where(m => m.Group.BaseModel == baseModel).ToArray();
+        // Groups of which nothing has ended yet are rows and columns too.
+        RunConfig[] configs = [.. records.Select(r => r.Config), .. planned.Select(m => m.Group)];
+        var labels = new StrategyLabels(configs);
+        string[] tasks = [.. configs.Select(c => c.Task).Distinct().OrderBy(TaskNames.Order).ThenBy(t => t, StringComparer.Ordinal)];
         var metrics = records.Where(r => r.MetricName is not null).GroupBy(r => r.Config.Task).ToDictionary(g => g.Key, g => g.First().MetricName!);
         var data = records.Where(r => r.Data is not null).GroupBy(r => r.Config.Task).ToDictionary(g => g.Key, g => g.First().Data!);
-        var groups = records.GroupBy(r => labels.Of(r.Config))
-            .OrderBy(g => RowOrder(g.First().Config)).ThenBy(g => g.First().Config.Rank).ThenBy(g => g.Key, StringComparer.Ordinal)
-            .Select(g => (Label: g.Key, g.First().Config, Cells: Cells([.. g])))
+        var byLabel = records.ToLookup(r => labels.Of(r.Config));
+        var groups = configs.GroupBy(labels.Of)
+            .OrderBy(g => RowOrder(g.First())).ThenBy(g => g.First().Rank).ThenBy(g => g.Key, StringComparer.Ordinal)
+            .Select(g => (Label: g.Key, Config: g.First(), Cells: Cells([.. byLabel[g.Key]])))
             .ToArray();
         var rows = new List<Row>();
         foreach (var (label, config, cells) in groups)
@@ -44,13 +52,21 @@ internal static class ReportBuilder
                 Cells = cells.ToDictionary(c => c.Key, c => compared is not null && compared.TryGetValue(c.Key, out var other)
                     ? c.Value with { Difference = Bootstrap.Interval([Differences(c.Value, other)]) }
                     : c.Value),
+                Planned = planned.Where(m => labels.Of(m.Group) == label).ToDictionary(m => m.Group.Task),
+                Peers = PeersOf(cells.Keys.ToDictionary(t => t, t => byLabel[label].First(r => r.Config.Task == t).Config), data, peers),
                 Average = Average(cells, tasks),
                 Difference = compared is null ? null : Bootstrap.Interval(
                     [.. cells.Where(c => compared.ContainsKey(c.Key)).Select(c => Differences(c.Value, compared[c.Key]))]),
             });
         }
-        return new(baseModel, tasks, metrics, data, rows, PublishedFigures.For(baseModel));
+        var sweeps = plans.Where(p => p.Groups.Any(g => g.BaseModel == baseModel)).Select(p => p.SweepSeeds).OfType<int>().ToArray();
+        return new(baseModel, tasks, metrics, data, rows, PublishedFigures.For(baseModel), sweeps.Length == 0 ? null : sweeps.Min());
     }
+
+    private static Dictionary<string, PeerCell> PeersOf(Dictionary<string, RunConfig> row, Dictionary<string, RunData> data, PeerFigures peers) => row
+        .Select(t => (Task: t.Key, Peer: peers.For(t.Value, data.GetValueOrDefault(t.Key))))
+        .Where(p => p.Peer is not null)
+        .ToDictionary(p => p.Task, p => p.Peer!);
 
     private static Dictionary<string, Cell> Cells(IReadOnlyList<RunRecord> row)
     {
@@ -64,7 +80,7 @@ internal static class ReportBuilder
             cells[task.Key] = new Cell
             {
                 Rate = best.Rate,
-                BySeed = runs.ToDictionary(r => r.Config.Seed, r => r.Metric ?? double.NaN),
+                BySeed = best.BySeed,
                 Spread = best.Spread,
                 Rates = rates,
                 Curve = Curve(runs),

@@ -7,14 +7,18 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
 /// <summary>Writes a folder's report in every format.</summary>
 internal static class ReportFiles
 {
+    /// <param name="directory">The results.</param>
+    /// <param name="output">Where the report goes.</param>
+    /// <param name="peers">PEFT's figures, to stand beside ours; null for none.</param>
     /// <returns>The files written.</returns>
     /// <exception cref="RunFileException">There is no run, or one cannot be read.</exception>
-    public static IReadOnlyList<string> Write(string directory, string output)
+    public static IReadOnlyList<string> Write(string directory, string output, PeerFigures? peers = null)
     {
-        var records = new RunStore(directory).ReadAll();
+        var store = new RunStore(directory);
+        var records = store.ReadAll();
         if (records.Count == 0)
             throw new RunFileException(directory, "holds no runs.");
-        var model = ReportBuilder.Build(records);
+        var model = ReportBuilder.Build(records, store.ReadPlans(), peers);
         (string Name, string Text)[] files =
         [
             ("report.md", MarkdownReport.Write(model)),

@@ -17,7 +17,8 @@ internal sealed record Section(
     IReadOnlyDictionary<string, string> Metrics,
     IReadOnlyDictionary<string, RunData> Data,
     IReadOnlyList<Row> Rows,
-    IReadOnlyList<PublishedRow> Published);
+    IReadOnlyList<PublishedRow> Published,
+    int? SweepSeeds);
 
 /// <summary>One strategy.</summary>
 internal sealed record Row
@@ -29,6 +30,12 @@ internal sealed record Row
 
     /// <summary>By task; a task without a finished run is absent.</summary>
     public required IReadOnlyDictionary<string, Cell> Cells { get; init; }
+
+    /// <summary>What was asked for, by task; empty where the results have no plan.</summary>
+    public IReadOnlyDictionary<string, MissingRuns> Planned { get; init; } = new Dictionary<string, MissingRuns>();
+
+    /// <summary>What PEFT reaches by the same method, by task.</summary>
+    public IReadOnlyDictionary<string, PeerCell> Peers { get; init; } = new Dictionary<string, PeerCell>();
 
     /// <summary>The mean over the section's tasks, spread over the seeds that have them all; null where a task is missing.</summary>
     public Spread? Average { get; init; }
@@ -58,9 +65,19 @@ internal sealed record Cell
 }
 
 /// <param name="Rate">The learning rate.</param>
-/// <param name="Spread">Over the seeds that finished.</param>
-/// <param name="Failed">Runs that failed at this rate.</param>
-internal sealed record RateResult(double Rate, Spread Spread, int Failed);
+/// <param name="BySeed">The best epoch's metric of the seeds that finished.</param>
+/// <param name="FailedSeeds">The seeds that failed at this rate.</param>
+internal sealed record RateResult(double Rate, IReadOnlyDictionary<int, double> BySeed, IReadOnlyList<int> FailedSeeds)
+{
+    /// <summary>Over the seeds that finished.</summary>
+    public Spread Spread { get; } = Spread.Of([.. BySeed.OrderBy(s => s.Key).Select(s => s.Value)]);
+
+    /// <summary>The seeds that ended, well or not.</summary>
+    public IEnumerable<int> Tried => BySeed.Keys.Concat(FailedSeeds);
+
+    /// <summary>Over some seeds, as far as they finished.</summary>
+    public Spread Over(IReadOnlySet<int> seeds) => Spread.Of([.. BySeed.Where(s => seeds.Contains(s.Key)).OrderBy(s => s.Key).Select(s => s.Value)]);
+}
 
 /// <summary>Means over the seeds after an epoch.</summary>
 internal sealed record CurvePoint(int Epoch, double? Metric, double? Loss);

@@ -8,6 +8,10 @@ internal static class SectionTables
         var tables = new List<ReportTable> { Results(section) };
         if (section.Rows.Any(r => r.Difference is not null))
             tables.Add(Differences(section));
+        if (section.Rows.Any(r => r.Peers.Count > 0))
+            tables.Add(PeerTable.Of(section));
+        if (section.Rows.Any(r => r.Planned.Values.Any(m => m.Missing.Count > 0)))
+            tables.Add(MissingTable.Of(section));
         tables.Add(Rates(section));
         tables.Add(Costs(section));
         return tables;
@@ -23,9 +27,9 @@ internal static class SectionTables
             .. section.Tasks.Select(task => row.Cells.TryGetValue(task, out var cell)
                 ? new TableCell(
                     Figures.Percent(cell.Spread),
-                    $"lr {Figures.Rate(cell.Rate)}, n = {cell.Spread.Count}",
+                    $"lr {Figures.Rate(cell.Rate)}, n = {cell.Spread.Count}{Missing(row, task)}",
                     cell.Spread.Mean.Equals(best[task]) ? CellMark.Best : CellMark.None)
-                : TableCell.Missing),
+                : TableCell.Missing with { Detail = Missing(row, task).TrimStart(',', ' ') is { Length: > 0 } missing ? missing : null }),
             row.Average is { } a
                 ? new(Figures.Percent(a), $"n = {a.Count}", a.Mean.Equals(bestAverage) ? CellMark.Best : CellMark.None)
                 : TableCell.Missing,
@@ -44,12 +48,18 @@ internal static class SectionTables
         return new(
             "results", "Results",
             "Dev set, in percent, at the best epoch of each run: mean ± standard deviation (n − 1) over n seeds, at the learning rate "
-            + "selected for the strategy and task by the highest mean over seeds of the same metric. The average is over the tasks shown; "
-            + "its deviation is that of the seeds' averages. The highest mean of a column is bold."
+            + "selected for the strategy and task by the highest mean of the same metric over the seeds that ran at every rate. "
+            + (section.SweepSeeds is { } swept
+                ? $"The rates were swept with the first {(swept == 1 ? "seed" : $"{swept} seeds")}; the other seeds ran at the selected rate alone. "
+                : "")
+            + "The average is over the tasks shown; its deviation is that of the seeds' averages. The highest mean of a column is bold."
             + string.Concat(section.Published.Select(p => p.Caveat).OfType<string>().Distinct().Select(c => " " + c)),
             ["strategy", .. section.Tasks.Select(t => Header(section, t)), "average"],
             [.. rows, .. published]);
     }
+
+    private static string Missing(Row row, string task) =>
+        row.Planned.TryGetValue(task, out var planned) && planned.Missing.Count > 0 ? $", {planned.Missing.Count} of {planned.Planned} runs missing" : "";
 
     private static ReportTable Differences(Section section) => new(
         "differences", "Differences to LoRA (kaiming)",
@@ -96,7 +106,7 @@ internal static class SectionTables
 
     private static TableCell Tried(RateResult result, double selected)
     {
-        var failed = result.Failed > 0 ? $", {result.Failed} failed" : "";
+        var failed = result.FailedSeeds.Count > 0 ? $", {result.FailedSeeds.Count} failed" : "";
         return result.Spread.Count == 0
             ? new("–", $"n = 0{failed}", CellMark.Muted)
             : new(Figures.Percent(result.Spread), $"n = {result.Spread.Count}{failed}", result.Rate.Equals(selected) ? CellMark.Best : CellMark.None);
@@ -105,7 +115,8 @@ internal static class SectionTables
     private static ReportTable Costs(Section section) => new(
         "costs", "Time and memory",
         "Means over the seeds at the selected rate; memory is the largest peak. Preparation is the initialisation with all that it needs; "
-        + "evaluation is scoring the dev set after each epoch. Runs in parallel share a process and its memory.",
+        + "evaluation is scoring the dev set after each epoch. Runs in parallel share a process, its memory and the device, so their times are "
+        + "longer than those of a run alone; factors that inilora fits are kept on disk, and the first run of a base, rank and seed pays for them.",
         ["strategy", "task", "trained parameters", "preparation", "training", "evaluation", "rows/s", "process", "GPU", "in parallel"],
         [
             .. from row in section.Rows

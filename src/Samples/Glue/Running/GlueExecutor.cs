@@ -50,8 +50,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
     {
         var epochs = history.Epochs.Select(e => new RunEpoch { Epoch = e.Epoch, TrainLoss = e.TrainLoss, Metrics = MetricNames.Of(e.Metrics!) }).ToArray();
         var name = MetricNames.Of(task.Metric);
-        // The trainer keeps its best epoch by accuracy or Pearson; CoLA is judged by Matthews, so the best is found anew.
-        var best = epochs.OrderByDescending(e => double.IsNaN(e.Metrics[name]) ? double.NegativeInfinity : e.Metrics[name]).ThenBy(e => e.Epoch).First();
+        var best = epochs.Single(e => e.Epoch == history.BestEpoch); // by the same metric: the session trains with the task's own
         var training = history.Epochs.Sum(e => e.Seconds);
         return new()
         {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
@@ -17,30 +18,49 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
     /// <summary>The command recorded with each run.</summary>
     public string? Command { get; init; }
 
+    /// <summary>After this time, counted from <see cref="StartedAt"/>, no run starts any more; those under way end. Default: none.</summary>
+    public TimeSpan? TimeBudget { get; init; }
+
+    /// <summary>A run that takes longer is stopped and recorded as failed; its checkpoints stay. Default: none.</summary>
+    public TimeSpan? RunTimeLimit { get; init; }
+
+    public TimeProvider Clock { get; init; } = TimeProvider.System;
+
+    /// <summary>Where the time budget begins, in the <see cref="Clock"/>'s timestamps; null for the call of Run.</summary>
+    public long? StartedAt { get; init; }
+
+    /// <summary>What there is to do for a part.</summary>
+    /// <exception cref="RunFileException">A run file that is there cannot be read.</exception>
+    public RunSchedule Schedule(GridPart part) => new(part, store, RetryFailed);
+
+    /// <summary>Runs of one stage, in their order.</summary>
+    /// <inheritdoc cref="Run(RunSchedule, CancellationToken)"/>
+    public GridSummary Run(IReadOnlyList<RunConfig> cells, CancellationToken cancellation) => Run(Schedule(GridPart.Of(cells)), cancellation);
+
     /// <exception cref="RunFileException">A run file that is there cannot be read; no cell has been started then.</exception>
     /// <exception cref="OperationCanceledException">Stopped; what has ended is recorded.</exception>
-    public GridSummary Run(IReadOnlyList<RunConfig> cells, CancellationToken cancellation)
+    public GridSummary Run(RunSchedule schedule, CancellationToken cancellation)
     {
-        var known = cells.Select(store.Find).ToArray();
-        var queue = new ConcurrentQueue<RunConfig>(cells.Where((_, i) => IsOpen(known[i])));
-        var skipped = known.Count(r => r?.Status == RunStatus.Finished);
-        var failedBefore = cells.Count - queue.Count - skipped;
-        observer.Planned(cells.Count, queue.Count);
+        var begin = StartedAt ?? Clock.GetTimestamp();
+        var toRun = schedule.Count - schedule.FinishedBefore - schedule.FailedBefore;
+        observer.Planned(schedule.Count, toRun);
 
         var records = new ConcurrentBag<RunRecord>();
         var left = 0;
         var errors = new ConcurrentBag<Exception>();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        bool NoMore() => stop.IsCancellationRequested || Clock.GetElapsedTime(begin) >= TimeBudget;
         void Work(int slot)
         {
             try
             {
-                while (!stop.IsCancellationRequested && queue.TryDequeue(out var config))
+                while (schedule.Next(NoMore) is { } config)
                 {
-                    if (RunOne(config, slot, stop.Token) is { } record)
+                    if (RunOne(schedule, config, slot, stop.Token) is { } record)
                         records.Add(record);
                     else
                         Interlocked.Increment(ref left);
+                    schedule.Over(config);
                 }
             }
             catch (Exception e)
@@ -51,7 +71,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             }
         }
 
-        var workers = Enumerable.Range(0, Math.Min(MaxParallel, Math.Max(queue.Count, 1)))
+        var workers = Enumerable.Range(0, Math.Min(MaxParallel, Math.Max(toRun, 1)))
             .Select(slot => new Thread(() => Work(slot)) { IsBackground = true, Name = $"run {slot}" })
             .ToArray();
         Array.ForEach(workers, w => w.Start());
@@ -61,24 +81,18 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
         return new(
             records.Count(r => r.Status == RunStatus.Finished),
-            failedBefore + records.Count(r => r.Status == RunStatus.Failed),
-            skipped + left);
+            schedule.FailedBefore + records.Count(r => r.Status == RunStatus.Failed),
+            schedule.FinishedBefore + left,
+            schedule.Count - schedule.FinishedBefore - schedule.FailedBefore - records.Count - left);
     }
 
-    private bool IsOpen(RunRecord? record) => record switch
-    {
-        null => true,
-        { Status: RunStatus.Failed } => RetryFailed,
-        _ => false,
-    };
-
-    private RunRecord? RunOne(RunConfig config, int slot, CancellationToken cancellation)
+    private RunRecord? RunOne(RunSchedule schedule, RunConfig config, int slot, CancellationToken cancellation)
     {
         var work = store.WorkDirectory(config);
         using (var claim = RunClaim.Try(work))
         {
             // Looked at again under the claim: another process may have ended the cell since.
-            if (claim is null || !IsOpen(store.Find(config)))
+            if (claim is null || !schedule.IsOpen(config))
             {
                 Tell(() => observer.LeftToOthers(config));
                 return null;
@@ -86,13 +100,21 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             Tell(() => observer.Started(config, slot));
             var attempts = claim.CountAttempt();
             RunRecord record;
+            var keep = false;
+            using var limit = RunTimeLimit is { } time ? new CancellationTokenSource(time, Clock) : new();
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token);
             try
             {
-                record = executor.Execute(config, work, slot, cancellation);
+                record = executor.Execute(config, work, slot, either.Token);
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
             {
                 throw;
+            }
+            catch (OperationCanceledException) when (limit.IsCancellationRequested)
+            {
+                keep = true;
+                record = Failure(config, slot, new TimeoutException($"it took longer than the {RunTimeLimit!.Value.TotalMinutes:0.##} minutes of --run-time-limit; --retry-failed goes on from its checkpoints."));
             }
             catch (Exception e)
             {
@@ -101,7 +123,8 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             record = record with { Command = Command, Attempts = attempts, FinishedAt = DateTimeOffset.UtcNow };
             store.Write(record);
             Tell(() => observer.Ended(record));
-            claim.Done();
+            if (!keep)
+                claim.Done();
             return record;
         }
     }

@@ -4,4 +4,5 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
 /// <param name="Finished">Trained in this call.</param>
 /// <param name="Failed">Failed in this call, or earlier and not tried again.</param>
 /// <param name="Skipped">Finished by an earlier call, or in another process's hands.</param>
-internal sealed record GridSummary(int Finished, int Failed, int Skipped);
+/// <param name="Missing">Not started: the time was up, or no rate could be selected for them.</param>
+internal sealed record GridSummary(int Finished, int Failed, int Skipped, int Missing = 0);

@@ -31,6 +31,8 @@ internal static class RunMerge
         var result = new RunStore(target);
         foreach (var (record, _) in merged.Values)
             result.Write(record);
+        foreach (var plan in sources.SelectMany(folder => new RunStore(folder).ReadPlans()))
+            result.Write(plan);
         return merged.Count;
     }
 

@@ -1,11 +1,13 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 /// <summary>
 /// A folder of results: <c>runs/NAME.json</c> for each run that ended, <c>work/NAME/</c> with the checkpoints of
-/// those that have not.
+/// those that have not, <c>plans/</c> with what was asked for.
 /// </summary>
 internal sealed class RunStore(string directory)
 {
@@ -14,6 +16,8 @@ internal sealed class RunStore(string directory)
     public string Directory { get; } = Path.GetFullPath(directory);
 
     public string RunsDirectory => Path.Combine(Directory, "runs");
+
+    private string PlansDirectory => Path.Combine(Directory, "plans");
 
     public string PathOf(RunConfig config) => Path.Combine(RunsDirectory, config.Name() + Extension);
 
@@ -42,6 +46,22 @@ internal sealed class RunStore(string directory)
     public IEnumerable<string> Files() =>
         System.IO.Directory.EnumerateFiles(RunsDirectory, "*" + Extension).OrderBy(p => Path.GetFileName(p), StringComparer.Ordinal);
 
+    /// <summary>Keeps a plan, so that a report knows what is missing. Shards write the same one.</summary>
+    public void Write(GridPlan plan)
+    {
+        var bytes = JsonSerializer.SerializeToUtf8Bytes(plan, RunJson.Options);
+        System.IO.Directory.CreateDirectory(PlansDirectory);
+        var path = Path.Combine(PlansDirectory, Convert.ToHexStringLower(SHA256.HashData(bytes))[..12] + Extension);
+        if (!File.Exists(path))
+            AtomicFile.Write(path, stream => stream.Write(bytes));
+    }
+
+    /// <summary>The plans of the commands that wrote here, in the order of their names; none where results are older than plans.</summary>
+    public IReadOnlyList<GridPlan> ReadPlans() =>
+        System.IO.Directory.Exists(PlansDirectory)
+            ? [.. System.IO.Directory.EnumerateFiles(PlansDirectory, "*" + Extension).OrderBy(p => Path.GetFileName(p), StringComparer.Ordinal).Select(p => Read<GridPlan>(p, "plan", plan => plan.Format, GridPlan.CurrentFormat))]
+            : [];
+
     /// <summary>Writes the record, whole or not at all.</summary>
     public void Write(RunRecord record)
     {
@@ -49,23 +69,25 @@ internal sealed class RunStore(string directory)
         AtomicFile.Write(PathOf(record.Config), stream => JsonSerializer.Serialize(stream, record, RunJson.Options));
     }
 
-    public static RunRecord Read(string path)
+    public static RunRecord Read(string path) => Read<RunRecord>(path, "run", record => record.Format, RunRecord.CurrentFormat);
+
+    private static T Read<T>(string path, string what, Func<T, int> format, int current)
+        where T : class
     {
-        RunRecord? record;
+        T? value;
         try
         {
             using var stream = File.OpenRead(path);
-            record = JsonSerializer.Deserialize<RunRecord>(stream, RunJson.Options);
+            value = JsonSerializer.Deserialize<T>(stream, RunJson.Options);
         }
         catch (JsonException e)
         {
-            throw new RunFileException(path, $"is not a run file: {e.Message}", e);
+            throw new RunFileException(path, $"is not a {what} file: {e.Message}", e);
         }
-        return record switch
-        {
-            null => throw new RunFileException(path, "is empty."),
-            { Format: > RunRecord.CurrentFormat } => throw new RunFileException(path, $"has format {record.Format}; this version reads up to {RunRecord.CurrentFormat}."),
-            _ => record,
-        };
+        if (value is null)
+            throw new RunFileException(path, "is empty.");
+        return format(value) > current
+            ? throw new RunFileException(path, $"has format {format(value)}; this version reads up to {current}.")
+            : value;
     }
 }
