@@ -7,6 +7,9 @@ namespace Microsoft.ML.LoraInit.Tests.Cuda;
 [TestClass]
 public class CudaAvailabilityTests
 {
+    // torch.CUDA throws where there is none.
+    private static readonly Device Gpu = new(TorchSharp.DeviceType.CUDA, 0);
+
     [TestMethod]
     public void WithoutADeviceEverythingSaysWhyItIsNotThere()
     {
@@ -20,11 +23,11 @@ public class CudaAvailabilityTests
         Assert.IsNull(CudaGraph.TryCapture(() => ran = true, null, out why));
         Assert.IsFalse(string.IsNullOrEmpty(why));
         Assert.IsFalse(ran);
-        Assert.IsNull(CudaKernels.TryCreate(CUDA, ScalarType.BFloat16, out why));
+        Assert.IsNull(CudaKernels.TryCreate(Gpu, ScalarType.BFloat16, out why));
         Assert.IsFalse(string.IsNullOrEmpty(why));
-        Assert.IsNull(CudaAdamW.TryCreate(CUDA, out why));
+        Assert.IsNull(CudaAdamW.TryCreate(Gpu, out why));
         Assert.IsFalse(string.IsNullOrEmpty(why));
-        Assert.ThrowsException<PlatformNotSupportedException>(() => new CudaStreamScope(CUDA));
+        Assert.ThrowsException<PlatformNotSupportedException>(() => new CudaStreamScope(Gpu));
     }
 
     [TestMethod]
@@ -33,7 +36,7 @@ public class CudaAvailabilityTests
         Assert.ThrowsException<ArgumentException>(() => new CudaStreamScope(CPU));
         Assert.IsNull(CudaKernels.TryCreate(CPU, ScalarType.Float32, out var why));
         StringAssert.Contains(why, "cpu");
-        Assert.IsNull(CudaKernels.TryCreate(CUDA, ScalarType.Float64, out why));
+        Assert.IsNull(CudaKernels.TryCreate(Gpu, ScalarType.Float64, out why));
         StringAssert.Contains(why, "Float64");
     }
 
@@ -43,7 +46,7 @@ public class CudaAvailabilityTests
         TurnOff(CudaGraph.Switch, () => Assert.IsFalse(CudaGraph.IsAvailable(out var why), why));
         TurnOff(KernelLauncher.Switch, () =>
         {
-            Assert.IsNull(CudaKernels.TryCreate(CUDA, ScalarType.Float32, out var why));
+            Assert.IsNull(CudaKernels.TryCreate(Gpu, ScalarType.Float32, out var why));
             StringAssert.Contains(why, KernelLauncher.Switch);
         });
 
