@@ -13,7 +13,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
 
     private readonly double _scale = 1 / Math.Sqrt(config.HeadSize);
 
-    /// <summary>Every token attends. projected [rows, 3 · hidden] → [rows, hidden], and what gives ∂projected from its gradient.</summary>
+    /// <summary>Every token attends. projected [rows, 3 · hidden], taken over, → [rows, hidden], and what gives ∂projected from its gradient.</summary>
     public AttentionResult All(Tensor projected, EncoderPass pass) => Drops(pass)
         ? WithDropout(projected, pass)
         : Native([projected], leaves =>
@@ -22,7 +22,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
             return (parts[0], parts[1], parts[2]);
         }, pass);
 
-    /// <summary>Each row's first token attends to all. query [batch, hidden], projected [rows, 2 · hidden] → [batch, hidden].</summary>
+    /// <summary>Each row's first token attends to all. query [batch, hidden], projected [rows, 2 · hidden], taken over, → [batch, hidden].</summary>
     public AttentionResult First(Tensor query, Tensor projected, EncoderPass pass) => Drops(pass)
         ? FirstWithDropout(query, projected, pass)
         : Native([query, projected], leaves =>
@@ -47,6 +47,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
     private AttentionResult WithDropout(Tensor projected, EncoderPass pass)
     {
         var heads = kernels.SplitHeads(projected, pass.Batch, pass.Length, 3, config.Heads);
+        projected.Dispose();
         var (q, k, v) = (heads[0], heads[1], heads[2]);
         var attended = Probabilities(q, k, pass);
         var output = attended.Dropped.bmm(v);
@@ -69,6 +70,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
     private AttentionResult FirstWithDropout(Tensor query, Tensor projected, EncoderPass pass)
     {
         var heads = kernels.SplitHeads(projected, pass.Batch, pass.Length, 2, config.Heads);
+        projected.Dispose();
         var (q, k, v) = (query.view((long)pass.Batch * config.Heads, 1, config.HeadSize), heads[0], heads[1]);
         var softmax = Probabilities(q, k, pass);
         return new(softmax.Dropped.bmm(v).view(query.shape), gradient =>
@@ -78,8 +80,11 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
         });
     }
 
-    private SoftmaxResult Probabilities(Tensor q, Tensor k, EncoderPass pass) =>
-        kernels.Softmax(q.bmm(k.transpose(1, 2)), pass.Lengths, config.Heads, _scale, Mask(pass));
+    private SoftmaxResult Probabilities(Tensor q, Tensor k, EncoderPass pass)
+    {
+        using var scores = q.bmm(k.transpose(1, 2)); // the largest tensor of all: not to wait for the pass's end
+        return kernels.Softmax(scores, pass.Lengths, config.Heads, _scale, Mask(pass));
+    }
 
     private (Tensor Q, Tensor K, Tensor V) Backward(Tensor gradient, Tensor q, Tensor k, Tensor v, SoftmaxResult softmax, EncoderPass pass)
     {
