@@ -11,6 +11,9 @@ internal sealed class LayerNorm(Parameter weight, Parameter bias, double eps)
 
     public Parameter Bias { get; } = bias;
 
+    /// <summary>Added to the variance.</summary>
+    public double Eps { get; } = eps;
+
     /// <summary>x [..., hidden] → [..., hidden].</summary>
-    public Tensor forward(Tensor x) => nn.functional.layer_norm(x, _shape, Weight.Value, Bias.Value, eps);
+    public Tensor forward(Tensor x) => nn.functional.layer_norm(x, _shape, Weight.Value, Bias.Value, Eps);
 }

@@ -49,6 +49,17 @@ internal sealed class TrainableParameters : IDisposable
             _parameters[i].Bind(views[i].view(_parameters[i].Shape).to(_parameters[i].ComputeType));
     }
 
+    /// <summary>The leaf's gradient, zeros where there was none yet; a handle in the caller's scope, always on the same memory.</summary>
+    public Tensor Gradient()
+    {
+        if (Flat.grad is { } gradient)
+            return gradient;
+        using (no_grad())
+        using (NewDisposeScope())
+            Flat.grad = zeros_like(Flat.detach());
+        return Flat.grad!;
+    }
+
     /// <summary>Values by name on the CPU, fp32, detached from every scope: the caller owns them.</summary>
     public Dictionary<string, Tensor> Snapshot()
     {

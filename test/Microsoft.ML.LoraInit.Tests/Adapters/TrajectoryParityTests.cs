@@ -2,9 +2,12 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Roberta.Fused;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Optimization;
+using Microsoft.ML.LoraInit.Training.Steps;
+using Microsoft.ML.LoraInit.Training.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters;
@@ -23,7 +26,15 @@ public sealed class TrajectoryParityTests
     [TestMethod]
     [TestCategory(ParityData.Category)]
     [DynamicData(nameof(ParityData.Trajectories), typeof(ParityData), DynamicDataDisplayName = nameof(ParityData.DisplayName), DynamicDataDisplayNameDeclaringType = typeof(ParityData))]
-    public void LossesNormsAndLogitsFollowPeft(string folder, string name)
+    public void LossesNormsAndLogitsFollowPeft(string folder, string name) => Follow(folder, name, fused: false);
+
+    /// <summary>The same by the engine's fast passes: the fused encoder where the adapters are plain LoRA, and the update whose numbers lie on the device.</summary>
+    [TestMethod]
+    [TestCategory(ParityData.Category)]
+    [DynamicData(nameof(ParityData.Trajectories), typeof(ParityData), DynamicDataDisplayName = nameof(ParityData.DisplayName), DynamicDataDisplayNameDeclaringType = typeof(ParityData))]
+    public void SoDoTheFastPasses(string folder, string name) => Follow(folder, name, fused: true);
+
+    private static void Follow(string folder, string name, bool fused)
     {
         using var scope = NewDisposeScope();
         var run = new Trajectory(folder, name);
@@ -41,17 +52,31 @@ public sealed class TrajectoryParityTests
         var expectedAfter = file.Read("logits_after");
         TensorAssert.Close(file.Read("logits_before"), Logits(model, parameters, batch), LogitsTolerance, "logits_before");
 
+        using var pass = fused ? FastPass(model, parameters) : null;
+        var lossSum = zeros(1, ScalarType.Float64);
         var schedule = run.Schedule;
         for (int step = 0; step < run.Steps.Count; step++)
         {
             using var stepScope = NewDisposeScope();
             var (expectedLoss, expectedNorm, expectedRate) = run.Steps[step];
-            parameters.Bind();
-            var loss = nn.functional.cross_entropy(model.forward(batch, ForwardContext.Inference), labels);
-            optimizer.ZeroGradient();
-            loss.backward();
-            var norm = GradientClipping.Apply(parameters, run.Clip);
-            optimizer.Step(schedule.At(step));
+            Tensor loss, norm;
+            if (pass is null)
+            {
+                parameters.Bind();
+                loss = nn.functional.cross_entropy(model.forward(batch, ForwardContext.Inference), labels);
+                optimizer.ZeroGradient();
+                loss.backward();
+                norm = GradientClipping.Apply(parameters, run.Clip);
+                optimizer.Step(schedule.At(step));
+            }
+            else
+            {
+                lossSum.zero_();
+                pass.Run(new(batch, null, labels, null, tensor(1f / batch.Rows)), lossSum);
+                loss = lossSum.to(ScalarType.Float32) / batch.Rows;
+                norm = linalg.vector_norm(parameters.Gradient(), 2.0);
+                optimizer.Update(tensor(optimizer.NextScalars(schedule.At(step))), run.Clip, null);
+            }
 
             Close(expectedRate, schedule.At(step), 1e-9, $"learning rate of step {step}");
             Close(expectedLoss, loss.item<float>(), Relative, $"loss of step {step}");
@@ -59,6 +84,15 @@ public sealed class TrajectoryParityTests
         }
         TensorAssert.Close(expectedAfter, Logits(model, parameters, batch), LogitsTolerance, "logits_after");
         CompareEnd(Path.Combine(folder, $"peft_{name}"), model, parameters);
+    }
+
+    private static GradientPass FastPass(RobertaClassifier model, TrainableParameters parameters)
+    {
+        var (kernels, task) = (new TensorKernels(), new MulticlassTask(model.Outputs));
+        var encoder = FusedEncoder.TryCreate(model, parameters, kernels);
+        var plain = model.Linears.All(l => l.Adapter is null or LoraAdapter);
+        Assert.AreEqual(plain, encoder is not null);
+        return encoder is null ? new TapePass(model, parameters, task, kernels) : new FusedPass(model, parameters, task, encoder, kernels);
     }
 
     /// <summary>Our merged weights, computed from the untouched base, against PEFT's trained adapter where the folder has it.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Training;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta.Fused;
@@ -22,10 +23,11 @@ internal sealed class FusedEncoder : IDisposable
         _model = model;
         _parameters = parameters;
         _kernels = kernels;
+        LayerMath math = model.Device.type == DeviceType.CPU && kernels is TensorKernels && !Drops(model.Config) ? new TapedMath() : new KernelMath(kernels);
         var last = model.Layers.Count - 1;
         _layers = [.. model.Layers.Select((layer, i) => i == last
-            ? (FusedLayer)new FusedLastLayer(layer, model.Config, kernels, i)
-            : new FusedInnerLayer(layer, model.Config, kernels, i))];
+            ? (FusedLayer)new FusedLastLayer(layer, model.Config, kernels, math, i)
+            : new FusedInnerLayer(layer, model.Config, kernels, math, i))];
         _firstAdapted = Array.FindIndex(_layers, l => l.IsAdapted);
     }
 
@@ -81,6 +83,9 @@ internal sealed class FusedEncoder : IDisposable
                 current = Back(result, current!);
         }
     }
+
+    /// <summary>Whether anything in the encoder is dropped out in training.</summary>
+    public static bool Drops(RobertaConfig config) => config.HiddenDropout > 0 || config.AttentionDropout > 0;
 
     private IEnumerable<FusedProjection> Projections => _layers.SelectMany(l => l.Projections);
 

@@ -8,10 +8,12 @@ internal abstract class FusedLayer : IDisposable
     private readonly LayerNorm _attentionNorm;
     private readonly LayerNorm _outputNorm;
 
-    protected FusedLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, int index)
+    private readonly LayerMath _math;
+
+    protected FusedLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, LayerMath math, int index)
     {
         Config = config;
-        Kernels = kernels;
+        _math = math;
         Index = index;
         Attention = new FusedAttention(config, kernels, index);
         AttentionOutput = new FusedProjection(layer.AttentionOutput);
@@ -21,8 +23,6 @@ internal abstract class FusedLayer : IDisposable
     }
 
     protected RobertaConfig Config { get; }
-
-    protected EncoderKernels Kernels { get; }
 
     protected int Index { get; }
 
@@ -54,26 +54,23 @@ internal abstract class FusedLayer : IDisposable
     {
         var (onAttention, onOutput) = (pass.OnAttentionOutput(Index, Config.HiddenDropout), pass.OnOutput(Index, Config.HiddenDropout));
         var (projected, projectedLow) = AttentionOutput.forward(attended);
-        var middle = AddNorm(projected, x, _attentionNorm, onAttention);
-        projected.Dispose();
+        var (middle, middleBackward) = _math.AddNorm(projected, x, _attentionNorm, onAttention);
         if (!AttentionOutput.IsAdapted)
             attended.Dispose(); // the backward pass does without
-        var (raised, raisedLow) = Up.forward(middle.Output);
-        var activated = Kernels.Gelu(raised);
+        var (raised, raisedLow) = Up.forward(middle);
+        var (activated, activatedBackward) = _math.Gelu(raised);
         var (lowered, loweredLow) = Down.forward(activated);
-        var last = AddNorm(lowered, middle.Output, _outputNorm, onOutput);
-        lowered.Dispose();
+        var (last, lastBackward) = _math.AddNorm(lowered, middle, _outputNorm, onOutput);
         if (!Down.IsAdapted)
             activated.Dispose();
         if (!Up.IsAdapted)
-            middle.Output.Dispose();
-        return (last.Output, gradient =>
+            middle.Dispose();
+        return (last, gradient =>
         {
-            var outer = Kernels.AddNormBackward(gradient, last, _outputNorm.Weight.Value, onOutput);
+            var outer = lastBackward(gradient);
             var activation = Down.backward(outer.Update, activated, loweredLow, null, true)!;
-            var raisedGradient = Kernels.GeluBackward(activation, raised);
-            var middleGradient = Up.backward(raisedGradient, middle.Output, raisedLow, outer.Residual, true)!;
-            var inner = Kernels.AddNormBackward(middleGradient, middle, _attentionNorm.Weight.Value, onAttention);
+            var middleGradient = Up.backward(activatedBackward(activation), middle, raisedLow, outer.Residual, true)!;
+            var inner = middleBackward(middleGradient);
             return (AttentionOutput.backward(inner.Update, attended, projectedLow, null, true)!, inner.Residual);
         });
     }
@@ -83,9 +80,6 @@ internal abstract class FusedLayer : IDisposable
         foreach (var projection in Projections)
             projection.Dispose();
     }
-
-    private NormResult AddNorm(Tensor update, Tensor residual, LayerNorm norm, DropoutMask dropout) =>
-        Kernels.AddNorm(update, residual, norm.Weight.Value, norm.Bias.Value, Config.LayerNormEps, dropout);
 }
 
 /// <summary>What a layer gave.</summary>
@@ -94,8 +88,8 @@ internal abstract class FusedLayer : IDisposable
 internal sealed record LayerResult(Tensor Output, Func<Tensor, Tensor?> Backward);
 
 /// <summary>A block whose every token goes on to the next.</summary>
-internal sealed class FusedInnerLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, int index)
-    : FusedLayer(layer, config, kernels, index)
+internal sealed class FusedInnerLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, LayerMath math, int index)
+    : FusedLayer(layer, config, kernels, math, index)
 {
     private readonly FusedProjection _projection = new(layer.Attention.Query, layer.Attention.Key, layer.Attention.Value);
 
@@ -117,8 +111,8 @@ internal sealed class FusedInnerLayer(RobertaLayer layer, RobertaConfig config, 
 }
 
 /// <summary>The last block of a classifier: only each row's first token goes on, so all after keys and values is for it alone.</summary>
-internal sealed class FusedLastLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, int index)
-    : FusedLayer(layer, config, kernels, index)
+internal sealed class FusedLastLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, LayerMath math, int index)
+    : FusedLayer(layer, config, kernels, math, index)
 {
     private readonly FusedProjection _query = new(layer.Attention.Query);
     private readonly FusedProjection _keyValue = new(layer.Attention.Key, layer.Attention.Value);

@@ -34,7 +34,7 @@ internal sealed class DeviceStep : TrainingStep
         _passScalars = zeros(2, ScalarType.Float64, device).DetachFromDisposeScope();
         _updateScalars = zeros(FlatAdamW.ScalarCount, ScalarType.Float32, device).DetachFromDisposeScope();
         // Recordings write to where the gradient lies now.
-        parts.Parameters.Flat.grad = zeros_like(parts.Parameters.Flat.detach());
+        parts.Parameters.Gradient();
     }
 
     /// <summary>Shapes whose passes are recorded.</summary>

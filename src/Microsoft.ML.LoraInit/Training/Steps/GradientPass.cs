@@ -73,7 +73,7 @@ internal sealed class FusedPass : GradientPass
     public override void Run(StepInputs inputs, Tensor lossSum)
     {
         using var scope = NewDisposeScope();
-        var gradient = _parameters.Flat.grad!;
+        var gradient = _parameters.Gradient();
         var (first, backward) = _encoder.forward(inputs.Batch, inputs.Lengths, inputs.Seed, gradient);
         var encoded = first.detach().requires_grad_(true);
         var headCount = _head.Sum(p => p.Count);

@@ -6,15 +6,27 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;
 
-/// <summary>The step on a CPU: batches as long as their longest row, dropout from libtorch's generator, by autograd.</summary>
+/// <summary>
+/// The step on a CPU: batches as long as their longest row. Plain LoRA without dropout goes through the fused encoder, all else
+/// by autograd with dropout from libtorch's generator.
+/// </summary>
 internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
 {
-    private readonly TapePass _pass = new(parts.Model, parts.Parameters, parts.Request.Task, new TensorKernels());
+    private readonly GradientPass _pass = Pass(parts);
 
     public override IStepBatches Open(IReadOnlyList<int[]> plan) =>
         new Queue(new(Parts.Request.Train, plan, Parts.Request.Task, Parts.Model.Config.PadTokenId, Parts.Model.Device));
 
     public override void Dispose() => _pass.Dispose();
+
+    private static GradientPass Pass(StepParts parts)
+    {
+        var kernels = new TensorKernels();
+        var config = parts.Model.Config;
+        return !FusedEncoder.Drops(config) && config.ClassifierDropout <= 0 && FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels) is { } encoder
+            ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, encoder, kernels)
+            : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
+    }
 
     protected override void Run(IStepBatches batches, int count, double inverseWeight, double learningRate)
     {
