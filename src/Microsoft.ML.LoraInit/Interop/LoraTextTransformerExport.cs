@@ -76,7 +76,7 @@ public static class LoraTextTransformerExport
     /// <remarks>
     /// <para>
     /// Inputs, int64 [batch, length], both sizes free: <c>input_ids</c> with the special tokens, up to the model's maximum
-    /// length, and <c>attention_mask</c>, 1 on tokens and 0 on padding (the id <c>lorainit.pad_token_id</c>).
+    /// length, and <c>attention_mask</c>, 1 on tokens and 0 on padding (to the right, the id <c>lorainit.pad_token_id</c>).
     /// <see cref="RobertaTextTokenizer"/> makes both.
     /// </para>
     /// <para>

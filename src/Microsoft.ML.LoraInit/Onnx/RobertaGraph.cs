@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Onnx;
 
 /// <summary>
 /// A merged model as a graph: token ids and mask in, logits out. It computes what RoBERTa does (positions count the ids that are
-/// not padding, so rows may be padded on either side), and in the last block only the first token, which is all that the head reads.
+/// not padding), and in the last block only the first token, which is all that the head reads; so padding goes to the right.
 /// </summary>
 internal sealed class RobertaGraph
 {

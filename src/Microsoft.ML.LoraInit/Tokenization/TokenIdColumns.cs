@@ -24,9 +24,13 @@ internal sealed record TokenIdColumns(string Text, string? Text2, string InputId
     public ITransformer Mapping(RobertaTextTokenizer tokenizer)
     {
         var output = SchemaDefinition.Create(typeof(Ids));
-        (output[nameof(Ids.InputIds)].ColumnName, output[nameof(Ids.AttentionMask)].ColumnName) = (InputIds, AttentionMask);
         var type = Length is { } length ? new VectorDataViewType(NumberDataViewType.Int64, length) : new VectorDataViewType(NumberDataViewType.Int64);
-        output[nameof(Ids.InputIds)].ColumnType = output[nameof(Ids.AttentionMask)].ColumnType = type;
+        foreach (var (member, column) in new[] { (nameof(Ids.InputIds), InputIds), (nameof(Ids.AttentionMask), AttentionMask) })
+        {
+            // In this order: a column is found by its name.
+            output[member].ColumnType = type;
+            output[member].ColumnName = column;
+        }
         return Text2 is null
             ? Fitted(new One(), (row, ids) => Encode(tokenizer, row.First, null, ids), output, (nameof(One.First), Text))
             : Fitted(new Two(), (row, ids) => Encode(tokenizer, row.First, row.Second, ids), output, (nameof(Two.First), Text), (nameof(Two.Second), Text2));

@@ -1,0 +1,135 @@
+using System.Text.Json;
+using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Persistence;
+using Microsoft.ML.LoraInit.Tests.Trainers;
+
+namespace Microsoft.ML.LoraInit.Tests.Onnx;
+
+/// <summary>
+/// Trained models as ONNX files. With LORAINIT_ONNX_OUT set to a folder, files, ids and expected outputs stay there for
+/// eng/onnx_check.py, which runs them in ONNX Runtime.
+/// </summary>
+[TestClass]
+public sealed class OnnxExportTests
+{
+    private const double Tolerance = 1e-4;
+
+    [TestMethod]
+    [DataRow("multiclass", "probabilities", 3)]
+    [DataRow("binary", "probability", 1)]
+    [DataRow("regression", "score", 1)]
+    public void TheFileScoresAsTheModelDoes(string kind, string score, int outputs)
+    {
+        using var temporary = new TemporaryFolder();
+        var root = Path.Combine(Environment.GetEnvironmentVariable("LORAINIT_ONNX_OUT") ?? temporary.Path, kind);
+        Directory.CreateDirectory(root);
+        var model = TrainedModels.Step(kind switch { "multiclass" => TrainedModels.Multiclass, "binary" => TrainedModels.Binary, _ => TrainedModels.Regression });
+        var path = Path.Combine(root, "model.onnx");
+        model.SaveOnnxModel(path);
+        var file = OnnxFile.Read(path);
+        CollectionAssert.AreEqual(new[] { "logits", score }, file.Outputs.Select(o => o.Name).ToArray());
+        Assert.IsTrue(file.Outputs.All(o => o.Shape[1] == $"{outputs}"));
+
+        // From a short row to one that is cut at the maximum length.
+        bool pairs = kind == "regression";
+        var texts = Topics.Rows.Take(16).Select((r, i) => new TextPair(string.Join(' ', Enumerable.Repeat(r.Text, i < 12 ? i + 1 : 70 * (i - 11))), pairs ? r.Text2 : null)).ToArray();
+        var expected = model.Model.Scorer.Score(texts);
+        var scores = expected.Select(model.Model.ModelSettings.Scores.Task.Scores).ToArray();
+        var tokenizer = RobertaTextTokenizer.Of(model);
+        foreach (var batch in new[] { 1, 8 })
+            for (int start = 0; start < texts.Length; start += batch)
+            {
+                var rows = texts[start..(start + batch)];
+                var (ids, mask, _) = tokenizer.EncodeBatch([.. rows.Select(r => r.First)], pairs ? [.. rows.Select(r => r.Second!)] : null);
+                var actual = new OnnxInterpreter(file).Run(ids, mask, batch);
+                Near(expected[start..(start + batch)], actual["logits"]);
+                Near(scores[start..(start + batch)], actual[score]);
+            }
+
+        var encoded = texts.Select(t => tokenizer.Encode(t.First, t.Second)).ToArray();
+        Assert.AreEqual(512, encoded[^1].Length);
+        File.WriteAllText(Path.Combine(root, "expected.json"), JsonSerializer.Serialize(new { rows = encoded, logits = expected, score, scores, pad_token_id = tokenizer.PadTokenId }));
+    }
+
+    [TestMethod]
+    public void TheFileSaysWhereItComesFrom()
+    {
+        using var folder = new TemporaryFolder();
+        using var model = Imported(["naïve", "b \"c\"", "d"]);
+        model.SaveOnnxModel(folder.File("m.onnx"));
+        var metadata = OnnxFile.Read(folder.File("m.onnx")).Metadata;
+        Assert.AreEqual("mini", metadata["lorainit.base_model"]);
+        Assert.AreEqual(model.BaseModelSha256, metadata["lorainit.base_model_sha256"]);
+        Assert.AreEqual("multiclass", metadata["lorainit.task"]);
+        CollectionAssert.AreEqual(new[] { "naïve", "b \"c\"", "d" }, JsonSerializer.Deserialize<string[]>(metadata["lorainit.classes"]));
+        Assert.AreEqual("false", metadata["lorainit.pairs"]);
+        Assert.AreEqual("512", metadata["lorainit.max_length"]);
+        Assert.AreEqual("1", metadata["lorainit.pad_token_id"]);
+        StringAssert.StartsWith(metadata["lorainit.version"], typeof(LoraTextTransformer).Assembly.GetName().Version!.ToString(3));
+    }
+
+    [TestMethod]
+    public void AFolderIsNamedWithoutItsPath()
+    {
+        using var folder = new TemporaryFolder();
+        var path = MiniFolder.Create(folder);
+        using var model = Imported(["a", "b", "c"], RobertaCheckpoint.FromDirectory(path));
+        model.SaveOnnxModel(folder.File("m.onnx"));
+        Assert.AreEqual("base", OnnxFile.Read(folder.File("m.onnx")).Metadata["lorainit.base_model"]);
+
+        MiniFolder.ChangeOneWeight(path);
+        File.WriteAllText(folder.File("m.onnx"), "old");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => model.SaveOnnxModel(folder.File("m.onnx"))).Message, "changed");
+        Assert.AreEqual("old", File.ReadAllText(folder.File("m.onnx")));
+    }
+
+    [TestMethod]
+    public void EveryMethodExports()
+    {
+        var ml = Topics.Context();
+        var view = Topics.View(ml, Topics.Rows.Take(16));
+        foreach (var (method, initialization) in ((FineTuningMethod, LoraInitialization)[])[(FineTuningMethod.Houlsby(8), LoraInitialization.Kaiming()), (FineTuningMethod.Lora(), LoraInitialization.PiSSA())])
+        {
+            using var folder = new TemporaryFolder();
+            var options = Topics.Binary(o => (o.Method, o.Initialization, o.MaxEpochs) = (method, initialization, 1));
+            using var model = ml.BinaryClassification.Trainers.LoraTextClassification(options).Fit(view);
+            model.SaveOnnxModel(folder.File("m.onnx"));
+            var (ids, mask, _) = RobertaTextTokenizer.Of(model).EncodeBatch([.. Topics.Rows.Take(8).Select(r => r.Text)]);
+            var expected = model.Transform(view).GetColumn<float>("Probability").Take(8).Select(p => new[] { p }).ToArray();
+            Near(expected, new OnnxInterpreter(OnnxFile.Read(folder.File("m.onnx"))).Run(ids, mask, 8)["probability"]);
+        }
+    }
+
+    [TestMethod]
+    public void PlacesThatCannotBeWrittenToAreNamed()
+    {
+        using var folder = new TemporaryFolder();
+        var model = TrainedModels.Step(TrainedModels.Multiclass);
+        StringAssert.Contains(Assert.ThrowsExactly<IOException>(() => model.SaveOnnxModel(folder.Path)).Message, "is a folder");
+        StringAssert.Contains(Assert.ThrowsExactly<DirectoryNotFoundException>(() => model.SaveOnnxModel(folder.File("no/m.onnx"))).Message, "no");
+        Assert.ThrowsExactly<ArgumentException>(() => model.SaveOnnxModel(" "));
+        Assert.ThrowsExactly<ArgumentNullException>(() => ((LoraTextTransformer)null!).SaveOnnxModel("m.onnx"));
+    }
+
+    [TestMethod]
+    public void ADisposedModelIsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        var model = Imported(["a", "b", "c"]);
+        model.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => model.SaveOnnxModel(folder.File("m.onnx")));
+        Assert.AreEqual(0, Directory.GetFileSystemEntries(folder.Path).Length);
+    }
+
+    private static LoraTextTransformer Imported(string[] labels, RobertaCheckpoint? checkpoint = null) =>
+        PeftAdapter.Load(PeftAdapterTests.Adapter, new() { BaseModel = checkpoint ?? RobertaCheckpoint.Mini, Labels = labels });
+
+    private static void Near(float[][] expected, float[][] actual)
+    {
+        Assert.AreEqual(expected.Length, actual.Length);
+        var difference = expected.Zip(actual).Max(rows => rows.First.Zip(rows.Second).Max(v => Math.Abs(v.First - v.Second)));
+        Assert.IsTrue(difference <= Tolerance, $"The outputs differ by {difference}.");
+    }
+}
