@@ -6,28 +6,44 @@ namespace Microsoft.ML.LoraInit.Tests.Onnx;
 /// Computes a graph by the operators' definitions in ONNX's standard (onnx/onnx: docs/Operators.md, opset 14), node after node.
 /// It refuses what the definitions do not allow, also types that do not fit.
 /// </summary>
-internal sealed class OnnxInterpreter(OnnxFile file)
+internal sealed class OnnxInterpreter : IDisposable
 {
-    public Dictionary<string, float[][]> Run(long[] inputIds, long[] attentionMask, int rows)
+    private readonly OnnxFile _file;
+    private readonly Dictionary<string, Tensor> _constants;
+
+    public OnnxInterpreter(OnnxFile file)
     {
+        _file = file;
         using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var values = file.Constants.Values.ToDictionary(c => c.Name, c => c.Type switch
+        _constants = file.Constants.Values.ToDictionary(c => c.Name, c => (c.Type switch
         {
             OnnxFile.Float => tensor(c.Values<float>()).reshape(c.Shape),
             OnnxFile.Int64 => tensor(c.Values<long>()).reshape(c.Shape),
             _ => throw new InvalidDataException($"'{c.Name}' has the type {c.Type}."),
-        });
+        }).DetachFromDisposeScope());
+    }
+
+    public Dictionary<string, float[][]> Run(long[] inputIds, long[] attentionMask, int rows)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var values = new Dictionary<string, Tensor>(_constants);
         long length = inputIds.Length / rows;
         values.Add("input_ids", tensor(inputIds).reshape(rows, length));
         values.Add("attention_mask", tensor(attentionMask).reshape(rows, length));
-        foreach (var node in file.Nodes)
+        foreach (var node in _file.Nodes)
             values.Add(node.Outputs.Single(), new Step(node, [.. node.Inputs.Select(name => values[name])]).Compute());
-        return file.Outputs.ToDictionary(o => o.Name, o =>
+        return _file.Outputs.ToDictionary(o => o.Name, o =>
         {
             var flat = values[o.Name].contiguous().data<float>().ToArray();
             return flat.Chunk(flat.Length / rows).ToArray();
         });
+    }
+
+    public void Dispose()
+    {
+        foreach (var constant in _constants.Values)
+            constant.Dispose();
     }
 
     private sealed class Step(OnnxFile.Node node, Tensor[] inputs)

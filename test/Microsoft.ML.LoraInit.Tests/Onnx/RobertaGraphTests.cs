@@ -67,11 +67,12 @@ public sealed class RobertaGraphTests
             1, 1, 1, 1, 1, 1, 1,
         ];
         long[] mask = [.. Enumerable.Range(0, rows.Length).Select(i => i < 14 && i % 7 < 5 ? 1L : 0L)];
-        var outputs = new OnnxInterpreter(graph).Run(rows, mask, 3)["logits"];
+        using var interpreter = new OnnxInterpreter(graph);
+        var outputs = interpreter.Run(rows, mask, 3)["logits"];
         Near([alone, alone], outputs[..2]);
         Assert.IsTrue(outputs[2].All(float.IsFinite), "A row that fills up a batch has no NaN.");
 
-        var unmasked = new OnnxInterpreter(graph).Run(rows, [.. rows.Select(_ => 1L)], 3)["logits"];
+        var unmasked = interpreter.Run(rows, [.. rows.Select(_ => 1L)], 3)["logits"];
         Assert.IsTrue(Difference([alone], unmasked[..1]) > 1e-3, "The mask changed nothing.");
     }
 
@@ -205,7 +206,8 @@ public sealed class RobertaGraphTests
         int length = rows.Max(r => r.Length);
         long[] ids = [.. rows.SelectMany(r => Enumerable.Range(0, length).Select(i => i < r.Length ? r.Ids[i] : (long)padding))];
         long[] mask = [.. rows.SelectMany(r => Enumerable.Range(0, length).Select(i => i < r.Length ? 1L : 0L))];
-        return new OnnxInterpreter(graph).Run(ids, mask, rows.Length);
+        using var interpreter = new OnnxInterpreter(graph);
+        return interpreter.Run(ids, mask, rows.Length);
     }
 
     private static string[] Describe(IEnumerable<OnnxFile.Value> values) => [.. values.Select(v => $"{v.Name} {v.Type} {string.Join(',', v.Shape)}")];
