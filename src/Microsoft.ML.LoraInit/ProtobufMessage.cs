@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Text;
 
@@ -10,85 +11,85 @@ namespace Microsoft.ML.LoraInit;
 internal sealed class ProtobufMessage
 {
     private const int Varints = 0, Doubles = 1, Lengths = 2, Singles = 5;
+    private const int LongestVarint = 10;
 
-    private readonly MemoryStream _bytes = new();
+    private readonly ArrayBufferWriter<byte> _bytes = new();
 
     /// <summary>Bytes so far.</summary>
-    public long Length => _bytes.Length;
+    public long Length => _bytes.WrittenCount;
 
     /// <summary>An int32, int64, bool or enum.</summary>
     public ProtobufMessage Integer(int field, long value)
     {
-        Tag(_bytes, field, Varints);
-        Varint(_bytes, (ulong)value);
+        Tag(field, Varints);
+        Varint((ulong)value);
         return this;
     }
 
     /// <summary>A float.</summary>
     public ProtobufMessage Single(int field, float value)
     {
-        Tag(_bytes, field, Singles);
-        Span<byte> bytes = stackalloc byte[sizeof(float)];
-        BinaryPrimitives.WriteSingleLittleEndian(bytes, value);
-        _bytes.Write(bytes);
+        Tag(field, Singles);
+        BinaryPrimitives.WriteSingleLittleEndian(_bytes.GetSpan(sizeof(float)), value);
+        _bytes.Advance(sizeof(float));
         return this;
     }
 
     /// <summary>A double.</summary>
     public ProtobufMessage Double(int field, double value)
     {
-        Tag(_bytes, field, Doubles);
-        Span<byte> bytes = stackalloc byte[sizeof(double)];
-        BinaryPrimitives.WriteDoubleLittleEndian(bytes, value);
-        _bytes.Write(bytes);
+        Tag(field, Doubles);
+        BinaryPrimitives.WriteDoubleLittleEndian(_bytes.GetSpan(sizeof(double)), value);
+        _bytes.Advance(sizeof(double));
         return this;
     }
 
     /// <summary>A string.</summary>
-    public ProtobufMessage Text(int field, string value)
-    {
-        var bytes = Encoding.UTF8.GetBytes(value);
-        Start(_bytes, field, bytes.Length);
-        _bytes.Write(bytes);
-        return this;
-    }
+    public ProtobufMessage Text(int field, string value) => Bytes(field, Encoding.UTF8.GetBytes(value));
 
     /// <summary>A message within this one.</summary>
-    public ProtobufMessage Message(int field, ProtobufMessage value)
-    {
-        Start(_bytes, field, value.Length);
-        value.CopyTo(_bytes);
-        return this;
-    }
+    public ProtobufMessage Message(int field, ProtobufMessage value) => Bytes(field, value._bytes.WrittenSpan);
 
-    public byte[] ToArray() => _bytes.ToArray();
+    public byte[] ToArray() => _bytes.WrittenSpan.ToArray();
 
-    public void CopyTo(Stream stream) => _bytes.WriteTo(stream);
+    public void CopyTo(Stream stream) => stream.Write(_bytes.WrittenSpan);
 
     /// <summary>Begins a field of known length, such as a message too large to be held: the caller writes the bytes that follow.</summary>
     public static void Start(Stream stream, int field, long length)
     {
-        Tag(stream, field, Lengths);
-        Varint(stream, (ulong)length);
+        Span<byte> head = stackalloc byte[2 * LongestVarint];
+        int written = Encode(head, Key(field, Lengths));
+        stream.Write(head[..(written + Encode(head[written..], (ulong)length))]);
     }
 
     /// <summary>The length of a field that <see cref="Start"/> begins, with its beginning.</summary>
-    public static long FieldLength(int field, long length) => checked(VarintLength((ulong)field << 3) + VarintLength((ulong)length) + length);
-
-    private static void Tag(Stream stream, int field, int type) => Varint(stream, ((ulong)field << 3) | (uint)type);
-
-    private static void Varint(Stream stream, ulong value)
+    public static long FieldLength(int field, long length)
     {
-        for (; value >= 0x80; value >>= 7)
-            stream.WriteByte((byte)(value | 0x80));
-        stream.WriteByte((byte)value);
+        Span<byte> head = stackalloc byte[LongestVarint];
+        return checked(Encode(head, Key(field, Lengths)) + Encode(head, (ulong)length) + length);
     }
 
-    private static int VarintLength(ulong value)
+    private ProtobufMessage Bytes(int field, ReadOnlySpan<byte> value)
     {
-        int length = 1;
+        Tag(field, Lengths);
+        Varint((ulong)value.Length);
+        _bytes.Write(value);
+        return this;
+    }
+
+    private void Tag(int field, int type) => Varint(Key(field, type));
+
+    private void Varint(ulong value) => _bytes.Advance(Encode(_bytes.GetSpan(LongestVarint), value));
+
+    private static ulong Key(int field, int type) => ((ulong)field << 3) | (uint)type;
+
+    /// <summary>Seven bits a byte, the lowest first; the top bit says that more follow.</summary>
+    private static int Encode(Span<byte> target, ulong value)
+    {
+        int length = 0;
         for (; value >= 0x80; value >>= 7)
-            length++;
+            target[length++] = (byte)(value | 0x80);
+        target[length++] = (byte)value;
         return length;
     }
 }

@@ -18,7 +18,8 @@ public static class TokenIdCatalogExtensions
     /// <param name="attentionMaskColumnName">Written: 1 on ids and 0 on padding, a vector of Int64 as long as the ids.</param>
     /// <param name="length">
     /// How long every row's vectors are made, by padding or cutting: 5 to the tokenizer's maximum length. Null (the default) for
-    /// vectors as long as the row's text is, without padding, which is what ApplyOnnxModel runs fastest.
+    /// vectors as long as the row's text is, without padding, from which ApplyOnnxModel takes the length; a length given here must
+    /// be given to it too, in its <c>shapeDictionary</c>.
     /// </param>
     /// <exception cref="ArgumentException">Two columns have one name, or <paramref name="length"/> is out of range.</exception>
     public static RobertaTokenIdEstimator RobertaTokenIds(
