@@ -44,7 +44,15 @@ public sealed class RobertaGraphTests
         using var folder = new TemporaryFolder();
         var config = new RobertaConfig
         {
-            VocabularySize = 50, HiddenSize = 24, Layers = 1, Heads = 2, IntermediateSize = 40, MaxPositions = 24, TypeVocabularySize = 2, LayerNormEps = 1e-3, PadTokenId = 3,
+            VocabularySize = 50,
+            HiddenSize = 24,
+            Layers = 1,
+            Heads = 2,
+            IntermediateSize = 40,
+            MaxPositions = 24,
+            TypeVocabularySize = 2,
+            LayerNormEps = 1e-3,
+            PadTokenId = 3,
         };
         var weights = RandomModel.Weights(config).ToDictionary(w => w.Key, w => Scoped(w.Value));
         var graph = Written(folder, config, weights, Softmax);
