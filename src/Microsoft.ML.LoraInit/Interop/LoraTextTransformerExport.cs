@@ -2,13 +2,14 @@ using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Onnx;
 using Microsoft.ML.LoraInit.Persistence;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
-/// <summary>Writes trained models in the forms that Python's transformers and PEFT read.</summary>
+/// <summary>Writes trained models in the forms that Python's transformers and PEFT, and ONNX runtimes, read.</summary>
 public static class LoraTextTransformerExport
 {
     /// <summary>
@@ -66,6 +67,38 @@ public static class LoraTextTransformerExport
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         AtomicFolder.Check(folder);
         MergedExport.Write(folder, model.Model);
+    }
+
+    /// <summary>
+    /// Writes the merged model as one ONNX file (opset 14, fp32), which ONNX Runtime and ML.NET's <c>ApplyOnnxModel</c> run
+    /// without this library and without libtorch.
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// Inputs, int64 [batch, length], both sizes free: <c>input_ids</c> with the special tokens, up to the model's maximum
+    /// length, and <c>attention_mask</c>, 1 on tokens and 0 on padding (to the right, the id <c>lorainit.pad_token_id</c>).
+    /// <see cref="RobertaTextTokenizer"/> makes both.
+    /// </para>
+    /// <para>
+    /// Outputs, fp32 [batch, outputs]: <c>logits</c>, and by task <c>probabilities</c> (classes), <c>probability</c> (of true)
+    /// or <c>score</c> (a number). The file's metadata has <c>lorainit.</c> version, base_model, base_model_sha256, task, classes
+    /// (a JSON array in the order of the outputs), pairs, max_length and pad_token_id. Every method can be written, also
+    /// bottleneck adapters; a model that scores in bf16 is written in fp32.
+    /// </para>
+    /// </remarks>
+    /// <param name="model">The trained model.</param>
+    /// <param name="path">The file; replaced where it exists. Its folder must exist.</param>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    /// <exception cref="NotSupportedException">The weights take more than 2 GB, which is the format's limit.</exception>
+    /// <exception cref="InvalidDataException">The base is no longer the one that the model was trained on.</exception>
+    /// <exception cref="IOException">The path is a folder, or the file cannot be written.</exception>
+    public static void SaveOnnxModel(this LoraTextTransformer model, string path)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentException.ThrowIfNullOrWhiteSpace(path);
+        ObjectDisposedException.ThrowIf(model.Model.State.Tensors.Values.Any(t => t.IsInvalid), model);
+        OnnxModelFile.Check(path);
+        OnnxExport.Write(path, model.Model);
     }
 
     /// <summary>The base's files, opened when a weight is asked for.</summary>

@@ -7,6 +7,8 @@ using Microsoft.ML.Runtime;
 // also names this assembly.
 [assembly: LoadableClass(typeof(LoraTextTransformer), typeof(MLNetModelLoader), null, typeof(SignatureLoadModel),
     "LoRA text transformer", MLNetModelContext.LoaderSignature)]
+[assembly: LoadableClass(typeof(RobertaTokenIdTransformer), typeof(MLNetTokenIdLoader), null, typeof(SignatureLoadModel),
+    "RoBERTa token ids", MLNetModelContext.TokenIds)]
 
 namespace Microsoft.ML.LoraInit.MLNet;
 
@@ -15,17 +17,21 @@ internal static class MLNetModelContext
 {
     internal const string LoaderSignature = "LoraTextTransformer";
 
+    internal const string TokenIds = "RobertaTokenIds";
+
     private const string StreamName = "LoraModel.bin";
 
     // The version here stays: our own header has one, with better messages (Persistence/ModelFormat). The assembly is named
     // without its version, so that any version of the library is asked.
-    private static VersionInfo Version => new("LORATEXT", 0x00010001, 0x00010001, 0x00010001,
-        typeof(MLNetModelContext).Assembly.GetName().Name, LoaderSignature, null);
+    private static VersionInfo Version(string signature) => new(signature == TokenIds ? "TOKENIDS" : "LORATEXT", 0x00010001, 0x00010001, 0x00010001,
+        typeof(MLNetModelContext).Assembly.GetName().Name, signature, null);
 
-    public static void Save(ModelSaveContext context, Action<Stream> write)
+    public static void Save(ModelSaveContext context, Action<Stream> write) => Save(context, LoaderSignature, write);
+
+    public static void Save(ModelSaveContext context, string signature, Action<Stream> write)
     {
         context.CheckAtModel();
-        context.SetVersionInfo(Version);
+        context.SetVersionInfo(Version(signature));
         context.SaveBinaryStream(StreamName, writer =>
         {
             writer.Flush();
@@ -34,13 +40,13 @@ internal static class MLNetModelContext
     }
 
     /// <exception cref="InvalidDataException">The stream is not in the model.</exception>
-    public static T Load<T>(ModelLoadContext context, Func<Stream, T> read)
+    public static T Load<T>(ModelLoadContext context, string signature, Func<Stream, T> read)
         where T : class
     {
-        context.CheckAtModel(Version);
+        context.CheckAtModel(Version(signature));
         T? result = null;
         if (!context.TryLoadBinaryStream(StreamName, reader => result = read(reader.BaseStream)))
-            throw new InvalidDataException($"The model file is damaged: the part '{StreamName}' of a LoRA text transformer is missing. Save the model again.");
+            throw new InvalidDataException($"The model file is damaged: the part '{StreamName}' of '{signature}' is missing. Save the model again.");
         return result!;
     }
 }
@@ -49,5 +55,12 @@ internal static class MLNetModelContext
 internal static class MLNetModelLoader
 {
     private static LoraTextTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
-        MLNetModelContext.Load(context, stream => LoraTextTransformer.Load(environment, stream));
+        MLNetModelContext.Load(context, MLNetModelContext.LoaderSignature, stream => LoraTextTransformer.Load(environment, stream));
+}
+
+/// <summary>Found by ML.NET through the attribute above.</summary>
+internal static class MLNetTokenIdLoader
+{
+    private static RobertaTokenIdTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
+        MLNetModelContext.Load(context, MLNetModelContext.TokenIds, RobertaTokenIdTransformer.Load);
 }

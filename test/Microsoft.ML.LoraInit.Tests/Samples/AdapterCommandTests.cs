@@ -2,6 +2,7 @@ using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Onnx;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
 
@@ -31,6 +32,9 @@ public sealed class AdapterCommandTests
         await Succeeds("adapter", "merge", "--model", model, "--out", folder.File("merged"));
         using var merged = RobertaCheckpoint.FromDirectory(folder.File("merged")).Open(null, CancellationToken.None);
         CollectionAssert.Contains(merged.TensorNames.ToArray(), "classifier.out_proj.weight");
+
+        StringAssert.Contains((await Succeeds("adapter", "onnx", "--model", model, "--out", folder.File("m.onnx"))).Output, folder.File("m.onnx"));
+        StringAssert.Contains(OnnxFile.Read(folder.File("m.onnx")).Metadata["lorainit.classes"], "weather");
     }
 
     [TestMethod]
@@ -38,6 +42,9 @@ public sealed class AdapterCommandTests
     [DataRow("adapter info --adapter /nowhere/adapter", "/nowhere/adapter")]
     [DataRow("adapter export --model /nowhere/m --out x", "/nowhere/m")]
     [DataRow("adapter export --model m --out x --rank 0", "--rank")]
+    [DataRow("adapter onnx --model /nowhere/m --out x", "/nowhere/m")]
+    [DataRow("adapter onnx --model m --out /nowhere/m.onnx", "/nowhere")]
+    [DataRow("adapter onnx --model m", "--out")]
     [DataRow("adapter import --adapter a --kind multiclass --model m", "--labels")]
     [DataRow("adapter import --adapter a --kind binary --labels a,b --model m", "--labels")]
     [DataRow("adapter import --adapter /nowhere/a --kind binary --model m", "/nowhere/a")]

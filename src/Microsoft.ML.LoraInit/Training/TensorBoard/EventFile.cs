@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
-using System.Text;
 
 namespace Microsoft.ML.LoraInit.Training.TensorBoard;
 
@@ -22,9 +21,7 @@ internal sealed class EventFile : IDisposable
         Path = System.IO.Path.Combine(directory, string.Create(CultureInfo.InvariantCulture,
             $"events.out.tfevents.{seconds:0000000000}.{Environment.MachineName}.{Environment.ProcessId}.{Guid.NewGuid():N}"));
         _stream = new FileStream(Path, FileMode.CreateNew, FileAccess.Write, FileShare.ReadWrite);
-        using var message = Start(0);
-        Text(message, field: 3, "brain.Event:2");
-        Write(message);
+        Write(Start(0).Text(3, "brain.Event:2"));
     }
 
     public string Path { get; }
@@ -32,37 +29,18 @@ internal sealed class EventFile : IDisposable
     /// <summary>Writes scalars of one step and hands them to the system, so that TensorBoard sees them as training goes on.</summary>
     public void Add(long step, IEnumerable<KeyValuePair<string, double>> scalars)
     {
-        using var summary = new MemoryStream();
-        var single = new byte[sizeof(float)];
+        var summary = new ProtobufMessage();
         foreach (var (tag, value) in scalars)
-        {
-            using var entry = new MemoryStream();
-            Text(entry, field: 1, tag);
-            entry.WriteByte((2 << 3) | 5);
-            BinaryPrimitives.WriteSingleLittleEndian(single, (float)value);
-            entry.Write(single);
-            Bytes(summary, field: 1, entry.ToArray());
-        }
-        using var message = Start(step);
-        Bytes(message, field: 5, summary.ToArray());
-        Write(message);
+            summary.Message(1, new ProtobufMessage().Text(1, tag).Single(2, (float)value));
+        Write(Start(step).Message(5, summary));
     }
 
     public void Dispose() => _stream.Dispose();
 
-    private static MemoryStream Start(long step)
-    {
-        var message = new MemoryStream();
-        message.WriteByte((1 << 3) | 1);
-        Span<byte> time = stackalloc byte[8];
-        BinaryPrimitives.WriteDoubleLittleEndian(time, (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds);
-        message.Write(time);
-        message.WriteByte(2 << 3);
-        Varint(message, (ulong)step);
-        return message;
-    }
+    private static ProtobufMessage Start(long step) =>
+        new ProtobufMessage().Double(1, (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds).Integer(2, step);
 
-    private void Write(MemoryStream message)
+    private void Write(ProtobufMessage message)
     {
         var bytes = message.ToArray();
         var record = new byte[bytes.Length + 16];
@@ -81,21 +59,5 @@ internal sealed class EventFile : IDisposable
         foreach (var b in bytes)
             crc = BitOperations.Crc32C(crc, b);
         return BitOperations.RotateRight(~crc, 15) + ChecksumMask;
-    }
-
-    private static void Text(Stream stream, int field, string text) => Bytes(stream, field, Encoding.UTF8.GetBytes(text));
-
-    private static void Bytes(Stream stream, int field, byte[] bytes)
-    {
-        stream.WriteByte((byte)((field << 3) | 2));
-        Varint(stream, (ulong)bytes.Length);
-        stream.Write(bytes);
-    }
-
-    private static void Varint(Stream stream, ulong value)
-    {
-        for (; value >= 0x80; value >>= 7)
-            stream.WriteByte((byte)(value | 0x80));
-        stream.WriteByte((byte)value);
     }
 }

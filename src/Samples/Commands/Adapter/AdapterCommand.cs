@@ -3,15 +3,16 @@ using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands.Adapter;
 
-/// <summary><c>adapter</c>: trained models to and from the forms that Python's PEFT and transformers read.</summary>
+/// <summary><c>adapter</c>: trained models to and from the forms that other programs read.</summary>
 internal static class AdapterCommand
 {
     public static CliCommand Create(Terminal terminal, Option<bool> verbose) =>
-        new("adapter", "Exchange adapters and models with Python's PEFT and transformers.")
+        new("adapter", "Exchange adapters and models with Python's PEFT and transformers, and with ONNX runtimes.")
         {
             AdapterExportCommand.Create(terminal, verbose),
             AdapterImportCommand.Create(terminal, verbose),
             AdapterMergeCommand.Create(terminal, verbose),
+            AdapterOnnxCommand.Create(terminal, verbose),
             AdapterInfoCommand.Create(terminal, verbose),
         };
 

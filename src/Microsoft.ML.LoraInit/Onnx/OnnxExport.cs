@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Persistence;
+using Microsoft.ML.LoraInit.Training.Tasks;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Onnx;
+
+/// <summary>Writes a trained model, adapters merged, as an ONNX file.</summary>
+internal static class OnnxExport
+{
+    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <exception cref="NotSupportedException">The file would be larger than the format allows.</exception>
+    /// <exception cref="InvalidDataException">The base has changed.</exception>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public static void Write(string path, FineTunedModel model)
+    {
+        var score = OnnxScore.Of(model.ModelSettings.Scores.Task);
+        using var files = MergedExport.OpenBase(model);
+        using var scope = NewDisposeScope();
+        using var weights = files.LoadWeights(CPU, ScalarType.Float32);
+        var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);
+        try
+        {
+            var all = merged.Concat(model.State.Bottlenecks).ToDictionary(StringComparer.Ordinal);
+            OnnxModelFile.Write(path, RobertaGraph.Build(model.State.Config, all, score), LibraryVersion, Metadata(model));
+        }
+        finally
+        {
+            foreach (var tensor in merged.Values)
+                tensor.Dispose();
+        }
+    }
+
+    private static string LibraryVersion =>
+        typeof(OnnxExport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
+
+    private static IEnumerable<KeyValuePair<string, string>> Metadata(FineTunedModel model)
+    {
+        var (task, identity, config) = (model.ModelSettings.Scores.Task, model.State.Base, model.State.Config);
+        yield return new("lorainit.version", LibraryVersion);
+        // A folder's path is nobody else's business.
+        yield return new("lorainit.base_model", StoredBase.Of(model.Checkpoint, identity) is { Kind: "directory" } ? Path.GetFileName(identity.Id) : identity.Id);
+        yield return new("lorainit.base_model_sha256", identity.Sha256);
+        yield return new("lorainit.task", task.Kind);
+        if (task is MulticlassTask { ClassNames: { } names })
+            yield return new("lorainit.classes", JsonSerializer.Serialize(names, Json));
+        yield return new("lorainit.pairs", model.ModelSettings.Texts.Text2 is null ? "false" : "true");
+        yield return new("lorainit.max_length", model.ModelSettings.MaxLength.ToString(CultureInfo.InvariantCulture));
+        yield return new("lorainit.pad_token_id", config.PadTokenId.ToString(CultureInfo.InvariantCulture));
+    }
+}

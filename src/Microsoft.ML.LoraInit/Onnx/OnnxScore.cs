@@ -1,0 +1,18 @@
+using Microsoft.ML.LoraInit.Training.Tasks;
+
+namespace Microsoft.ML.LoraInit.Onnx;
+
+/// <summary>The output beside the logits: what the model's Score or Probability column would show.</summary>
+/// <param name="Name">The output's name.</param>
+/// <param name="Operation">The operator that makes it of the logits.</param>
+/// <param name="Attributes">The operator's.</param>
+internal sealed record OnnxScore(string Name, string Operation, params (string Name, object Value)[] Attributes)
+{
+    public static OnnxScore Of(TextTask task) => task switch
+    {
+        MulticlassTask => new("probabilities", "Softmax", ("axis", 1)),
+        BinaryTask => new("probability", "Sigmoid"),
+        RegressionTask => new("score", "Identity"),
+        _ => throw new NotSupportedException($"Models of the kind '{task.Kind}' cannot be written as ONNX."),
+    };
+}

@@ -1,0 +1,165 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Onnx;
+
+/// <summary>
+/// A merged model as a graph: token ids and mask in, logits out. It computes what RoBERTa does (positions count the ids that are
+/// not padding), and in the last block only the first token, which is all that the head reads; so padding goes to the right.
+/// </summary>
+internal sealed class RobertaGraph
+{
+    public const string InputIds = "input_ids", AttentionMask = "attention_mask", Logits = "logits";
+
+    private const string Batch = "batch", Length = "length";
+
+    private readonly OnnxGraph _graph = new("roberta");
+    private readonly RobertaConfig _config;
+    private readonly Dictionary<string, Tensor> _left;
+    private readonly string _zero, _one, _two, _half, _lastAxis, _firstToken, _headShape, _hiddenShape;
+
+    private RobertaGraph(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    {
+        _config = config;
+        _left = new(weights, StringComparer.Ordinal);
+        _zero = _graph.Constant(OnnxTensor.Scalar("zero", 0L));
+        _one = _graph.Constant(OnnxTensor.Scalar("one", 1f));
+        _two = _graph.Constant(OnnxTensor.Scalar("two", 2f));
+        _half = _graph.Constant(OnnxTensor.Scalar("half", 0.5f));
+        _lastAxis = _graph.Constant(OnnxTensor.Scalar("axis_1", 1L));
+        _firstToken = _graph.Constant(OnnxTensor.Of("first_token", 0L));
+        // 0 keeps an axis as it is.
+        _headShape = _graph.Constant(OnnxTensor.Of("shape_heads", 0, 0, config.Heads, config.HeadSize));
+        _hiddenShape = _graph.Constant(OnnxTensor.Of("shape_hidden", 0, 0, config.HiddenSize));
+    }
+
+    /// <param name="config">The model's shape.</param>
+    /// <param name="weights">Every weight of encoder, bottlenecks and head by full name; they must live until the graph is written.</param>
+    /// <param name="score">The second output and the operator that makes it of the logits.</param>
+    /// <exception cref="ArgumentException">A weight is missing, or has no place in the graph.</exception>
+    public static OnnxGraph Build(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxScore score)
+    {
+        var builder = new RobertaGraph(config, weights);
+        builder.Build(score);
+        if (builder._left.Count > 0)
+            throw new ArgumentException($"The merged weights hold '{builder._left.Keys.Order(StringComparer.Ordinal).First()}' (one of {builder._left.Count}), which the graph has no use for.");
+        return builder._graph;
+    }
+
+    private void Build(OnnxScore score)
+    {
+        _graph.Inputs.Add(new(InputIds, OnnxType.Int64, Batch, Length));
+        _graph.Inputs.Add(new(AttentionMask, OnnxType.Int64, Batch, Length));
+        var x = Embed();
+        var bias = MaskBias();
+        for (int i = 0; i < _config.Layers; i++)
+            x = Layer(x, bias, i);
+
+        _graph.Scope = "classifier";
+        x = _graph.Add("Gather", [x, _zero], ("axis", 1));
+        x = _graph.Add("Tanh", [Linear(x, "classifier.dense")]);
+        var outputs = (int)_left["classifier.out_proj.bias"].shape[0];
+        x = _graph.AddAs(Logits, "Add", [Product(x, "classifier.out_proj"), Weight("classifier.out_proj.bias")]);
+        _graph.Outputs.Add(new(Logits, OnnxType.Float, Batch, outputs));
+        _graph.AddAs(score.Name, score.Operation, [x], score.Attributes);
+        _graph.Outputs.Add(new(score.Name, OnnxType.Float, Batch, outputs));
+    }
+
+    private string Embed()
+    {
+        const string Embeddings = "roberta.embeddings", Positions = $"{Embeddings}.position_embeddings.weight", Types = $"{Embeddings}.token_type_embeddings.weight";
+        _graph.Scope = "embeddings";
+        var padding = _graph.Constant(OnnxTensor.Scalar("pad_token_id", (long)_config.PadTokenId));
+        var isToken = _graph.Add("Cast", [_graph.Add("Not", [_graph.Add("Equal", [InputIds, padding])])], ("to", (long)OnnxType.Int64));
+        var counted = _graph.Add("Mul", [_graph.Add("CumSum", [isToken, _lastAxis]), isToken]);
+        var positions = _graph.Add("Add", [counted, padding]);
+        var words = _graph.Add("Gather", [Weight($"{Embeddings}.word_embeddings.weight"), InputIds]);
+        var x = _graph.Add("Add", [words, _graph.Add("Gather", [Weight(Positions), positions])]);
+        // Token types are all 0.
+        var type = _graph.Add("Gather", [Weight(Types), _zero]);
+        return Normalize(_graph.Add("Add", [x, type]), $"{Embeddings}.LayerNorm");
+    }
+
+    /// <summary>[batch, 1, 1, length]: 0 where a key may be attended to, else so low that its share is 0; finite, so that a row of nothing but padding has no NaN.</summary>
+    private string MaskBias()
+    {
+        _graph.Scope = "mask";
+        var axes = _graph.Constant(OnnxTensor.Of("axes_1_2", 1, 2));
+        var lowest = _graph.Constant(OnnxTensor.Scalar("lowest", float.MinValue));
+        var mask = _graph.Add("Unsqueeze", [_graph.Add("Cast", [AttentionMask], ("to", (long)OnnxType.Float)), axes]);
+        return _graph.Add("Mul", [_graph.Add("Sub", [_one, mask]), lowest]);
+    }
+
+    private string Layer(string x, string bias, int index)
+    {
+        var name = $"roberta.encoder.layer.{index}";
+        _graph.Scope = $"layer.{index}";
+        var queried = index == _config.Layers - 1 ? _graph.Add("Gather", [x, _firstToken], ("axis", 1)) : x;
+        var attended = Linear(Attend(queried, x, bias, $"{name}.attention.self"), $"{name}.attention.output.dense");
+        attended = Bottleneck(attended, BottleneckAdapter.AttentionName(index));
+        x = Normalize(_graph.Add("Add", [attended, queried]), $"{name}.attention.output.LayerNorm");
+
+        var transformed = Linear(Gelu(Linear(x, $"{name}.intermediate.dense")), $"{name}.output.dense");
+        transformed = Bottleneck(transformed, BottleneckAdapter.OutputName(index));
+        return Normalize(_graph.Add("Add", [transformed, x]), $"{name}.output.LayerNorm");
+    }
+
+    private string Attend(string queried, string x, string bias, string name)
+    {
+        var root = _graph.Constant(OnnxTensor.Scalar("sqrt_head_size", MathF.Sqrt(_config.HeadSize)));
+        var query = Heads(Linear(queried, $"{name}.query"), 0, 2, 1, 3);
+        var key = Heads(Linear(x, $"{name}.key"), 0, 2, 3, 1);
+        var value = Heads(Linear(x, $"{name}.value"), 0, 2, 1, 3);
+        var scores = _graph.Add("Div", [_graph.Add("MatMul", [query, key]), root]);
+        var shares = _graph.Add("Softmax", [_graph.Add("Add", [scores, bias])], ("axis", -1));
+        var attended = _graph.Add("Transpose", [_graph.Add("MatMul", [shares, value])], ("perm", new long[] { 0, 2, 1, 3 }));
+        return _graph.Add("Reshape", [attended, _hiddenShape]);
+    }
+
+    /// <summary>[batch, length, hidden] → [batch, length, heads, hidden / heads], its axes in the order given.</summary>
+    private string Heads(string x, params long[] order) =>
+        _graph.Add("Transpose", [_graph.Add("Reshape", [x, _headShape])], ("perm", order));
+
+    /// <summary>x + U gelu(D x + d) + u where the layer has a bottleneck, else x.</summary>
+    private string Bottleneck(string x, string name) => _left.ContainsKey($"{name}.down.weight")
+        ? _graph.Add("Add", [x, Linear(Gelu(Linear(x, $"{name}.down")), $"{name}.up")])
+        : x;
+
+    private string Linear(string x, string module) => _graph.Add("Add", [Product(x, module), Weight($"{module}.bias")]);
+
+    private string Product(string x, string module) => _graph.Add("MatMul", [x, TransposedWeight($"{module}.weight")]);
+
+    private string Gelu(string x)
+    {
+        var root = _graph.Constant(OnnxTensor.Scalar("sqrt_2", MathF.Sqrt(2)));
+        var erf = _graph.Add("Erf", [_graph.Add("Div", [x, root])]);
+        return _graph.Add("Mul", [_graph.Add("Mul", [x, _graph.Add("Add", [erf, _one])]), _half]);
+    }
+
+    private string Normalize(string x, string module)
+    {
+        (string, object)[] lastAxis = [("axes", new long[] { -1 }), ("keepdims", 1)];
+        var eps = _graph.Constant(OnnxTensor.Scalar("layer_norm_eps", (float)_config.LayerNormEps));
+        var centred = _graph.Add("Sub", [x, _graph.Add("ReduceMean", [x], lastAxis)]);
+        var variance = _graph.Add("ReduceMean", [_graph.Add("Pow", [centred, _two])], lastAxis);
+        var scaled = _graph.Add("Div", [centred, _graph.Add("Sqrt", [_graph.Add("Add", [variance, eps])])]);
+        return _graph.Add("Add", [_graph.Add("Mul", [scaled, Weight($"{module}.weight")]), Weight($"{module}.bias")]);
+    }
+
+    private string Weight(string name) => _graph.Constant(OnnxTensor.Of(name, Take(name)));
+
+    /// <summary>MatMul multiplies from the right; its weight is stored so, which spares every reader the transposition.</summary>
+    private string TransposedWeight(string name)
+    {
+        var weight = Take(name);
+        return _graph.Constant(new($"{name}_transposed", OnnxType.Float, [weight.shape[1], weight.shape[0]], stream =>
+        {
+            using var scope = NewDisposeScope();
+            OnnxTensor.Of(name, weight.t()).Write(stream);
+        }));
+    }
+
+    private Tensor Take(string name) =>
+        _left.Remove(name, out var tensor) ? tensor : throw new ArgumentException($"The merged weights lack '{name}'.");
+}
