@@ -45,7 +45,7 @@ internal static class AdapterCombiner
         int possible = Math.Min(target.InFeatures, target.OutFeatures);
         var (a, b) = method.Kind switch
         {
-            AdapterCombinationKind.Linear => Each(factors, method, (values, weights) => stack(values.Zip(weights, (v, w) => v * w)).sum(0)),
+            AdapterCombinationKind.Linear => Each(factors, method, (values, weights) => stack(values.Zip(weights, (v, w) => v * w)).sum(0L)),
             AdapterCombinationKind.Ties => Each(factors, method, (values, weights) => TiesMerge.Of(values, weights, method.Density!.Value, method.MajoritySign)),
             AdapterCombinationKind.Concatenation => Stacked(factors) is var all && all.A.shape[0] <= possible ? all : Leading(all, possible),
             AdapterCombinationKind.Svd => Leading(Stacked(factors), Rank()),
@@ -104,7 +104,7 @@ internal static class AdapterCombiner
         double total = parts.Sum(p => p.Weight);
         if (!(total > 1e-6))
             throw new ArgumentException($"The weights add up to {total}, so the heads have no weighted mean: name the adapter whose head to take by headFrom.");
-        return layout.ToDictionary(l => l.Name, l => stack(parts.Select(p => p.State.Tensors[l.Name] * (p.Weight / total))).sum(0), StringComparer.Ordinal);
+        return layout.ToDictionary(l => l.Name, l => stack(parts.Select(p => p.State.Tensors[l.Name] * (p.Weight / total))).sum(0L), StringComparer.Ordinal);
     }
 
     private sealed record WeightedFactors(string Name, AdapterTarget Target, Tensor A, Tensor B, double Weight)

@@ -18,11 +18,11 @@ internal static class TiesMerge
         using var scope = NewDisposeScope();
         var kept = stack(values.Select(v => Trim(v, density)));
         var signs = kept.sign();
-        var votes = (election == MajoritySign.Total ? kept : signs).sum(0);
+        var votes = (election == MajoritySign.Total ? kept : signs).sum(0L);
         var elected = votes.ge(0).to(kept.dtype) * 2 - 1;
         var agrees = signs.eq(elected).to(kept.dtype);
         var weighted = stack(kept.unbind(0).Zip(weights, (k, w) => k * w));
-        return ((weighted * agrees).sum(0) / agrees.sum(0).clamp_min(1)).MoveToOuterDisposeScope();
+        return ((weighted * agrees).sum(0L) / agrees.sum(0L).clamp_min(1)).MoveToOuterDisposeScope();
     }
 
     private static Tensor Trim(Tensor value, double density)
