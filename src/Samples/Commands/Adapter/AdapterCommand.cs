@@ -12,6 +12,7 @@ internal static class AdapterCommand
             AdapterExportCommand.Create(terminal, verbose),
             AdapterImportCommand.Create(terminal, verbose),
             AdapterMergeCommand.Create(terminal, verbose),
+            AdapterCombineCommand.Create(terminal, verbose),
             AdapterInfoCommand.Create(terminal, verbose),
         };
 
