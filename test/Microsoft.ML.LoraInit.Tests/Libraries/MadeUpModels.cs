@@ -47,11 +47,12 @@ internal static class MadeUpModels
     /// <param name="change">Changes rank, targets and so on.</param>
     /// <param name="pair">Whether it reads pairs.</param>
     /// <param name="headSeed">Of the head, where it is to be another one.</param>
+    /// <param name="precision">Of the merged encoder.</param>
     public static LoraTextTransformer Create(
-        string start, ScoreColumns scores, int seed, Func<AdapterSettings, AdapterSettings>? change = null, bool pair = false, int? headSeed = null)
+        string start, ScoreColumns scores, int seed, Func<AdapterSettings, AdapterSettings>? change = null, bool pair = false, int? headSeed = null, Precision precision = Precision.Auto)
     {
         var state = State(start, scores.Task.OutputCount, seed, change, headSeed);
-        var settings = new FineTunedModel.Settings(scores, new TextColumns("Text", pair ? "Text2" : null), 64, Precision.Auto, ModelSaveMode.AdapterOnly);
+        var settings = new FineTunedModel.Settings(scores, new TextColumns("Text", pair ? "Text2" : null), 64, precision, ModelSaveMode.AdapterOnly);
         var history = new TrainingHistory { MetricName = scores.Task.MetricName };
         return LoraTextTransformer.Of(FineTunedModel.Create(settings, state, history, RobertaCheckpoint.Mini, LazyTokenizer.Value, Base, CPU));
     }
