@@ -2,7 +2,6 @@ using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Interop;
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
 using Microsoft.ML.LoraInit.Training;

@@ -7,7 +7,6 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
