@@ -2,7 +2,6 @@ using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Interop;
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
 using Microsoft.ML.LoraInit.Training;
@@ -62,7 +61,7 @@ public static class PeftAdapter
                 scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? files.Config.MaxLength,
                 options.Precision, options.SaveMode ?? TextTrainerRun.DefaultSaveMode(checkpoint));
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
-            return LoraTextTransformer.Of(FineTunedModel.Create(settings, state, History(read, weights, scores), checkpoint, tokenizer, weights, device));
+            return LoraTextTransformer.Of(FineTunedModel.Create(settings, state, History(read, weights.Tensors.Values.Sum(t => t.numel()), scores), checkpoint, tokenizer, weights, device));
         }
         catch
         {
@@ -84,7 +83,7 @@ public static class PeftAdapter
     }
 
     /// <summary>Checks the head against task and labels.</summary>
-    private static int Outputs(PeftFolder adapter, PeftAdapterOptions options)
+    internal static int Outputs(PeftFolder adapter, PeftAdapterOptions options)
     {
         if (!Enum.IsDefined(options.Task))
             throw new ArgumentException($"Task = {options.Task} is out of range: choose Multiclass, Binary or Regression.", nameof(options));
@@ -111,7 +110,7 @@ public static class PeftAdapter
         return outputs;
     }
 
-    private static ScoreColumns Scores(PeftAdapterOptions options, int outputs)
+    internal static ScoreColumns Scores(PeftAdapterOptions options, int outputs)
     {
         string?[] names = [options.TextColumnName, options.ScoreColumnName, options.PredictedLabelColumnName, options.ProbabilityColumnName];
         if (names.Any(string.IsNullOrWhiteSpace))
@@ -143,9 +142,9 @@ public static class PeftAdapter
     }
 
     // Nothing is known of the training but its outcome.
-    private static TrainingHistory History(PeftWeights adapter, BaseWeights weights, ScoreColumns scores)
+    internal static TrainingHistory History(PeftWeights adapter, long baseParameters, ScoreColumns scores)
     {
         long trained = PeftWriter.Tensors(adapter).Sum(t => t.Value.numel());
-        return new() { MetricName = scores.Task.MetricName, TrainableParameters = trained, TotalParameters = weights.Tensors.Values.Sum(t => t.numel()) + trained };
+        return new() { MetricName = scores.Task.MetricName, TrainableParameters = trained, TotalParameters = baseParameters + trained };
     }
 }

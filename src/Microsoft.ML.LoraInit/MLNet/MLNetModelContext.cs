@@ -9,6 +9,8 @@ using Microsoft.ML.Runtime;
     "LoRA text transformer", MLNetModelContext.LoaderSignature)]
 [assembly: LoadableClass(typeof(RobertaTokenIdTransformer), typeof(MLNetTokenIdLoader), null, typeof(SignatureLoadModel),
     "RoBERTa token ids", MLNetModelContext.TokenIds)]
+[assembly: LoadableClass(typeof(AdapterLibraryTransformer), typeof(AdapterLibraryLoader), null, typeof(SignatureLoadModel),
+    "LoRA adapter library", MLNetModelContext.LibrarySignature)]
 
 namespace Microsoft.ML.LoraInit.MLNet;
 
@@ -16,6 +18,7 @@ namespace Microsoft.ML.LoraInit.MLNet;
 internal static class MLNetModelContext
 {
     internal const string LoaderSignature = "LoraTextTransformer";
+    internal const string LibrarySignature = "LoraAdapterLibrary";
 
     internal const string TokenIds = "RobertaTokenIds";
 
@@ -63,4 +66,11 @@ internal static class MLNetTokenIdLoader
 {
     private static RobertaTokenIdTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
         MLNetModelContext.Load(context, MLNetModelContext.TokenIds, RobertaTokenIdTransformer.Load);
+}
+
+/// <summary>Found by ML.NET through the attribute above.</summary>
+internal static class AdapterLibraryLoader
+{
+    private static AdapterLibraryTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
+        MLNetModelContext.Load(context, MLNetModelContext.LibrarySignature, stream => AdapterLibraryTransformer.Load(environment, stream));
 }

@@ -38,6 +38,28 @@ public sealed class AdapterCommandTests
     }
 
     [TestMethod]
+    public async Task ModelsAreCombinedIntoOne()
+    {
+        using var folder = new TemporaryFolder();
+        string[] models = [folder.File("one.mlnet"), folder.File("two.mlnet")];
+        foreach (var model in models)
+            await Succeeds("adapter", "import", "--adapter", PeftAdapterTests.Adapter, "--base-model", "mini", "--kind", "multiclass", "--labels", "food,sport,weather", "--model", model);
+        var combine = await Succeeds("adapter", "combine", "--model", models[0], "--model", models[1], "--weights", "0.25,0.75", "--method", "cat", "--out", folder.File("both.mlnet"), "--head-from", models[1]);
+        StringAssert.Contains(combine.Output, "cat");
+        StringAssert.Contains((await Succeeds("predict", "--model", folder.File("both.mlnet"), "--text", "The striker scored.")).Output, "sport");
+
+        var run = await CommandLineRun.InProcess("adapter", "combine", "--model", models[0], models[0], "--out", folder.File("x.mlnet"));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors[0], models[0]);
+        Assert.IsFalse(File.Exists(folder.File("x.mlnet")));
+    }
+
+    [TestMethod]
+    [DataRow("adapter combine --model m --out x", "--model")]
+    [DataRow("adapter combine --model m n --weights 1 --out x", "--weights")]
+    [DataRow("adapter combine --model m n --weights 1,a --out x", "'a'")]
+    [DataRow("adapter combine --model m n --method mean --out x", "mean")]
+    [DataRow("adapter combine --model m n --head-from o --out x", "--head-from")]
     [DataRow("adapter info", "--adapter")]
     [DataRow("adapter info --adapter /nowhere/adapter", "/nowhere/adapter")]
     [DataRow("adapter export --model /nowhere/m --out x", "/nowhere/m")]

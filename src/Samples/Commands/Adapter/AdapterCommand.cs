@@ -13,6 +13,7 @@ internal static class AdapterCommand
             AdapterImportCommand.Create(terminal, verbose),
             AdapterMergeCommand.Create(terminal, verbose),
             AdapterOnnxCommand.Create(terminal, verbose),
+            AdapterCombineCommand.Create(terminal, verbose),
             AdapterInfoCommand.Create(terminal, verbose),
         };
 

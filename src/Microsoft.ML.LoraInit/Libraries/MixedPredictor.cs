@@ -1,0 +1,82 @@
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Training.Batching;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Libraries;
+
+/// <summary>
+/// Scores rows of several adapters together. Batches hold rows of like length whatever their adapters; within a batch the rows
+/// of an adapter are neighbours.
+/// </summary>
+internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer tokenizer, SharedEncoder encoder, PredictorOptions options) : IDisposable
+{
+    public SharedEncoder Encoder => encoder;
+
+    public RobertaTokenizer Tokenizer => tokenizer;
+
+    /// <summary>Each row's logits, in the rows' order; their number is the adapter's.</summary>
+    /// <param name="rows">Texts with their adapters, which must stay open for the call.</param>
+    public float[][] Predict(IReadOnlyList<(LibraryAdapter Adapter, TextPair Text)> rows)
+    {
+        if (rows.Count == 0)
+            return [];
+        var texts = new EncodedText[rows.Count];
+        if (texts.Length == 1)
+            Encode(0);
+        else
+            Parallel.For(0, texts.Length, Encode);
+
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        var order = rows.Select(r => r.Adapter).Distinct().Select((adapter, i) => (adapter, i)).ToDictionary(a => a.adapter, a => a.i);
+        var logits = new List<Tensor>();
+        var placed = new List<int>(rows.Count);
+        foreach (var planned in BatchPlanner.ByLength([.. texts.Select(t => t.Length)], options.BatchSize, options.MaxTokensPerBatch))
+        {
+            using var batchScope = NewDisposeScope();
+            int[] batch = [.. planned.OrderBy(r => order[rows[r].Adapter])];
+            var slices = Slices(batch, r => rows[r].Adapter.Weights);
+            var hidden = encoder.forward(BatchBuilder.Build(texts, batch, config.PadTokenId, encoder.Device), slices);
+            foreach (var slice in slices)
+                logits.Add(slice.Adapter.Logits(hidden.narrow(0, slice.Start, slice.Rows)).reshape(-1).MoveToOuterDisposeScope());
+            placed.AddRange(batch);
+        }
+        // One copy from the device, which would otherwise be waited for after every batch.
+        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => rows[r].Adapter.Weights.Outputs);
+
+        void Encode(int i) => texts[i] = tokenizer.Encode(
+            rows[i].Text.First,
+            rows[i].Adapter.Info.IsPair ? rows[i].Text.Second : null,
+            rows[i].Adapter.Source.Settings.MaxLength);
+    }
+
+    public void Dispose() => encoder.Dispose();
+
+    private static List<AdapterSlice> Slices(int[] batch, Func<int, AdapterWeights> adapter)
+    {
+        var slices = new List<AdapterSlice>();
+        for (int start = 0, end; start < batch.Length; start = end)
+        {
+            var own = adapter(batch[start]);
+            for (end = start + 1; end < batch.Length && ReferenceEquals(adapter(batch[end]), own);)
+                end++;
+            slices.Add(new(own, start, end - start));
+        }
+        return slices;
+    }
+
+    private static float[][] InOrder(float[] values, List<int> placed, Func<int, int> outputs)
+    {
+        var result = new float[placed.Count][];
+        int start = 0;
+        foreach (int row in placed)
+        {
+            int count = outputs(row);
+            result[row] = values[start..(start + count)];
+            start += count;
+        }
+        return result;
+    }
+}
