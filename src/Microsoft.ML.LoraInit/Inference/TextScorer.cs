@@ -10,7 +10,10 @@ internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor pr
     // Fewer rows are tokenised before another thread has started.
     private const int RowsWorthThreads = 16;
 
+    private readonly Lock _replacing = new();
     private volatile RobertaPredictor _predictor = predictor;
+
+    public bool IsDisposed { get; private set; }
 
     public float[][] Score(IReadOnlyList<TextPair> texts) => Predict(Encode(texts, CancellationToken.None), CancellationToken.None).Read();
 
@@ -33,15 +36,31 @@ internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor pr
 
     public ScoringRun Begin(IReadOnlyList<TextPair> texts) => new Run(this, texts);
 
-    /// <summary>Scores with another predictor from now on; calls under way finish with the old one, which is then freed.</summary>
+    /// <summary>Scores with another predictor, taken over, from now on; calls under way finish with the old one, which is then freed.</summary>
+    /// <exception cref="ObjectDisposedException">This was disposed of.</exception>
     public void Replace(RobertaPredictor other)
     {
-        var old = _predictor;
-        _predictor = other;
-        old.Dispose();
+        lock (_replacing)
+        {
+            if (IsDisposed)
+            {
+                other.Dispose();
+                throw new ObjectDisposedException(nameof(TextScorer));
+            }
+            var old = _predictor;
+            _predictor = other;
+            old.Dispose();
+        }
     }
 
-    public void Dispose() => _predictor.Dispose();
+    public void Dispose()
+    {
+        lock (_replacing)
+        {
+            IsDisposed = true;
+            _predictor.Dispose();
+        }
+    }
 
     private PendingLogits Predict(EncodedText[] encoded, CancellationToken cancellationToken)
     {

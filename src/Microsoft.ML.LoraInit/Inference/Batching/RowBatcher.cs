@@ -135,8 +135,8 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
         lock (_gate)
         {
             WaitForCompany();
-            // Where several batches run at a time, the others get their share.
-            int share = (_waiting.Count + options.MaxConcurrency) / options.MaxConcurrency;
+            // Where several batches run at a time, the others get their share; unless this one was to wait for all.
+            int share = options.MaxWait > TimeSpan.Zero ? options.MaxBatch : (_waiting.Count + options.MaxConcurrency) / options.MaxConcurrency;
             while (_waiting.First is { } first && batch.Count < Math.Min(options.MaxBatch, share))
             {
                 _waiting.RemoveFirst();
