@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Tokenization;
 
