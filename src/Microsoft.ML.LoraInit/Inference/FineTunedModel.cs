@@ -13,9 +13,13 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// </summary>
 internal sealed class FineTunedModel : IDisposable
 {
-    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, ITextScorer scorer)
+    private readonly TextScorer _scorer;
+    private readonly Device _device;
+    private readonly Lock _configuring = new();
+
+    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, Device device)
     {
-        (ModelSettings, State, History, Checkpoint, Scorer) = (settings, state, history, checkpoint, scorer);
+        (ModelSettings, State, History, Checkpoint, _scorer, _device) = (settings, state, history, checkpoint, scorer, device);
     }
 
     public Settings ModelSettings { get; }
@@ -27,7 +31,10 @@ internal sealed class FineTunedModel : IDisposable
     /// <summary>Where the base is read from when the model is saved with it.</summary>
     public RobertaCheckpoint Checkpoint { get; }
 
-    public ITextScorer Scorer { get; }
+    public ITextScorer Scorer => _scorer;
+
+    /// <summary>How it scores; set by <see cref="Configure"/>.</summary>
+    public ScoringOptions Scoring { get; private set; } = new();
 
     /// <param name="settings">What a saved model keeps beside the tensors.</param>
     /// <param name="state">Taken over, unless this fails.</param>
@@ -39,17 +46,47 @@ internal sealed class FineTunedModel : IDisposable
     public static FineTunedModel Create(
         Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
     {
-        var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, ComputeDevice.BaseType(settings.Precision, device)), StringComparer.Ordinal);
-        foreach (var (name, tensor) in state.Bottlenecks)
-            merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
-        var predictor = new RobertaPredictor(state.Config, merged);
-        return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength));
+        var scoring = new ScoringOptions();
+        var predictor = Predictor(settings, state, weights, device, scoring);
+        return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength), device);
+    }
+
+    /// <summary>Scores as the options say from now on. Calls under way finish as they began.</summary>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    public void Configure(ScoringOptions options)
+    {
+        options.Check();
+        lock (_configuring)
+        {
+            ObjectDisposedException.ThrowIf(_scorer.IsDisposed, this);
+            // Merged once more from the base, as when the model was loaded: rounding bf16 weights up would not restore them.
+            using var files = Checkpoint.Open(null, CancellationToken.None);
+            using var weights = files.LoadWeights(CPU, ScalarType.Float32);
+            if (options.CpuThreads is { } threads)
+                set_num_threads(threads);
+            _scorer.Replace(Predictor(ModelSettings, State, weights, _device, options));
+            Scoring = options;
+        }
     }
 
     public void Dispose()
     {
-        Scorer.Dispose();
-        State.Dispose();
+        lock (_configuring)
+        {
+            _scorer.Dispose();
+            State.Dispose();
+        }
+    }
+
+    private static RobertaPredictor Predictor(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
+    {
+        var type = ComputeDevice.BaseType(scoring.Precision ?? settings.Precision, device);
+        var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, type), StringComparer.Ordinal);
+        foreach (var (name, tensor) in state.Bottlenecks)
+            merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
+        return new(state.Config, merged, scoring.ForPredictor(device));
     }
 
     /// <summary>What a saved model keeps beside tensors and history.</summary>

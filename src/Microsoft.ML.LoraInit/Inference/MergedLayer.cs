@@ -11,6 +11,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 internal sealed class MergedLayer
 {
     private readonly RobertaConfig _config;
+    private readonly long[] _normalized;
     private readonly bool _isLast;
     private readonly (Tensor Weight, Tensor Bias) _query, _keyValue, _queryKeyValue, _attentionOutput, _intermediate, _output, _attentionNorm, _outputNorm;
     private readonly Bottleneck? _attentionBottleneck, _outputBottleneck;
@@ -20,6 +21,7 @@ internal sealed class MergedLayer
         _config = config;
         _isLast = index == config.Layers - 1;
         long hidden = config.HiddenSize;
+        _normalized = [hidden];
         var name = $"roberta.encoder.layer.{index}";
         string[] projections = ["query", "key", "value"];
         var parts = projections.Select(p => (
@@ -46,43 +48,46 @@ internal sealed class MergedLayer
     }
 
     /// <param name="x">[batch, length, hidden].</param>
-    /// <param name="mask">Bool [batch, 1, 1, length], or null where no row is padded.</param>
+    /// <param name="mask">Added to the attention's scores: [batch, 1, 1, length], 0 or −∞; null where no row is padded.</param>
     /// <returns>The same shape; [batch, 1, hidden] from the last block.</returns>
     public Tensor forward(Tensor x, Tensor? mask)
     {
         using var scope = NewDisposeScope(); // A block's intermediates are many times its result.
+        long rows = x.shape[0], length = _isLast ? 1 : x.shape[1];
         var (query, key, value) = Project(x);
-        var attended = nn.functional.scaled_dot_product_attention(query, key, value, mask, 0.0, false)
-            .transpose(1, 2).reshape(x.shape[0], query.shape[2], _config.HiddenSize);
+        var attended = Affine(nn.functional.scaled_dot_product_attention(query, key, value, mask, 0.0, false)
+            .transpose(1, 2).reshape(rows, length, _config.HiddenSize), _attentionOutput);
         if (_isLast)
             x = x.narrow(1, 0, 1);
-        attended = Affine(attended, _attentionOutput);
         attended = _attentionBottleneck?.forward(attended) ?? attended;
         x = Normalize(attended.add_(x), _attentionNorm);
 
-        var transformed = Affine(nn.functional.gelu(Affine(x, _intermediate)), _output);
+        // The widest of the intermediates does not wait for the scope's end.
+        using var inner = Affine(x, _intermediate);
+        using var activated = nn.functional.gelu(inner);
+        var transformed = Affine(activated, _output);
         transformed = _outputBottleneck?.forward(transformed) ?? transformed;
         return Normalize(transformed.add_(x), _outputNorm).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Query, key and value, each [batch, heads, length (1 for the last block's query), hidden / heads].</summary>
+    /// <summary>Query, key and value, each [batch, heads, length (1 for the last block's query), hidden / heads], all views.</summary>
     private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x)
     {
         if (!_isLast)
         {
             var all = Heads(Affine(x, _queryKeyValue), 3);
-            return (all.select(0, 0), all.select(0, 1), all.select(0, 2));
+            return (all[0], all[1], all[2]);
         }
         var keyValue = Heads(Affine(x, _keyValue), 2);
-        return (Heads(Affine(x.narrow(1, 0, 1), _query), 1).select(0, 0), keyValue.select(0, 0), keyValue.select(0, 1));
+        return (Heads(Affine(x.narrow(1, 0, 1), _query), 1)[0], keyValue[0], keyValue[1]);
     }
 
-    /// <summary>[batch, length, parts · hidden] → [parts, batch, heads, length, hidden / heads].</summary>
-    private Tensor Heads(Tensor x, int parts) =>
-        x.view(x.shape[0], x.shape[1], parts, _config.Heads, _config.HeadSize).permute(2, 0, 3, 1, 4);
+    /// <summary>[batch, length, parts · hidden] → each part as [batch, heads, length, hidden / heads].</summary>
+    private Tensor[] Heads(Tensor x, int parts) =>
+        x.view(x.shape[0], x.shape[1], parts, _config.Heads, _config.HeadSize).permute(2, 0, 3, 1, 4).unbind(0);
 
     private Tensor Normalize(Tensor x, (Tensor Weight, Tensor Bias) norm) =>
-        nn.functional.layer_norm(x, [_config.HiddenSize], norm.Weight, norm.Bias, _config.LayerNormEps);
+        nn.functional.layer_norm(x, _normalized, norm.Weight, norm.Bias, _config.LayerNormEps);
 
     private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => nn.functional.linear(x, linear.Weight, linear.Bias);
 

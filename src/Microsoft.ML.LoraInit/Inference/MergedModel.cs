@@ -10,6 +10,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 internal sealed class MergedModel : IDisposable
 {
     private readonly RobertaConfig _config;
+    private readonly long[] _normalized;
     private readonly IReadOnlyList<Tensor> _owned;
     private readonly Tensor _words, _positions;
     private readonly (Tensor Weight, Tensor Bias) _embeddingNorm, _dense, _outProjection;
@@ -28,6 +29,7 @@ internal sealed class MergedModel : IDisposable
         var bag = new WeightBag(weights, type, scope);
         long hidden = config.HiddenSize;
         _config = config;
+        _normalized = [hidden];
         try
         {
             _words = bag.Keep(bag.Take($"{Embeddings}.word_embeddings.weight", config.VocabularySize, hidden));
@@ -56,23 +58,36 @@ internal sealed class MergedModel : IDisposable
     /// <summary>Number of logits a row.</summary>
     public int Outputs { get; }
 
-    /// <summary>Logits, fp32 [batch, outputs]. Rows must be padded on the right.</summary>
+    /// <summary>
+    /// Logits, fp32 [batch, outputs]. Rows must be padded on the right. Nothing here waits for the device or depends on more than
+    /// the batch's shape, so that a forward pass of one shape can be recorded once and run again on other ids.
+    /// </summary>
     public Tensor forward(EncodedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var mask = batch.AttentionMask?.unsqueeze(1).unsqueeze(1);
+        var mask = AttentionMask(batch);
         // Padding is on the right, so a token's position is its column's; what padding gets there is attended to by none.
-        var x = _words.index_select(0, batch.InputIds.reshape(-1)).view(batch.Rows, batch.Length, -1)
+        var x = _words.index_select(0, batch.InputIds.view(-1)).view(batch.Rows, batch.Length, _config.HiddenSize)
             .add_(_positions.narrow(0, _config.PadTokenId + 1, batch.Length));
-        x = nn.functional.layer_norm(x, [_config.HiddenSize], _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
+        x = nn.functional.layer_norm(x, _normalized, _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
         foreach (var layer in _layers)
         {
             var next = layer.forward(x, mask);
             x.Dispose();
             x = next;
         }
-        var pooled = nn.functional.linear(x.select(1, 0).to(ScalarType.Float32), _dense.Weight, _dense.Bias).tanh();
+        var first = x.select(1, 0);
+        var pooled = nn.functional.linear(first.dtype == ScalarType.Float32 ? first : first.to(ScalarType.Float32), _dense.Weight, _dense.Bias).tanh_();
         return nn.functional.linear(pooled, _outProjection.Weight, _outProjection.Bias).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>What is added to the attention's scores, [batch, 1, 1, length]: made once here, where a bool mask would be converted in every layer.</summary>
+    private Tensor? AttentionMask(EncodedBatch batch)
+    {
+        if (batch.AttentionMask is not { } tokens)
+            return null;
+        var padding = tokens.logical_not().view(batch.Rows, 1, 1, batch.Length);
+        return zeros([batch.Rows, 1, 1, batch.Length], _words.dtype, Device).masked_fill_(padding, double.NegativeInfinity);
     }
 
     public void Dispose() => Free(_owned);

@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -11,9 +11,9 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// </summary>
 /// <remarks>
 /// A row's logits do not depend on the other rows of a call, except in rounding: matrix products of different sizes add
-/// up in a different order. One row scored alone (a PredictionEngine) and within a batch (Transform) may so differ by
-/// some 1e-6 in fp32. The same call gives the same bits on one CPU. The weights' own type decides the precision of the
-/// encoder (fp32 or bf16); the head is always fp32.
+/// up in a different order. One row scored alone (a PredictionEngine) and within a batch (Transform, or other engines' rows) may
+/// so differ by some 1e-6 in fp32. The same call gives the same bits on one CPU. The weights' own type decides the precision of
+/// the encoder (fp32 or bf16); the head is always fp32.
 /// </remarks>
 internal sealed class RobertaPredictor : IDisposable
 {
@@ -21,6 +21,7 @@ internal sealed class RobertaPredictor : IDisposable
     private readonly PredictorOptions _options;
     private readonly MergedModel _model;
     private readonly SharedLifetime _lifetime;
+    private readonly RowBatcher? _batcher;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder and head by full name, on one device; taken over, also when this fails.</param>
@@ -32,6 +33,8 @@ internal sealed class RobertaPredictor : IDisposable
         _options = options ?? new();
         _model = new MergedModel(config, weights);
         _lifetime = new SharedLifetime(_model.Dispose, nameof(RobertaPredictor));
+        if (_options.Batching.MaxBatch > 1)
+            _batcher = new RowBatcher(Score, _options.Batching);
     }
 
     /// <summary>Where it runs.</summary>
@@ -40,47 +43,88 @@ internal sealed class RobertaPredictor : IDisposable
     /// <summary>Number of logits a row.</summary>
     public int Outputs => _model.Outputs;
 
+    /// <summary>Whether <see cref="Begin"/> returns before the scores are there.</summary>
+    public bool IsAsynchronous => Device.type != TorchSharp.DeviceType.CPU;
+
     /// <summary>The rows' logits, in the rows' order, each of <see cref="Outputs"/> numbers.</summary>
     /// <exception cref="ArgumentException">A row is longer than the model takes.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled between two batches.</exception>
-    public float[][] Predict(IReadOnlyList<EncodedText> texts, CancellationToken cancellationToken = default)
+    public float[][] Predict(IReadOnlyList<EncodedText> texts, CancellationToken cancellationToken = default) =>
+        Begin(texts, cancellationToken).Read();
+
+    /// <summary>
+    /// One row's logits. Rows that several threads ask for at once are scored together (<see cref="RowBatcher"/>).
+    /// </summary>
+    /// <exception cref="ArgumentException">The row is longer than the model takes.</exception>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled while it waited for the model.</exception>
+    public float[] PredictOne(EncodedText text, CancellationToken cancellationToken = default)
     {
         using var use = _lifetime.Enter();
-        if (texts.Count == 0)
-            return [];
-        var lengths = texts.Select(text => text.Length).ToArray();
-        int longest = Array.FindIndex(lengths, length => length > _config.MaxLength || length == 0);
-        if (longest >= 0)
-            throw new ArgumentException($"Row {longest + 1} has {lengths[longest]} tokens; the model takes 1 to {_config.MaxLength}.", nameof(texts));
+        Check([text]);
+        return _batcher is null ? Score([text])[0] : _batcher.Score(text, cancellationToken);
+    }
 
-        using var inference = inference_mode();
-        using var scope = NewDisposeScope();
-        var batches = BatchPlanner.ByLength(lengths, _options.BatchSize, _options.MaxTokensPerBatch);
-        var logits = new List<Tensor>(batches.Count);
-        foreach (var rows in batches)
+    /// <summary>
+    /// Starts to score. On a GPU this returns as soon as the work is queued there, and the scores of several calls may be under
+    /// way; on a CPU it returns when they are there.
+    /// </summary>
+    /// <inheritdoc cref="Predict"/>
+    public PendingLogits Begin(IReadOnlyList<EncodedText> texts, CancellationToken cancellationToken = default)
+    {
+        var use = _lifetime.Enter();
+        try
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            using var batchScope = NewDisposeScope();
-            logits.Add(_model.forward(BatchBuilder.Build(texts, rows, _config.PadTokenId, Device)).MoveToOuterDisposeScope());
+            Check(texts);
+            var (logits, batches) = Queue(texts, cancellationToken);
+            return new(logits, batches, use);
         }
-        // One copy from the device, which would otherwise be waited for after every batch.
-        var values = cat(logits.ToArray(), 0).cpu().data<float>().ToArray();
-        return InOrder(values, batches, texts.Count);
+        catch
+        {
+            use.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Ends the predictor's life once no call is running.</summary>
     public void Dispose() => _lifetime.Close();
 
-    private float[][] InOrder(float[] values, IReadOnlyList<int[]> batches, int count)
+    private void Check(IReadOnlyList<EncodedText> texts)
     {
-        var result = new float[count][];
-        int start = 0;
-        foreach (int row in batches.SelectMany(rows => rows))
+        for (int i = 0; i < texts.Count; i++)
+            if (texts[i].Length > _config.MaxLength || texts[i].Length == 0)
+                throw new ArgumentException($"Row {i + 1} has {texts[i].Length} tokens; the model takes 1 to {_config.MaxLength}.", nameof(texts));
+    }
+
+    // The caller uses the model already.
+    private float[][] Score(IReadOnlyList<EncodedText> texts)
+    {
+        var (logits, batches) = Queue(texts, CancellationToken.None);
+        return new PendingLogits(logits, batches, default).Read();
+    }
+
+    /// <summary>The logits, [rows, outputs] in the order of the batches.</summary>
+    private (Tensor? Logits, IReadOnlyList<int[]> Batches) Queue(IReadOnlyList<EncodedText> texts, CancellationToken cancellationToken)
+    {
+        if (texts.Count == 0)
+            return (null, []);
+        var lengths = new int[texts.Count];
+        for (int i = 0; i < lengths.Length; i++)
+            lengths[i] = texts[i].Length;
+        var batches = LengthPlan.Create(lengths, _options.TokensPerBatch(Device), PredictorOptions.BatchCost(Device));
+
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        var tokens = new TokenBuffer(texts, batches, _config.PadTokenId, Device);
+        var logits = new Tensor[batches.Count];
+        for (int i = 0; i < logits.Length; i++)
         {
-            result[row] = values[start..(start + Outputs)];
-            start += Outputs;
+            cancellationToken.ThrowIfCancellationRequested();
+            using var batchScope = NewDisposeScope();
+            logits[i] = _model.forward(tokens[i]).MoveToOuterDisposeScope();
         }
-        return result;
+        // One copy from the device, which would otherwise be waited for after every batch.
+        return ((logits.Length == 1 ? logits[0] : cat(logits, 0)).DetachFromDisposeScope(), batches);
     }
 }

@@ -72,7 +72,7 @@ internal sealed class ScoringRowMapper(ScoringSchema schema, ITextScorer scorer)
             var texts = _readTexts!();
             if (_logits is null || texts != _texts)
             {
-                _logits = _scorer.Score([texts])[0];
+                _logits = _scorer.ScoreOne(texts);
                 _texts = texts;
             }
             return _logits;

@@ -40,8 +40,8 @@ internal sealed class SharedLifetime(Action free, string name)
     }
 
     /// <summary>One use under way.</summary>
-    public readonly struct Use(SharedLifetime lifetime) : IDisposable
+    public readonly struct Use(SharedLifetime? lifetime) : IDisposable
     {
-        public void Dispose() => lifetime.Leave();
+        public void Dispose() => lifetime?.Leave(); // The default ends nothing.
     }
 }

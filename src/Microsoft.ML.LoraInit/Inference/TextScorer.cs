@@ -1,3 +1,5 @@
+using System.Runtime.ExceptionServices;
+using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -5,15 +7,146 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// <summary>Tokenises and scores; owns the predictor.</summary>
 internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor predictor, int maxLength) : ITextScorer
 {
-    public float[][] Score(IReadOnlyList<TextPair> texts)
+    // Fewer rows are tokenised before another thread has started.
+    private const int RowsWorthThreads = 16;
+
+    private readonly Lock _replacing = new();
+    private volatile RobertaPredictor _predictor = predictor;
+
+    public bool IsDisposed { get; private set; }
+
+    public float[][] Score(IReadOnlyList<TextPair> texts) => Predict(Encode(texts, CancellationToken.None), CancellationToken.None).Read();
+
+    public float[] ScoreOne(TextPair text)
     {
-        var encoded = new EncodedText[texts.Count];
-        if (encoded.Length == 1)
-            encoded[0] = tokenizer.Encode(texts[0].First, texts[0].Second, maxLength);
-        else
-            Parallel.For(0, encoded.Length, i => encoded[i] = tokenizer.Encode(texts[i].First, texts[i].Second, maxLength));
-        return predictor.Predict(encoded);
+        var encoded = Encode(text);
+        while (true)
+        {
+            var current = _predictor;
+            try
+            {
+                return current.PredictOne(encoded);
+            }
+            catch (ObjectDisposedException) when (current != _predictor)
+            {
+                // Replaced in between.
+            }
+        }
     }
 
-    public void Dispose() => predictor.Dispose();
+    public ScoringRun Begin(IReadOnlyList<TextPair> texts) => new Run(this, texts);
+
+    /// <summary>Scores with another predictor, taken over, from now on; calls under way finish with the old one, which is then freed.</summary>
+    /// <exception cref="ObjectDisposedException">This was disposed of.</exception>
+    public void Replace(RobertaPredictor other)
+    {
+        lock (_replacing)
+        {
+            if (IsDisposed)
+            {
+                other.Dispose();
+                throw new ObjectDisposedException(nameof(TextScorer));
+            }
+            var old = _predictor;
+            _predictor = other;
+            old.Dispose();
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_replacing)
+        {
+            IsDisposed = true;
+            _predictor.Dispose();
+        }
+    }
+
+    private PendingLogits Predict(EncodedText[] encoded, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var current = _predictor;
+            try
+            {
+                return current.Begin(encoded, cancellationToken);
+            }
+            catch (ObjectDisposedException) when (current != _predictor)
+            {
+                // Replaced in between.
+            }
+        }
+    }
+
+    private EncodedText Encode(TextPair text) => tokenizer.Encode(text.First, text.Second, maxLength);
+
+    private EncodedText[] Encode(IReadOnlyList<TextPair> texts, CancellationToken cancellationToken)
+    {
+        var encoded = new EncodedText[texts.Count];
+        if (encoded.Length < RowsWorthThreads)
+            for (int i = 0; i < encoded.Length; i++)
+                encoded[i] = Encode(texts[i]);
+        else
+            InParallel();
+        return encoded;
+
+        void InParallel()
+        {
+            try
+            {
+                Parallel.For(0, encoded.Length, new ParallelOptions { CancellationToken = cancellationToken }, i => encoded[i] = Encode(texts[i]));
+            }
+            catch (AggregateException e)
+            {
+                ExceptionDispatchInfo.Throw(e.InnerExceptions[0]); // as a row alone would throw it
+            }
+        }
+    }
+
+    /// <summary>Tokenises on the thread pool; the forward passes are queued, or on a CPU computed, by the thread that reads.</summary>
+    /// <remarks>
+    /// Not by threads of the pool: each thread that computes on a CPU gets a team of native threads of its own, which stay.
+    /// </remarks>
+    private sealed class Run : ScoringRun
+    {
+        private readonly TextScorer _scorer;
+        private readonly CancellationTokenSource _stop = new();
+        private readonly Task<EncodedText[]> _encoded;
+        private PendingLogits? _pending;
+
+        public Run(TextScorer scorer, IReadOnlyList<TextPair> texts)
+        {
+            _scorer = scorer;
+            var stop = _stop.Token;
+            _encoded = Task.Run(() => scorer.Encode(texts, stop), stop);
+        }
+
+        public override void Advance()
+        {
+            if (_scorer._predictor.IsAsynchronous)
+                _pending ??= _scorer.Predict(_encoded.GetAwaiter().GetResult(), _stop.Token);
+        }
+
+        public override float[][] Take()
+        {
+            _pending ??= _scorer.Predict(_encoded.GetAwaiter().GetResult(), _stop.Token);
+            return _pending.Read();
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            _stop.Cancel();
+            try
+            {
+                _encoded.Wait(); // Soon, now that it is cancelled: a row at most.
+            }
+            catch (AggregateException)
+            {
+                // Of rows that nobody wants.
+            }
+            _pending?.Dispose();
+            _stop.Dispose();
+            base.Dispose(disposing);
+        }
+    }
 }

@@ -16,6 +16,8 @@ internal static class PreTokenizer
 {
     private static readonly string[] Contractions = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
+    private static readonly SearchValues<char> AsciiLetters = SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
     private enum Kind
     {
         Letter,
@@ -40,6 +42,11 @@ internal static class PreTokenizer
         int start = text[0] == ' ' && text.Length > 1 && KindAt(text[1..], out _) != Kind.Space ? 1 : 0;
         var kind = KindAt(text[start..], out _);
         int end = start;
+        if (kind == Kind.Letter)
+        {
+            int letters = text[start..].IndexOfAnyExcept(AsciiLetters);
+            end = letters < 0 ? text.Length : start + letters; // The loop goes on where other letters follow.
+        }
         while (end < text.Length && KindAt(text[end..], out int length) == kind)
             end += length;
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.ML.LoraInit.Roberta;
 
@@ -13,6 +14,7 @@ internal sealed class RobertaTokenizer
     private const int SpecialTokensOfOne = 2, SpecialTokensOfPair = 4;
 
     private readonly WordEncoder _words;
+    private readonly WordCache _cache = new();
     private readonly string[] _tokens;
     private readonly int _bos, _eos;
 
@@ -49,11 +51,13 @@ internal sealed class RobertaTokenizer
         // A side never keeps more than the whole budget, so no more of it need be encoded.
         var first = EncodePieces(text, budget);
         if (pair is null)
-            return new([_bos, .. first.Take(budget), _eos]);
+            return new([_bos, .. Ids(first, budget), _eos]);
         var second = EncodePieces(pair, budget);
         int secondLength = Math.Min(second.Count, Math.Max(budget / 2, budget - first.Count));
         int firstLength = Math.Min(first.Count, budget - secondLength);
-        return new([_bos, .. first.Take(firstLength), _eos, _eos, .. second.Take(secondLength), _eos]);
+        return new([_bos, .. Ids(first, firstLength), _eos, _eos, .. Ids(second, secondLength), _eos]);
+
+        static ReadOnlySpan<int> Ids(List<int> ids, int most) => CollectionsMarshal.AsSpan(ids)[..Math.Min(most, ids.Count)];
     }
 
     /// <summary>Refuses a maximum length that leaves no room for text or is beyond the model's.</summary>
@@ -70,11 +74,15 @@ internal sealed class RobertaTokenizer
     /// <summary>At least the first <paramref name="enough"/> ids, or all. Pieces are independent, so stopping between them changes none.</summary>
     private List<int> EncodePieces(string text, int enough)
     {
-        var ids = new List<int>();
+        var ids = new List<int>(Math.Min(enough, (text.Length / 4) + 4));
         for (var rest = WellFormed(text).AsSpan(); !rest.IsEmpty && ids.Count < enough;)
         {
             int length = PreTokenizer.NextLength(rest);
-            ids.AddRange(_words.Encode(ByteAlphabet.Encode(rest[..length])));
+            var piece = rest[..length];
+            var known = _cache.Find(piece);
+            if (known is null)
+                _cache.Add(piece, known = [.. _words.Encode(ByteAlphabet.Encode(piece))]);
+            ids.AddRange(known.AsSpan());
             rest = rest[length..];
         }
         return ids;

@@ -16,7 +16,8 @@ namespace Microsoft.ML.LoraInit;
 /// </summary>
 /// <remarks>
 /// <see cref="Transform"/> reads ahead a bounded window of rows and scores it in batches of like length; a
-/// <c>PredictionEngine</c> scores row by row. Several threads and engines may use one model at a time. The model holds native
+/// <c>PredictionEngine</c> scores row by row, and rows of several engines at a time are gathered into one forward pass
+/// (<see cref="Scoring"/>). Several threads and engines may use one model at a time. The model holds native
 /// memory until <see cref="Dispose"/>; a <c>PredictionEngine</c> disposes its model unless told otherwise
 /// (<c>PredictionEngineOptions.OwnsTransformer</c>).
 /// </remarks>
@@ -56,6 +57,23 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
 
     /// <summary>What a saved model contains; the trainer's option, which may be changed before saving.</summary>
     public ModelSaveMode SaveMode { get; set; }
+
+    /// <summary>
+    /// How the model scores: precision, gathering of concurrent rows, threads. Setting it merges the weights anew from the base
+    /// model, which takes as long as loading; calls under way finish as they began. Not saved.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    public ScoringOptions Scoring
+    {
+        get => _model.Scoring;
+        set
+        {
+            ArgumentNullException.ThrowIfNull(value);
+            _model.Configure(value);
+        }
+    }
 
     /// <summary>Always true: rows are scored independently of each other.</summary>
     bool ITransformer.IsRowToRowMapper => true;

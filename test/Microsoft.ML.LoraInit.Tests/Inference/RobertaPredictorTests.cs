@@ -55,7 +55,7 @@ public sealed class RobertaPredictorTests
         var texts = RandomModel.Texts(101, Config);
         var alone = texts.Select(text => single.Predict([text])[0]).ToArray();
         Assert.IsTrue(Difference(alone, [.. alone.Skip(1), alone[0]]) > 0.1, "The rows are too alike to tell their order.");
-        foreach (var options in (PredictorOptions[])[new(), new() { BatchSize = 1 }, new() { BatchSize = 7 }, new() { MaxTokensPerBatch = 100 }])
+        foreach (var options in (PredictorOptions[])[new(), new() { MaxTokensPerBatch = 1 }, new() { MaxTokensPerBatch = 100 }, new() { MaxTokensPerBatch = 1 << 20 }])
         {
             using var predictor = Predictor(options: options);
             Near(alone, predictor.Predict(texts), 1e-5);

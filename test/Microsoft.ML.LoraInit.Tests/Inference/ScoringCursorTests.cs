@@ -46,7 +46,7 @@ public class ScoringCursorTests
 
         Assert.AreEqual(20_000, read.Count());
         Assert.IsTrue(scorer.LargestCall <= ScoringCursor.Window, $"{scorer.LargestCall} rows were read ahead.");
-        Assert.IsTrue(scorer.Rows <= 20_000 + ScoringCursor.Window, $"{scorer.Rows} rows were scored for 20,000.");
+        Assert.IsTrue(scorer.Rows <= 20_000 + (ScoringCursor.Depth * ScoringCursor.Window), $"{scorer.Rows} rows were scored for 20,000.");
 
         static IEnumerable<Source> Endless()
         {
@@ -126,6 +126,95 @@ public class ScoringCursorTests
         var view = new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text", "Text2"), new RegressionColumns("Score")), new FakeScorer());
 
         CollectionAssert.AreEqual(new[] { 3000f, 2f }, view.GetColumn<float>("Score").ToArray());
+    }
+
+    [TestMethod]
+    public void WindowsAreBegunAheadAndGivenUpWithTheCursor()
+    {
+        var source = ML.Data.LoadFromEnumerable(Rows(5000));
+        var scorer = new RecordingScorer();
+        var view = new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer);
+        using (var cursor = view.GetRowCursor([view.Schema["Score"]]))
+        {
+            Assert.IsTrue(cursor.MoveNext());
+            Assert.AreEqual(1, scorer.Begun, "a preview reads no further");
+            for (int i = 0; i < 32; i++)
+                Assert.IsTrue(cursor.MoveNext());
+            Assert.AreEqual(1 + ScoringCursor.Depth, scorer.Begun);
+            Assert.AreEqual(3, scorer.Advanced, "the second window, and the third while that is read");
+            Assert.AreEqual(2, scorer.Taken);
+        }
+        Assert.AreEqual(scorer.Begun, scorer.Disposed);
+        Assert.AreEqual(2, scorer.Taken, "what nobody reads is not scored");
+    }
+
+    [TestMethod]
+    public void ErrorsOfTheScorerReachTheConsumerAndEndTheRows()
+    {
+        var source = ML.Data.LoadFromEnumerable(Rows(5000));
+        var scorer = new RecordingScorer { FailsAt = 3 };
+        var view = new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer);
+        using var cursor = view.GetRowCursor([view.Schema["Score"]]);
+        int rows = 0;
+
+        Assert.ThrowsException<FormatException>(() =>
+        {
+            while (cursor.MoveNext())
+                rows++;
+        });
+
+        Assert.AreEqual(32 + 64, rows);
+        Assert.AreEqual(scorer.Begun, scorer.Disposed);
+        Assert.IsFalse(cursor.MoveNext());
+    }
+
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(5)]
+    [DataRow(32)]
+    [DataRow(1000)]
+    public void ErrorsOfTheSourceComeAfterTheRowsBeforeThem(int good)
+    {
+        var (view, _) = Score(Rows(good).Concat(Failing()));
+        using var cursor = view.GetRowCursor([view.Schema["Score"]]);
+        int rows = 0;
+
+        Assert.ThrowsException<FormatException>(() =>
+        {
+            while (cursor.MoveNext())
+                rows++;
+        });
+
+        Assert.AreEqual(good, rows);
+
+        static IEnumerable<Source> Failing()
+        {
+            foreach (var i in (int[])[1])
+                throw new FormatException($"bad row {i}");
+            yield break;
+        }
+    }
+
+    [TestMethod]
+    public void SeveralCursorsOfAViewAreIndependent()
+    {
+        var (view, _) = Score(Rows(1500));
+        using var a = view.GetRowCursor(view.Schema);
+        using var b = view.GetRowCursor(view.Schema);
+        var (scoreA, scoreB) = (a.GetGetter<float>(view.Schema["Score"]), b.GetGetter<float>(view.Schema["Score"]));
+        float first = 0, second = 0;
+        for (int i = 0; i < 1500; i++)
+        {
+            Assert.IsTrue(a.MoveNext());
+            if (i % 3 == 0)
+            {
+                Assert.IsTrue(b.MoveNext());
+                scoreB(ref second);
+                Assert.AreEqual(i / 3 % 97, second);
+            }
+            scoreA(ref first);
+            Assert.AreEqual(i % 97, first);
+        }
     }
 
     private static (IDataView View, FakeScorer Scorer) Score(IEnumerable<Source> rows)

@@ -1,0 +1,50 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Inference.Batching;
+
+/// <summary>Logits that a device may still be computing. Read or dispose of it; both end the use of the model.</summary>
+/// <param name="logits">fp32 [rows, outputs] in the batches' order, or null where there is no row; taken over.</param>
+/// <param name="batches">Row numbers in the order of the logits.</param>
+/// <param name="use">The use of the model.</param>
+internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches, SharedLifetime.Use use) : IDisposable
+{
+    private Tensor? _logits = logits;
+    private bool _isDisposed;
+
+    /// <summary>Waits for the device; a row of logits for each text, in the texts' order.</summary>
+    public float[][] Read()
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        try
+        {
+            if (_logits is null)
+                return [];
+            int outputs = (int)_logits.shape[1];
+            using var host = _logits.cpu();
+            var values = host.data<float>().ToArray();
+            var result = new float[values.Length / outputs][];
+            int start = 0;
+            foreach (var rows in batches)
+                foreach (int row in rows)
+                {
+                    result[row] = values[start..(start + outputs)];
+                    start += outputs;
+                }
+            return result;
+        }
+        finally
+        {
+            Dispose();
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_isDisposed)
+            return;
+        _isDisposed = true;
+        _logits?.Dispose();
+        _logits = null;
+        use.Dispose();
+    }
+}
