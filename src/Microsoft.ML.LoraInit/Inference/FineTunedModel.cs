@@ -13,9 +13,11 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// </summary>
 internal sealed class FineTunedModel : IDisposable
 {
-    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, ITextScorer scorer)
+    private readonly NativeFootprint _footprint;
+
+    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, ITextScorer scorer, NativeFootprint footprint)
     {
-        (ModelSettings, State, History, Checkpoint, Scorer) = (settings, state, history, checkpoint, scorer);
+        (ModelSettings, State, History, Checkpoint, Scorer, _footprint) = (settings, state, history, checkpoint, scorer, footprint);
     }
 
     public Settings ModelSettings { get; }
@@ -42,14 +44,24 @@ internal sealed class FineTunedModel : IDisposable
         var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, ComputeDevice.BaseType(settings.Precision, device)), StringComparer.Ordinal);
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
-        var predictor = new RobertaPredictor(state.Config, merged);
-        return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength));
+        var footprint = new NativeFootprint(merged.Values.Concat(state.Tensors.Values));
+        try
+        {
+            var predictor = new RobertaPredictor(state.Config, merged);
+            return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength), footprint);
+        }
+        catch
+        {
+            footprint.Dispose();
+            throw;
+        }
     }
 
     public void Dispose()
     {
         Scorer.Dispose();
         State.Dispose();
+        _footprint.Dispose();
     }
 
     /// <summary>What a saved model keeps beside tensors and history.</summary>
