@@ -6,21 +6,29 @@ namespace Microsoft.ML.LoraInit.Samples.Web.Serving;
 /// </summary>
 internal sealed partial class ModelFileWatcher(ModelFileLoader loader, WebSettings settings, ILogger<ModelFileWatcher> logger) : BackgroundService
 {
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    // One thread for every load: the native allocator keeps memory by thread, so loads that wander over the thread pool would
+    // leave each of its threads with room for a model.
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.Factory.StartNew(() => Watch(stoppingToken), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private void Watch(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(settings.Poll);
+        string? failure = null;
         do
         {
             try
             {
-                await Task.Run(loader.Refresh, stoppingToken);
+                loader.Refresh();
             }
-            catch (Exception e) when (e is not OperationCanceledException)
+            catch (Exception e)
             {
-                Failed(e, settings.ModelPath); // Whatever a file makes loading throw, the model before goes on serving.
+                // Whatever a file makes loading throw, the model before goes on serving.
+                if (e.Message != failure)
+                    Failed(e, settings.ModelPath);
+                failure = e.Message;
             }
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        while (!stoppingToken.WaitHandle.WaitOne(settings.Poll));
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Looking at {Path} failed")]
