@@ -11,8 +11,9 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients)
     private readonly ConcurrentBag<TimeSpan> _latencies = [];
     private readonly ConcurrentQueue<string> _errors = new();
 
-    // Who may answer now: one model, or two while a file is being replaced.
-    private volatile SavedModel[] _right = [SavedModel.First];
+    // Who may answer: one model, or two while a file is being replaced. A request that is under way meanwhile may have its
+    // answer from any model of the phases from its beginning to its end.
+    private volatile SavedModel[][] _phases = [[SavedModel.First]];
 
     public IReadOnlyCollection<string> Errors => _errors;
 
@@ -47,10 +48,10 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients)
     private async Task Replace(SavedModel from, SavedModel to)
     {
         var before = (await WebHost.Health(client)).Model!.Version;
-        _right = [from, to];
+        _phases = [.. _phases, [from, to]];
         to.MoveTo(modelPath);
         await WebHost.WaitFor(client, h => h.Model!.Version != before);
-        _right = [to];
+        _phases = [.. _phases, [to]];
     }
 
     private async Task Ask(int index, CancellationToken stop)
@@ -58,7 +59,7 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients)
         for (int i = index; !stop.IsCancellationRequested; i++)
         {
             var text = SavedModel.Texts[i % SavedModel.Texts.Count];
-            var right = _right;
+            int phase = _phases.Length - 1;
             var watch = Stopwatch.StartNew();
             try
             {
@@ -66,7 +67,7 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients)
                 response.EnsureSuccessStatusCode();
                 var prediction = (await response.Content.ReadFromJsonAsync<PredictEndpoint.Prediction>(CancellationToken.None))!;
                 _latencies.Add(watch.Elapsed);
-                if (!right.Concat(_right).Any(m => m.Says(text, prediction)))
+                if (!_phases.Skip(phase).SelectMany(models => models).Any(m => m.Says(text, prediction)))
                     _errors.Enqueue($"A wrong answer to '{text}': {string.Join(", ", prediction.Probabilities)}");
             }
             catch (Exception e)
