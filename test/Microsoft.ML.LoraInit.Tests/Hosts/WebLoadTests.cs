@@ -53,7 +53,10 @@ public class WebLoadTests
         SavedModel.First.MoveTo(path);
         _ = SavedModel.Second;
         using var process = Process.Start(new ProcessStartInfo("dotnet",
-            ["exec", Path.Combine(AppContext.BaseDirectory, "lorainit-web.dll"), "--model", path, "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true })!;
+            ["exec", Path.Combine(AppContext.BaseDirectory, "lorainit-web.dll"), "--model", path, "--urls", "http://127.0.0.1:0"])
+        {
+            RedirectStandardOutput = true,
+        })!;
         try
         {
             using var client = new HttpClient { BaseAddress = await Address(process) };

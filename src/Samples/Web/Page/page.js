@@ -30,6 +30,7 @@ function bar({ label, probability }) {
 function complain(message) {
   element("problem").textContent = message;
   element("problem").hidden = !message;
+  if (message) element("result").hidden = true; // an earlier answer is not this question's
 }
 
 let asked = 0;
