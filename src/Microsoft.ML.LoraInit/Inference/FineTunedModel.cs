@@ -16,10 +16,11 @@ internal sealed class FineTunedModel : IDisposable
     private readonly TextScorer _scorer;
     private readonly Device _device;
     private readonly Lock _configuring = new();
+    private readonly NativeFootprint _footprint;
 
-    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, Device device)
+    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, Device device, NativeFootprint footprint)
     {
-        (ModelSettings, State, History, Checkpoint, _scorer, _device) = (settings, state, history, checkpoint, scorer, device);
+        (ModelSettings, State, History, Checkpoint, _scorer, _device, _footprint) = (settings, state, history, checkpoint, scorer, device, footprint);
     }
 
     public Settings ModelSettings { get; }
@@ -46,9 +47,18 @@ internal sealed class FineTunedModel : IDisposable
     public static FineTunedModel Create(
         Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
     {
-        var scoring = new ScoringOptions();
-        var predictor = Predictor(settings, state, weights, device, scoring);
-        return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength), device);
+        var merged = Merged(settings, state, weights, device, new ScoringOptions());
+        var footprint = new NativeFootprint(merged.Values.Concat(state.Tensors.Values));
+        try
+        {
+            var predictor = new RobertaPredictor(state.Config, merged, new ScoringOptions().ForPredictor(device));
+            return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength), device, footprint);
+        }
+        catch
+        {
+            footprint.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Scores as the options say from now on. Calls under way finish as they began.</summary>
@@ -66,7 +76,7 @@ internal sealed class FineTunedModel : IDisposable
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             if (options.CpuThreads is { } threads)
                 set_num_threads(threads);
-            _scorer.Replace(Predictor(ModelSettings, State, weights, _device, options));
+            _scorer.Replace(new RobertaPredictor(State.Config, Merged(ModelSettings, State, weights, _device, options), options.ForPredictor(_device)));
             Scoring = options;
         }
     }
@@ -77,16 +87,17 @@ internal sealed class FineTunedModel : IDisposable
         {
             _scorer.Dispose();
             State.Dispose();
+            _footprint.Dispose();
         }
     }
 
-    private static RobertaPredictor Predictor(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
+    private static Dictionary<string, Tensor> Merged(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
     {
         var type = ComputeDevice.BaseType(scoring.Precision ?? settings.Precision, device);
         var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, type), StringComparer.Ordinal);
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
-        return new(state.Config, merged, scoring.ForPredictor(device));
+        return merged;
     }
 
     /// <summary>What a saved model keeps beside tensors and history.</summary>

@@ -1,0 +1,97 @@
+using System.Runtime.CompilerServices;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Tests.Trainers;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Inference;
+
+[TestClass]
+[DoNotParallelize]
+public class NativeFootprintTests
+{
+    [TestMethod]
+    public void CountsTheBytesOfTensorsUntilItIsDisposedOf()
+    {
+        using var scope = NewDisposeScope();
+        var footprint = new NativeFootprint([zeros(3, 5), zeros(7, dtype: ScalarType.BFloat16)]);
+        Assert.AreEqual((3 * 5 * 4) + (7 * 2), footprint.Bytes);
+        footprint.Dispose();
+        footprint.Dispose();
+        Assert.AreEqual(0, footprint.Bytes);
+    }
+
+    [TestMethod]
+    public void ForgottenTensorsAreCollectedBecauseTheirSizeIsKnown()
+    {
+        const int Forgotten = 60;
+        long before = Settled(), most = 0;
+        for (int i = 0; i < Forgotten; i++)
+        {
+            Forget();
+            Thread.Sleep(5); // a collection that the pressure starts runs in the background
+            GC.WaitForPendingFinalizers();
+            most = Math.Max(most, Tensor.TotalCount - before);
+        }
+        Assert.IsTrue(most < Forgotten / 2, $"{most} tensors of 16 MB were alive at a time.");
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void Forget()
+        {
+            var tensor = empty(4 << 20);
+            GC.KeepAlive(new NativeFootprint([tensor]));
+        }
+    }
+
+    /// <summary>What a host does that swaps models without disposing of them, such as PredictionEnginePool.FromFile.</summary>
+    [TestMethod]
+    public void ReplacedModelsGoWithoutDisposeAndWithoutACollectionAskedFor()
+    {
+        var ml = Topics.Context();
+        using var stream = new MemoryStream();
+        ml.Model.Save(TrainedModels.Multiclass, null, stream);
+        long before = Settled();
+
+        var (perModel, most) = Replace(ml, stream, before, models: 20);
+
+        Console.WriteLine($"Tensors of one model: {perModel}; at most at a time over 20 models: {most}");
+        Assert.IsTrue(perModel > 0, "a model holds tensors");
+        Assert.IsTrue(most <= 8 * perModel, $"{most} tensors were alive at a time, those of {most / perModel} models.");
+        Assert.AreEqual(before, Settled(), "all of them go in the end");
+    }
+
+    // A method of its own, so that its variables hold no model when it has returned.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static (long PerModel, long Most) Replace(MLContext ml, MemoryStream stream, long before, int models)
+    {
+        var current = Engine(ml, stream);
+        long perModel = Tensor.TotalCount - before, most = 0;
+        for (int i = 0; i < models; i++)
+        {
+            current = Engine(ml, stream);
+            Thread.Sleep(20); // a collection that the pressure starts runs in the background
+            GC.WaitForPendingFinalizers();
+            most = Math.Max(most, Tensor.TotalCount - before);
+        }
+        GC.KeepAlive(current);
+        return (perModel, most);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static PredictionEngine<Topics.Row, Topics.Prediction> Engine(MLContext ml, MemoryStream stream)
+    {
+        stream.Position = 0;
+        var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(ml.Model.Load(stream, out _));
+        engine.Predict(Topics.Rows[0]);
+        return engine;
+    }
+
+    private static long Settled()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+        return Tensor.TotalCount;
+    }
+}
