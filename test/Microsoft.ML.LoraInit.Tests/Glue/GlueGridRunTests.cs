@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Text.Json;
 using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using Microsoft.ML.LoraInit.Tests.Samples;
@@ -49,38 +47,11 @@ public class GlueGridRunTests
         Assert.AreEqual(12, Directory.GetDirectories(Folder.File("boards")).Length);
     }
 
-    private static bool InTheMiddle(string runs, string work)
-    {
-        try
-        {
-            return Directory.Exists(runs) && Directory.GetFiles(runs, "*.json").Length >= 3 && Directory.Exists(work)
-                && Directory.GetDirectories(work, "checkpoint", SearchOption.AllDirectories).Any(d => Directory.EnumerateFiles(d).Any());
-        }
-        catch (DirectoryNotFoundException)
-        {
-            // A run ended, and its checkpoints went, while they were being listed.
-            return false;
-        }
-    }
-
     [TestMethod]
     public async Task KilledAndStartedAgainItEndsTheSame()
     {
         var folder = Folder.File("killed");
-        using (var process = Start(folder, "--checkpoint-every", "1"))
-        {
-            var runs = Path.Combine(folder, "runs");
-            var patience = Stopwatch.StartNew();
-            // In the middle: some runs have ended, and one is between its first checkpoint and its end.
-            while (!InTheMiddle(runs, Path.Combine(folder, "work")))
-            {
-                Assert.IsFalse(process.HasExited, "it ended before it could be killed");
-                Assert.IsTrue(patience.Elapsed < TimeSpan.FromMinutes(3), "it does not get on");
-                await Task.Delay(5);
-            }
-            process.Kill();
-            await process.WaitForExitAsync();
-        }
+        await GridProcess.KillInTheMiddle(folder, Arguments(folder, "--checkpoint-every", "1"), TimeSpan.FromMinutes(3));
         Assert.IsTrue(new RunStore(folder).ReadAll().Count < 12);
         var run = await CommandLineRun.InProcess(Arguments(folder, "--checkpoint-every", "1"));
         Assert.AreEqual(ExitCodes.Success, run.ExitCode, string.Join('\n', run.Errors));
@@ -153,20 +124,31 @@ public class GlueGridRunTests
     }
 
     [TestMethod]
-    [TestCategory("Long")]
-    public async Task ShardsOfRealTasksMergedEqualTheWhole()
+    public async Task RatesAreSweptWithOneSeedAndTheReportSaysSo()
     {
-        string[] Of(string folder, params string[] more) =>
+        var folder = Folder.File("swept");
+        string[] arguments =
         [
-            "glue", "--data-dir", ParityData.RequireShared("glue"), "--tasks", "rte,stsb", "--inits", "kaiming,pissa", "--learning-rates", "1e-3", "--seeds", "0,1",
-            "--epochs", "2", "--train-rows", "640", "--out", Folder.File(folder), .. more,
+            "glue", "--data-dir", Folder.File("data"), "--tasks", "cola", "--learning-rates", "1e-3,1e-5", "--seeds", "0,1",
+            "--epochs", "1", "--batch-size", "16", "--out", folder,
         ];
-        var whole = CommandLineRun.ChildProcess(Of("long-whole"));
-        Assert.AreEqual(ExitCodes.Success, (await whole).ExitCode);
-        var shards = await Task.WhenAll(CommandLineRun.ChildProcess(Of("long0", "--shard", "0/2")), CommandLineRun.ChildProcess(Of("long1", "--shard", "1/2")));
-        Assert.IsTrue(shards.All(s => s.ExitCode == ExitCodes.Success));
-        RunMerge.Merge([Folder.File("long0"), Folder.File("long1")], Folder.File("long-merged"));
-        CollectionAssert.AreEqual(Results(Folder.File("long-whole")), Results(Folder.File("long-merged")));
+        var run = await CommandLineRun.InProcess([.. arguments, "--sweep-seeds", "1", "--time-budget", "60", "--run-time-limit", "30"]);
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode, string.Join('\n', run.Errors));
+        StringAssert.Contains(run.Output, "3 runs finished, 0 were there already, 0 failed.");
+        var records = new RunStore(folder).ReadAll();
+        CollectionAssert.AreEquivalent(new[] { 0, 0, 1 }, records.Select(r => r.Config.Seed).ToArray());
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder, "report.md")), "The rates were swept with the first seed");
+        Assert.IsTrue(records.All(r => r.Command!.Contains("--sweep-seeds 1", StringComparison.Ordinal) && !r.Command.Contains("budget", StringComparison.Ordinal)));
+
+        File.WriteAllText(Folder.File("peft.json"), """[{"base": "roberta-mini-8k", "task": "CoLA", "init": "lora", "lr": 0.002, "seed": 0, "epochs": 8, "best": 0.051}]""");
+        Assert.AreEqual(ExitCodes.Success, (await CommandLineRun.InProcess("glue", "report", folder, "--peers", Folder.File("peft.json"))).ExitCode);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder, "report.md")), "### Beside PEFT");
+        foreach (var wrong in new[] { "--time-budget", "--run-time-limit", "--sweep-seeds" })
+        {
+            var refused = await CommandLineRun.InProcess([.. arguments, wrong, "0"]);
+            Assert.AreEqual(ExitCodes.BadInput, refused.ExitCode, wrong);
+            StringAssert.Contains(refused.Errors.Single(), wrong);
+        }
     }
 
     private static string[] Arguments(string folder, params string[] more) =>
@@ -175,17 +157,5 @@ public class GlueGridRunTests
         "--learning-rates", "1e-3", "--seeds", "0,1", "--epochs", "2", "--batch-size", "16", "--threads", "1", "--tensorboard", Folder.File("boards"), "--out", folder, .. more,
     ];
 
-    private static Process Start(string folder, params string[] more)
-    {
-        var start = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "lorainit.dll"), .. Arguments(folder, more)]) { RedirectStandardOutput = true };
-        var process = Process.Start(start)!;
-        process.BeginOutputReadLine();
-        return process;
-    }
-
-    private static void AssertSameResults(string folder) => CollectionAssert.AreEqual(Results(_whole), Results(folder));
-
-    // All that a run learned, to the last bit; not how long it took.
-    private static string[] Results(string folder) =>
-        [.. new RunStore(folder).ReadAll().Select(r => JsonSerializer.Serialize(new { r.Config, r.Metric, r.BestEpoch, r.Epochs }, RunJson.Options))];
+    private static void AssertSameResults(string folder) => CollectionAssert.AreEqual(GridProcess.Results(_whole), GridProcess.Results(folder));
 }

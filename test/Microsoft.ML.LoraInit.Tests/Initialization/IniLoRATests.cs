@@ -89,6 +89,25 @@ public sealed class IniLoRATests
     }
 
     [TestMethod]
+    public void OfRunsInParallelOneFitsAndTheOthersWait()
+    {
+        using var folder = new TemporaryFolder();
+        var contexts = new FakeContext[4];
+        var together = new Barrier(contexts.Length);
+        var threads = Enumerable.Range(0, contexts.Length).Select(i => new Thread(() =>
+        {
+            using var scope = NewDisposeScope();
+            contexts[i] = FakeContext.Random([FakeContext.Target("a.query", 64, 48, 4)]);
+            together.SignalAndWait();
+            LoraInitialization.IniLoRA(steps: 400, cacheFolder: folder.Path).Initialize(contexts[i]);
+        })).ToArray();
+        Array.ForEach(threads, t => t.Start());
+        Array.ForEach(threads, t => t.Join());
+        Assert.AreEqual(1, contexts.Count(c => c.Messages.Any(m => m.StartsWith("Factorising", StringComparison.Ordinal))));
+        Assert.AreEqual(3, contexts.Count(c => c.Messages.Contains("Factorised weights from the cache")));
+    }
+
+    [TestMethod]
     [TestCategory("Gpu")]
     public void AllWeightsOfRobertaBaseAreFittedAtOnceOnAGpu()
     {

@@ -13,8 +13,15 @@ internal sealed record ChartData(IReadOnlyList<ChartRow> Rows)
                 c.Value.Costs.Preparation + c.Value.Costs.Training,
                 Of(c.Value.Difference),
                 [.. c.Value.Curve.Select(p => new[] { p.Epoch, Percent(p.Metric) })],
-                [.. c.Value.Rates.Select(r => new[] { r.Rate, Percent(r.Spread.Mean) })])))),
+                Sensitivity(c.Value.Rates))))),
     ]);
+
+    // Of unequal seeds the rates' means would differ by the seeds too.
+    private static double?[][] Sensitivity(IReadOnlyList<RateResult> rates)
+    {
+        var common = RateSelection.Common(rates);
+        return [.. rates.Select(r => new[] { r.Rate, Percent((common.Count > 0 ? r.Over(common) : r.Spread).Mean) })];
+    }
 
     // JSON has no NaN; a gap in a line says the same.
     private static double? Percent(double? value) => value is { } v && double.IsFinite(v) ? 100 * v : null;

@@ -6,6 +6,9 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
 /// <summary>The report as one page that opens without a network: styles, charting library and figures are inside it.</summary>
 internal static class HtmlReport
 {
+    /// <summary>Characters; what is longer is a sentence, which wraps and begins at the left.</summary>
+    private const int LongestFigure = 24;
+
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
 
     public static string Write(ReportModel model)
@@ -46,7 +49,7 @@ internal static class HtmlReport
         body.Append("<h3>Learning curves</h3>\n");
         Chart(body, "curves", section, withTasks: true, overall: false, "Dev metric in percent after each epoch, mean over seeds at the selected rate. A click in the legend hides or shows a strategy.");
         body.Append("<h3>Sensitivity to the learning rate</h3>\n");
-        Chart(body, "sensitivity", section, withTasks: true, overall: false, "Mean over seeds in percent at each rate tried.");
+        Chart(body, "sensitivity", section, withTasks: true, overall: false, "Mean in percent at each rate tried, over the seeds that ran at every rate.");
         Append(body, tables["rates"], $"{index}", folded: true);
         body.Append("<h3>Metric against time</h3>\n");
         Chart(body, "time", section, withTasks: true, overall: false, "Initialisation and training of a run in seconds, and the metric it reaches in percent.");
@@ -90,7 +93,7 @@ internal static class HtmlReport
 
     private static void Append(StringBuilder body, TableCell cell, string element)
     {
-        var mark = cell.Mark == CellMark.None ? "" : $" class=\"{cell.Mark.ToString().ToLowerInvariant()}\"";
+        var mark = cell.Mark == CellMark.None ? cell.Text.Length > LongestFigure ? " class=\"text\"" : "" : $" class=\"{cell.Mark.ToString().ToLowerInvariant()}\"";
         body.Append($"<{element}{mark}>{Encode(cell.Text)}");
         if (cell.Detail is not null)
             body.Append($"<small>{Encode(cell.Detail)}</small>");

@@ -19,7 +19,7 @@ internal static class RateSelection
     {
         if (rates.Count == 0)
             return null;
-        var common = rates.Select(r => r.Tried).Aggregate((a, b) => a.Intersect(b)).ToHashSet();
+        var common = Common(rates);
         return rates.Where(r => r.Spread.Count > 0)
             .Select(r => (Rate: r, Judged: common.Count > 0 ? r.Over(common) : r.Spread))
             .OrderByDescending(r => r.Judged.Count)
@@ -28,6 +28,9 @@ internal static class RateSelection
             .Select(r => r.Rate)
             .FirstOrDefault();
     }
+
+    /// <summary>The seeds that were tried at every one of at least one rate.</summary>
+    public static HashSet<int> Common(IReadOnlyList<RateResult> rates) => rates.Select(r => r.Tried).Aggregate((a, b) => a.Intersect(b)).ToHashSet();
 
     public static IReadOnlyList<RateResult> Results(IEnumerable<RunRecord> runs) =>
     [

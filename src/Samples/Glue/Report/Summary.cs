@@ -8,7 +8,14 @@ internal static class Summary
         var strategies = model.Sections.Sum(s => s.Rows.Count);
         var tasks = model.Sections.SelectMany(s => s.Tasks).Distinct().Count();
         return $"{Counted(model.Runs, "run")}: {Counted(strategies, strategies == 1 ? "strategy" : "strategies", plural: "")} on {Counted(tasks, "task")}; "
-            + $"{Counted(model.Runs - model.Failed.Count, "run")} finished, {model.Failed.Count} failed.";
+            + $"{Counted(model.Runs - model.Failed.Count, "run")} finished, {model.Failed.Count} failed{Missing(model)}.";
+    }
+
+    private static string Missing(ReportModel model)
+    {
+        var planned = model.Sections.SelectMany(s => s.Rows).SelectMany(r => r.Planned.Values).ToArray();
+        var missing = planned.Sum(p => p.Missing.Count);
+        return missing == 0 ? "" : $"; {missing} of {Counted(planned.Sum(p => p.Planned), "run")} asked for are missing";
     }
 
     public static ReportTable Failures(ReportModel model) => new(
