@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Inference.Explanation;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -13,9 +14,9 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// </summary>
 internal sealed class FineTunedModel : IDisposable
 {
-    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, ITextScorer scorer)
+    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, ITextScorer scorer, TextExplainer explainer)
     {
-        (ModelSettings, State, History, Checkpoint, Scorer) = (settings, state, history, checkpoint, scorer);
+        (ModelSettings, State, History, Checkpoint, Scorer, Explainer) = (settings, state, history, checkpoint, scorer, explainer);
     }
 
     public Settings ModelSettings { get; }
@@ -28,6 +29,9 @@ internal sealed class FineTunedModel : IDisposable
     public RobertaCheckpoint Checkpoint { get; }
 
     public ITextScorer Scorer { get; }
+
+    /// <summary>Shares the scorer's weights, and their life.</summary>
+    public TextExplainer Explainer { get; }
 
     /// <param name="settings">What a saved model keeps beside the tensors.</param>
     /// <param name="state">Taken over, unless this fails.</param>
@@ -43,7 +47,8 @@ internal sealed class FineTunedModel : IDisposable
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
         var predictor = new RobertaPredictor(state.Config, merged);
-        return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength));
+        return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength),
+            new TextExplainer(tokenizer, predictor, settings.MaxLength, state.Config.PadTokenId));
     }
 
     public void Dispose()

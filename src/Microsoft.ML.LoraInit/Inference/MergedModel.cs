@@ -60,11 +60,24 @@ internal sealed class MergedModel : IDisposable
     public Tensor forward(EncodedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var mask = batch.AttentionMask?.unsqueeze(1).unsqueeze(1);
-        // Padding is on the right, so a token's position is its column's; what padding gets there is attended to by none.
-        var x = _words.index_select(0, batch.InputIds.reshape(-1)).view(batch.Rows, batch.Length, -1)
-            .add_(_positions.narrow(0, _config.PadTokenId + 1, batch.Length));
-        x = nn.functional.layer_norm(x, [_config.HiddenSize], _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
+        return Encode(Words(batch.InputIds).add_(Positions(batch.Length)), batch.AttentionMask).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The embeddings of token ids [batch, length], without positions: [batch, length, hidden].</summary>
+    public Tensor Words(Tensor ids) => _words.index_select(0, ids.reshape(-1)).view(ids.shape[0], ids.shape[1], -1);
+
+    /// <summary>What is added to the first columns' embeddings, [length, hidden]; not to be disposed.</summary>
+    // Padding is on the right, so a token's position is its column's; what padding gets there is attended to by none.
+    public Tensor Positions(long length) => _positions.narrow(0, _config.PadTokenId + 1, length);
+
+    /// <summary>From words and positions added up to logits, fp32 [batch, outputs].</summary>
+    /// <param name="embedded">[batch, length, hidden].</param>
+    /// <param name="attentionMask">Bool [batch, length], or null where no row is padded.</param>
+    public Tensor Encode(Tensor embedded, Tensor? attentionMask)
+    {
+        using var scope = NewDisposeScope();
+        var mask = attentionMask?.unsqueeze(1).unsqueeze(1);
+        var x = nn.functional.layer_norm(embedded, [_config.HiddenSize], _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
         foreach (var layer in _layers)
         {
             var next = layer.forward(x, mask);

@@ -24,11 +24,12 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
         _environment = environment;
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName, _options.ProbabilityColumnName]);
+        LoraTrainerOptionsValidator.CheckClassWeights(_options.ClassWeights);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
     public LoraBinaryTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Boolean).Fit(input, (_, _) =>
+        new TextTrainerRun(_environment, _options, LabelKind.Boolean, _options.ClassWeights).Fit(input, (_, _) =>
             new BinaryColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName)));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
@@ -47,5 +48,8 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
 
         /// <summary>The column of the probability of true written. Default <c>Probability</c>.</summary>
         public string ProbabilityColumnName { get; set; } = "Probability";
+
+        /// <summary>How much the rows of true and of false count. Default none: all the same.</summary>
+        public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
     }
 }

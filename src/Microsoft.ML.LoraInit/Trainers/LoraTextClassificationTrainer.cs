@@ -25,6 +25,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
         _environment = environment;
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName]);
+        LoraTrainerOptionsValidator.CheckClassWeights(_options.ClassWeights);
     }
 
     /// <summary>Trains. Long: see <see cref="LoraTrainerOptions.Progress"/> and <see cref="LoraTrainerOptions.CancellationToken"/>.</summary>
@@ -34,7 +35,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     /// <exception cref="InvalidDataException">There are no rows, one class only, or a row without a valid label; or the base model is damaged.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
     public LoraTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Key).Fit(input, (label, classes) =>
+        new TextTrainerRun(_environment, _options, LabelKind.Key, _options.ClassWeights).Fit(input, (label, classes) =>
             new MulticlassColumns(_options.ScoreColumnName, _options.PredictedLabelColumnName, classes, ClassNames.Of(label))));
 
     /// <summary>The input's columns and those that the model will write.</summary>
@@ -48,5 +49,8 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     {
         /// <summary>The column of the predicted class written, a key of the label's values. Default <c>PredictedLabel</c>.</summary>
         public string PredictedLabelColumnName { get; set; } = "PredictedLabel";
+
+        /// <summary>How much the rows of each class count. Default none: all the same.</summary>
+        public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
     }
 }

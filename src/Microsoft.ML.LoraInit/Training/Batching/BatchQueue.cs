@@ -8,7 +8,7 @@ namespace Microsoft.ML.LoraInit.Training.Batching;
 
 /// <summary>One batch on the compute device.</summary>
 /// <param name="Inputs">Token ids and mask.</param>
-/// <param name="Targets">What the task's loss takes, [rows].</param>
+/// <param name="Targets">What the task's loss takes, [rows] or [rows, labels].</param>
 /// <param name="Weights">Example weights, fp32 [rows]; null for 1 each.</param>
 /// <param name="WeightSum">Sum of the weights, or the number of rows.</param>
 internal sealed record PreparedBatch(EncodedBatch Inputs, Tensor Targets, Tensor? Weights, double WeightSum) : IDisposable
@@ -110,7 +110,7 @@ internal sealed class BatchQueue : IDisposable
     {
         using var scope = NewDisposeScope();
         var inputs = BatchBuilder.Build(_data.Texts, rows, _padId, CPU);
-        var targets = _task.Targets(Array.ConvertAll(rows, i => _data.Labels[i]), CPU);
+        var targets = _task.Targets(_data.LabelsOf(rows), CPU);
         var weights = _data.Weights is null ? null : tensor(Array.ConvertAll(rows, i => _data.Weights[i]));
         return new(
             new(Place(inputs.InputIds), inputs.AttentionMask is null ? null : Place(inputs.AttentionMask)),
