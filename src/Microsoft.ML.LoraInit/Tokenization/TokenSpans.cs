@@ -4,7 +4,7 @@ namespace Microsoft.ML.LoraInit.Tokenization;
 
 /// <summary>Where a token is in its text.</summary>
 /// <param name="Start">First character, without the space before a word.</param>
-/// <param name="Length">Characters; 0 where an earlier token has begun the only character.</param>
+/// <param name="Length">Characters; 0 where an earlier token has begun the only one, or it is the space before a word.</param>
 /// <param name="Word">Number of the piece of <see cref="PreTokenizer"/>.</param>
 internal readonly record struct TokenSpan(int Start, int Length, int Word);
 
@@ -25,7 +25,7 @@ internal static class TokenSpans
             end += char.IsHighSurrogate(text[end]) ? 2 : 1;
             taken = Math.Max(taken, end);
             int word = words[characterOf[from]];
-            if (end - start > 1 && text[start] == ' ')
+            if (end > start && text[start] == ' ' && start + 1 < text.Length && words[start + 1] == word && !char.IsWhiteSpace(text[start + 1]))
                 start++;
             spans[i] = new(start, Math.Max(0, end - start), word);
             from = to;

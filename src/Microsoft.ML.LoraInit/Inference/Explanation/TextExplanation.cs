@@ -56,7 +56,7 @@ public sealed record TextExplanation
 /// <remarks>A token is a run of bytes: where it ends within a character, its span takes in the whole character.</remarks>
 public sealed record TokenAttribution
 {
-    /// <summary>The characters of the span; empty for a further token of a character that an earlier one began.</summary>
+    /// <summary>The characters of the span; empty for a further token of a character that an earlier one began, and for a space before a word.</summary>
     public required string Text { get; init; }
 
     /// <summary>The span's first character in the text, without the space before a word.</summary>
