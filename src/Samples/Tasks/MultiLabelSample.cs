@@ -20,7 +20,7 @@ internal sealed class MultiLabelSample : TaskSample
         var train = ml.Data.LoadFromTextFile<Ticket>(DataFile("tickets.train.tsv"), hasHeader: true);
         var test = ml.Data.LoadFromTextFile<Ticket>(DataFile("tickets.test.tsv"), hasHeader: true);
 
-        terminal.Heading("Several labels: 450 messages with one to three of six labels");
+        terminal.Heading("Several labels: 500 messages with one to three of six labels");
         var model = ProgressDisplay.Show(terminal, progress => (ITransformer)
             // One vector of the six columns; its slots keep their names.
             ml.Transforms.Concatenate("Label", LabelNames)

@@ -18,7 +18,7 @@ internal sealed class SentimentSample : TaskSample
         var train = ml.Data.LoadFromTextFile<Review>(DataFile("reviews.train.tsv"), hasHeader: true);
         var test = ml.Data.LoadFromTextFile<Review>(DataFile("reviews.test.tsv"), hasHeader: true);
 
-        terminal.Heading("Sentiment: 300 reviews, half of them good");
+        terminal.Heading("Sentiment: 400 reviews, half of them good");
         using var model = ProgressDisplay.Show(terminal, progress =>
             ml.BinaryClassification.Trainers.LoraTextClassification(new LoraBinaryTextClassificationTrainer.Options
             {
@@ -34,7 +34,7 @@ internal sealed class SentimentSample : TaskSample
 
         // No sentence of the test rows is built like one of the training rows.
         var metrics = ml.BinaryClassification.Evaluate(model.Transform(test), labelColumnName: nameof(Review.Good));
-        terminal.Heading("On 100 reviews that training has not seen (a guess is right for half of them)");
+        terminal.Heading("On 120 reviews that training has not seen (a guess is right for half of them)");
         Summary.Table(terminal, [("accuracy", metrics.Accuracy), ("AUC", metrics.AreaUnderRocCurve), ("F1", metrics.F1Score)]);
 
         terminal.Heading("Reviews and the probability that they are good");
