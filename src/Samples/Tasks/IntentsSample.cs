@@ -16,7 +16,7 @@ internal sealed class IntentsSample : TaskSample
 
     public override string Description => "Which of 24 intents a command has, and what to do when the model is not sure.";
 
-    public override int Epochs => 15;
+    public override int Epochs => 8;
 
     public override void Run(Terminal terminal, int epochs, CancellationToken cancellation)
     {
@@ -24,7 +24,7 @@ internal sealed class IntentsSample : TaskSample
         var train = ml.Data.LoadFromTextFile<Command>(DataFile("commands.train.tsv"), hasHeader: true);
         var test = ml.Data.LoadFromTextFile<Command>(DataFile("commands.test.tsv"), hasHeader: true);
 
-        terminal.Heading("Intents: 385 commands to a house, of 24 kinds");
+        terminal.Heading("Intents: 533 commands to a house, of 24 kinds");
         var model = ProgressDisplay.Show(terminal, progress => (ITransformer)
             ml.Transforms.Conversion.MapValueToKey("Label", nameof(Command.Intent))
                 .Append(ml.MulticlassClassification.Trainers.LoraTextClassification(new LoraTextClassificationTrainer.Options

@@ -10,7 +10,7 @@ internal sealed class SimilaritySample : TaskSample
 
     public override string Description => "How alike two sentences are, as a number: pairs and regression.";
 
-    public override int Epochs => 12;
+    public override int Epochs => 8;
 
     public override void Run(Terminal terminal, int epochs, CancellationToken cancellation)
     {
@@ -18,7 +18,7 @@ internal sealed class SimilaritySample : TaskSample
         var train = ml.Data.LoadFromTextFile<Pair>(DataFile("pairs.train.tsv"), hasHeader: true);
         var test = ml.Data.LoadFromTextFile<Pair>(DataFile("pairs.test.tsv"), hasHeader: true);
 
-        terminal.Heading("Similarity: 700 pairs; the same person counts 1, the same act 2, the same place or time 2");
+        terminal.Heading("Similarity: 600 pairs; the same person counts 1, the same act 2, the same place or time 2");
         using var model = ProgressDisplay.Show(terminal, progress =>
             ml.Regression.Trainers.LoraTextRegression(new LoraTextRegressionTrainer.Options
             {
