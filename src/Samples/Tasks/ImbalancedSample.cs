@@ -4,13 +4,13 @@ using Microsoft.ML.LoraInit.Samples.Output;
 namespace Microsoft.ML.LoraInit.Samples.Tasks;
 
 /// <summary>
-/// Imbalanced classes: one class has 8 rows, the others 110 each. Trained alike, once with every row counting the same and once
+/// Imbalanced classes: one class has 16 rows, the others 110 each. Trained alike, once with every row counting the same and once
 /// with class weights.
 /// </summary>
 internal sealed class ImbalancedSample : TaskSample
 {
     private const string Rare = "Refund";
-    private const int RareRows = 8;
+    private const int RareRows = 16;
 
     public override string Name => "imbalanced";
 

@@ -4,18 +4,18 @@ using Microsoft.ML.LoraInit.Samples.Output;
 namespace Microsoft.ML.LoraInit.Samples.Tasks;
 
 /// <summary>
-/// Small data: ten sentences of each of six classes. The defaults are made for thousands of rows; with so few, more and smaller
+/// Small data: fifteen sentences of each of six classes. The defaults are made for thousands of rows; with so few, more and smaller
 /// steps are needed, and validation rows say when to stop.
 /// </summary>
 internal sealed class SmallDataSample : TaskSample
 {
-    private const int RowsPerClass = 10;
+    private const int RowsPerClass = 15;
 
     public override string Name => "small-data";
 
-    public override string Description => "Ten rows a class: how many epochs, which start, when to stop.";
+    public override string Description => "Fifteen rows a class: how many epochs, which start, when to stop.";
 
-    public override int Epochs => 20;
+    public override int Epochs => 12;
 
     public override void Run(Terminal terminal, int epochs, CancellationToken cancellation)
     {
