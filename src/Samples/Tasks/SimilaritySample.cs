@@ -43,8 +43,8 @@ internal sealed class SimilaritySample : TaskSample
         terminal.Heading("Pairs");
         using var engine = ml.Model.CreatePredictionEngine<Pair, Answer>(model, new PredictionEngineOptions { OwnsTransformer = false });
         foreach (var (first, second) in ((string, string)[])[
-            ("A man is cutting bread at dawn.", "A fellow is slicing a loaf early in the morning."),
-            ("A man is cutting bread at dawn.", "A fellow is slicing a loaf at the harbour."),
+            ("A man is cutting bread at dawn.", "A man is cutting bread at dawn, they say."),
+            ("A man is cutting bread at dawn.", "A man is cutting bread at the harbour."),
             ("A man is cutting bread at dawn.", "The captain sings in the snow.")])
             terminal.Output.WriteLine($"  {engine.Predict(new Pair { Text = first, Text2 = second }).Score,4:0.0}  {first}  |  {second}");
     }
