@@ -36,6 +36,33 @@ public static class LoraCatalogExtensions
         int maxEpochs = 3) =>
         catalog.LoraTextClassification(With(new LoraTextClassificationTrainer.Options(), labelColumnName, textColumnName, text2ColumnName, baseModel, initialization, maxEpochs));
 
+    /// <summary>Fine-tunes a RoBERTa with LoRA on texts that have any number of several labels.</summary>
+    /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
+    /// <param name="options">All options; copied.</param>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static LoraMultiLabelTextClassificationTrainer LoraMultiLabelTextClassification(
+        this MulticlassClassificationTrainers catalog, LoraMultiLabelTextClassificationTrainer.Options options) =>
+        new(MLNetEnvironment.Of(catalog), options);
+
+    /// <summary>Fine-tunes a RoBERTa with LoRA on texts that have any number of several labels, with the default options for the rest.</summary>
+    /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
+    /// <param name="labelColumnName">The label, a vector of Boolean or of Single with 0 and 1.</param>
+    /// <param name="textColumnName">The text.</param>
+    /// <param name="text2ColumnName">The second text of a pair, or null.</param>
+    /// <param name="baseModel">The pre-trained model; null for the embedded mini model.</param>
+    /// <param name="initialization">How the adapters start; null for Kaiming.</param>
+    /// <param name="maxEpochs">Passes over the data.</param>
+    /// <exception cref="ArgumentException">An argument is out of range.</exception>
+    public static LoraMultiLabelTextClassificationTrainer LoraMultiLabelTextClassification(
+        this MulticlassClassificationTrainers catalog,
+        string labelColumnName = "Label",
+        string textColumnName = "Text",
+        string? text2ColumnName = null,
+        RobertaCheckpoint? baseModel = null,
+        LoraInitialization? initialization = null,
+        int maxEpochs = 3) =>
+        catalog.LoraMultiLabelTextClassification(With(new LoraMultiLabelTextClassificationTrainer.Options(), labelColumnName, textColumnName, text2ColumnName, baseModel, initialization, maxEpochs));
+
     /// <summary>Fine-tunes a RoBERTa with LoRA on texts and a Boolean label.</summary>
     /// <param name="catalog"><c>mlContext.BinaryClassification.Trainers</c>.</param>
     /// <param name="options">All options; copied.</param>

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Inference.Explanation;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -18,9 +19,9 @@ internal sealed class FineTunedModel : IDisposable
     private readonly Lock _configuring = new();
     private readonly NativeFootprint _footprint;
 
-    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, Device device, NativeFootprint footprint)
+    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, TextExplainer explainer, Device device, NativeFootprint footprint)
     {
-        (ModelSettings, State, History, Checkpoint, _scorer, _device, _footprint) = (settings, state, history, checkpoint, scorer, device, footprint);
+        (ModelSettings, State, History, Checkpoint, _scorer, Explainer, _device, _footprint) = (settings, state, history, checkpoint, scorer, explainer, device, footprint);
     }
 
     public Settings ModelSettings { get; }
@@ -37,6 +38,9 @@ internal sealed class FineTunedModel : IDisposable
     /// <summary>How it scores; set by <see cref="Configure"/>.</summary>
     public ScoringOptions Scoring { get; private set; } = new();
 
+    /// <summary>Shares the scorer's weights, and their life.</summary>
+    public TextExplainer Explainer { get; }
+
     /// <param name="settings">What a saved model keeps beside the tensors.</param>
     /// <param name="state">Taken over, unless this fails.</param>
     /// <param name="history">How the training went.</param>
@@ -52,7 +56,9 @@ internal sealed class FineTunedModel : IDisposable
         try
         {
             var predictor = new RobertaPredictor(state.Config, merged, new ScoringOptions().ForPredictor(device));
-            return new(settings, state, history, checkpoint, new TextScorer(tokenizer, predictor, settings.MaxLength), device, footprint);
+            var scorer = new TextScorer(tokenizer, predictor, settings.MaxLength);
+            return new(settings, state, history, checkpoint, scorer,
+                new TextExplainer(tokenizer, scorer, settings.MaxLength, state.Config.PadTokenId), device, footprint);
         }
         catch
         {

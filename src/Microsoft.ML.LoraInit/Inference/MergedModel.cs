@@ -65,11 +65,24 @@ internal sealed class MergedModel : IDisposable
     public Tensor forward(EncodedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var mask = AttentionMask(batch);
-        // Padding is on the right, so a token's position is its column's; what padding gets there is attended to by none.
-        var x = _words.index_select(0, batch.InputIds.view(-1)).view(batch.Rows, batch.Length, _config.HiddenSize)
-            .add_(_positions.narrow(0, _config.PadTokenId + 1, batch.Length));
-        x = nn.functional.layer_norm(x, _normalized, _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
+        return Encode(Words(batch.InputIds).add_(Positions(batch.Length)), batch.AttentionMask).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The embeddings of token ids [batch, length], without positions: [batch, length, hidden].</summary>
+    public Tensor Words(Tensor ids) => _words.index_select(0, ids.reshape(-1)).view(ids.shape[0], ids.shape[1], -1);
+
+    /// <summary>What is added to the first columns' embeddings, [length, hidden]; not to be disposed.</summary>
+    // Padding is on the right, so a token's position is its column's; what padding gets there is attended to by none.
+    public Tensor Positions(long length) => _positions.narrow(0, _config.PadTokenId + 1, length);
+
+    /// <summary>From words and positions added up to logits, fp32 [batch, outputs].</summary>
+    /// <param name="embedded">[batch, length, hidden].</param>
+    /// <param name="attentionMask">Bool [batch, length], or null where no row is padded.</param>
+    public Tensor Encode(Tensor embedded, Tensor? attentionMask)
+    {
+        using var scope = NewDisposeScope();
+        var mask = Additive(attentionMask);
+        var x = nn.functional.layer_norm(embedded, _normalized, _embeddingNorm.Weight, _embeddingNorm.Bias, _config.LayerNormEps);
         foreach (var layer in _layers)
         {
             var next = layer.forward(x, mask);
@@ -82,12 +95,12 @@ internal sealed class MergedModel : IDisposable
     }
 
     /// <summary>What is added to the attention's scores, [batch, 1, 1, length]: made once here, where a bool mask would be converted in every layer.</summary>
-    private Tensor? AttentionMask(EncodedBatch batch)
+    private Tensor? Additive(Tensor? tokens)
     {
-        if (batch.AttentionMask is not { } tokens)
+        if (tokens is null)
             return null;
-        var padding = tokens.logical_not().view(batch.Rows, 1, 1, batch.Length);
-        return zeros([batch.Rows, 1, 1, batch.Length], _words.dtype, Device).masked_fill_(padding, double.NegativeInfinity);
+        var padding = tokens.logical_not().view(tokens.shape[0], 1, 1, tokens.shape[1]);
+        return zeros(padding.shape, _words.dtype, Device).masked_fill_(padding, double.NegativeInfinity);
     }
 
     public void Dispose() => Free(_owned);

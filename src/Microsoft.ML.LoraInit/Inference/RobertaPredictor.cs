@@ -87,6 +87,14 @@ internal sealed class RobertaPredictor : IDisposable
         }
     }
 
+    /// <summary>Lets others compute with the weights, which stay as they are until they have done so.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    public T With<T>(Func<MergedModel, T> compute)
+    {
+        using var use = _lifetime.Enter();
+        return compute(_model);
+    }
+
     /// <summary>Ends the predictor's life once no call is running.</summary>
     public void Dispose() => _lifetime.Close();
 

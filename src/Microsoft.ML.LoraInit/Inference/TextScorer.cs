@@ -36,6 +36,24 @@ internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor pr
 
     public ScoringRun Begin(IReadOnlyList<TextPair> texts) => new Run(this, texts);
 
+    /// <summary>Lets others compute with the weights that score now.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    public T With<T>(Func<MergedModel, T> compute)
+    {
+        while (true)
+        {
+            var current = _predictor;
+            try
+            {
+                return current.With(compute);
+            }
+            catch (ObjectDisposedException) when (current != _predictor)
+            {
+                // Replaced in between.
+            }
+        }
+    }
+
     /// <summary>Scores with another predictor, taken over, from now on; calls under way finish with the old one, which is then freed.</summary>
     /// <exception cref="ObjectDisposedException">This was disposed of.</exception>
     public void Replace(RobertaPredictor other)

@@ -76,6 +76,7 @@ internal static class MergedExport
     private static (IReadOnlyList<string> Labels, string? Problem) Task(TextTask task) => task switch
     {
         MulticlassTask multiclass => (multiclass.ClassNames ?? Numbered(task.OutputCount), "single_label_classification"),
+        MultiLabelTask labels => (labels.LabelNames ?? Numbered(task.OutputCount), "multi_label_classification"),
         BinaryTask => (["true"], "multi_label_classification"),
         RegressionTask => (Numbered(1), "regression"),
         _ => (Numbered(task.OutputCount), null),

@@ -71,6 +71,28 @@ internal sealed class RobertaTokenizer
     /// <summary>The text of a run of ids; special tokens appear as they are written in the vocabulary.</summary>
     public string Decode(IEnumerable<int> ids) => ByteAlphabet.Decode(string.Concat(ids.Select(id => _tokens[id])));
 
+    /// <summary>Where each of the ids that <see cref="Encode"/> made is in its text; special tokens have no place and give null.</summary>
+    public IReadOnlyList<(TokenSpan Span, bool IsSecond)?> Locate(string text, string? pair, EncodedText encoded)
+    {
+        // Special tokens never come out of a text, so the first end is the first text's.
+        int end = Array.IndexOf(encoded.Ids, _eos);
+        var result = new (TokenSpan, bool)?[encoded.Length];
+        Fill(text, 1, end, false);
+        if (pair is not null)
+            Fill(pair, end + 2, encoded.Length - 1, true);
+        return result;
+
+        void Fill(string source, int from, int to, bool isSecond)
+        {
+            var spans = TokenSpans.Of(WellFormed(source), [.. encoded.Ids[from..to].Select(id => _tokens[id].Length)]);
+            for (int i = 0; i < spans.Length; i++)
+                result[from + i] = (spans[i], isSecond);
+        }
+    }
+
+    /// <summary>The id of a special token by its name, or null where the vocabulary lacks it.</summary>
+    public int? IdOf(string token) => Array.IndexOf(_tokens, token) is >= 0 and var id ? id : null;
+
     /// <summary>At least the first <paramref name="enough"/> ids, or all. Pieces are independent, so stopping between them changes none.</summary>
     private List<int> EncodePieces(string text, int enough)
     {

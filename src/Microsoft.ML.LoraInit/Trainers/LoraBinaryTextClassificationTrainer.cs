@@ -25,11 +25,12 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName, _options.ProbabilityColumnName]);
         LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
+        LoraTrainerOptionsValidator.CheckClassWeights(_options.ClassWeights);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
     public LoraBinaryTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Boolean).Fit(input, (_, _) =>
+        new TextTrainerRun(_environment, _options, LabelKind.Boolean, _options.ClassWeights).Fit(input, (_, _) =>
             new BinaryColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName, _options.ValidationMetric)));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
@@ -51,5 +52,8 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
 
         /// <summary>What the best epoch is kept by, and early stopping judges by. Default accuracy.</summary>
         public ClassificationValidationMetric ValidationMetric { get; set; }
+
+        /// <summary>How much the rows of true and of false count. Default none: all the same.</summary>
+        public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
     }
 }

@@ -26,6 +26,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
         _options = (Options)options.Clone();
         LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName]);
         LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
+        LoraTrainerOptionsValidator.CheckClassWeights(_options.ClassWeights);
     }
 
     /// <summary>Trains. Long: see <see cref="LoraTrainerOptions.Progress"/> and <see cref="LoraTrainerOptions.CancellationToken"/>.</summary>
@@ -35,7 +36,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     /// <exception cref="InvalidDataException">There are no rows, one class only, or a row without a valid label; or the base model is damaged.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
     public LoraTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Key).Fit(input, (label, classes) =>
+        new TextTrainerRun(_environment, _options, LabelKind.Key, _options.ClassWeights).Fit(input, (label, classes) =>
             new MulticlassColumns(_options.ScoreColumnName, _options.PredictedLabelColumnName, classes, ClassNames.Of(label), _options.ValidationMetric)));
 
     /// <summary>The input's columns and those that the model will write.</summary>
@@ -52,5 +53,8 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
 
         /// <summary>What the best epoch is kept by, and early stopping judges by. Default accuracy.</summary>
         public ClassificationValidationMetric ValidationMetric { get; set; }
+
+        /// <summary>How much the rows of each class count. Default none: all the same.</summary>
+        public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
     }
 }

@@ -45,7 +45,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
 
     /// <summary>
     /// What was trained and how it started, as a saved model stores it: <c>method</c>, <c>initialization</c> and, for each layer
-    /// with an adapter, <c>adapters</c> with its module, rank and alpha. A copy.
+    /// with an adapter, <c>adapters</c> with its module, rank and alpha; <c>classWeights</c> where there were some. A copy.
     /// </summary>
     public JsonObject FineTuning => _model.State.FineTuning.DeepClone().AsObject();
 
@@ -90,6 +90,24 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
         return new ScoredDataView(input, Schema(input.Schema), _model.Scorer);
     }
 
+    /// <summary>
+    /// Says what each token of a text added to each of the model's scores, by integrated gradients over the tokens' embeddings
+    /// (arXiv 1703.01365). Takes some <see cref="ExplanationOptions.Steps"/> times as long as a prediction, and as often again for
+    /// each class. Several threads may call it at a time.
+    /// </summary>
+    /// <param name="text">The text.</param>
+    /// <param name="text2">The second text, for a model of pairs; null otherwise.</param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or there are two texts for a model of one or the other way round.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    public TextExplanation Explain(string text, string? text2 = null, ExplanationOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (_model.ModelSettings.Texts.Text2 is null != text2 is null)
+            throw new ArgumentException(text2 is null ? "The model was trained on pairs of texts: give text2." : "The model was trained on single texts: leave text2 null.", nameof(text2));
+        return _model.Explainer.Explain(new(text, text2), _model.ModelSettings.Scores.Task, options ?? new());
+    }
+
     /// <summary>Scores single rows.</summary>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
         new ScoringRowMapper(Schema(inputSchema), _model.Scorer);
@@ -112,6 +130,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     internal static LoraTextTransformer Of(FineTunedModel model) => model.ModelSettings.Scores switch
     {
         MulticlassColumns => new LoraTextClassificationTransformer(model),
+        MultiLabelColumns => new LoraMultiLabelTextClassificationTransformer(model),
         BinaryColumns => new LoraBinaryTextClassificationTransformer(model),
         _ => new LoraTextRegressionTransformer(model),
     };
@@ -145,6 +164,15 @@ public sealed class LoraBinaryTextClassificationTransformer : LoraTextTransforme
 public sealed class LoraTextRegressionTransformer : LoraTextTransformer
 {
     internal LoraTextRegressionTransformer(FineTunedModel model)
+        : base(model)
+    {
+    }
+}
+
+/// <summary>A model that <see cref="LoraMultiLabelTextClassificationTrainer"/> trained.</summary>
+public sealed class LoraMultiLabelTextClassificationTransformer : LoraTextTransformer
+{
+    internal LoraMultiLabelTextClassificationTransformer(FineTunedModel model)
         : base(model)
     {
     }

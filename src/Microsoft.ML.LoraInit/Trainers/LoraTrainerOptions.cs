@@ -2,7 +2,7 @@ using TorchSharp;
 
 namespace Microsoft.ML.LoraInit;
 
-/// <summary>What the three LoRA text trainers have in common. Each has a nested <c>Options</c> that adds its own.</summary>
+/// <summary>What the LoRA text trainers have in common. Each has a nested <c>Options</c> that adds its own.</summary>
 public abstract class LoraTrainerOptions
 {
     /// <summary>The text column, of type text. Default <c>Text</c>.</summary>

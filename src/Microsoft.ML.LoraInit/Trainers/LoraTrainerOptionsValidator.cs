@@ -49,6 +49,17 @@ internal static class LoraTrainerOptionsValidator
             throw new ArgumentException($"ValidationMetric = {metric} has no effect without rows to validate on: set {nameof(options.ValidationData)} or {nameof(options.ValidationFraction)}.");
     }
 
+    /// <exception cref="ArgumentException">It is null.</exception>
+    public static void CheckClassWeights(ClassWeights weights) =>
+        Given(weights, nameof(ClassWeights), "choose ClassWeights.None, Balanced or PerClass");
+
+    /// <exception cref="ArgumentException">An option of the multi-label trainer alone is out of range.</exception>
+    public static void CheckMultiLabel(LoraMultiLabelTextClassificationTrainer.Options options)
+    {
+        CheckClassWeights(options.ClassWeights);
+        Range(options.PredictionThreshold is > 0 and < 1, nameof(options.PredictionThreshold), options.PredictionThreshold, "use a probability above 0 and below 1");
+    }
+
     private static void CheckColumns(LoraTrainerOptions options, IReadOnlyList<string?> outputs)
     {
         Name(options.TextColumnName, nameof(options.TextColumnName));

@@ -14,11 +14,13 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Trainers;
 
 /// <summary>
-/// What <c>Fit</c> does in the three trainers: check → open the base → tokenise → train → build the model. Everything that can
+/// What <c>Fit</c> does in the trainers: check → open the base → tokenise → train → build the model. Everything that can
 /// be checked is checked before the step that takes long.
 /// </summary>
-internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options, LabelKind kind)
+internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options, LabelKind kind, ClassWeights? classWeights = null)
 {
+    private const string ClassWeightsKey = "classWeights";
+
     private readonly TextColumns _columns = Columns(options);
 
     /// <summary>The columns that the options name.</summary>
@@ -36,6 +38,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
         var outputs = scores(label, classes);
         var texts = _columns with { Label = null, Weight = null };
+        if (classWeights is not null)
+            ClassWeighting.Check(classWeights, outputs.Task);
         _ = new ScoringSchema(input.Schema, texts, outputs); // the model's columns can be made from these
         var validation = Validation(label);
         var device = ComputeDevice.Resolve(environment, options.Device);
@@ -59,19 +63,25 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         if (options.ValidationFraction > 0)
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 
+        var task = outputs.Task;
+        if (classWeights is not null)
+            (task, train) = ClassWeighting.Apply(classWeights, task, train);
+
         var settings = new FineTunedModel.Settings(
             outputs, texts, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = run,
-            Task = outputs.Task,
+            Task = task,
             Train = train,
             Validation = held,
             Base = weights,
             Seed = seed,
             Log = messages.Log,
         });
+        if (classWeights is not null && classWeights != ClassWeights.None)
+            result.State.FineTuning[ClassWeightsKey] = classWeights.ToJson();
         return Finish(settings, result, files, tokenizer, device, weights);
     }
 
@@ -103,7 +113,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var view = kind == LabelKind.Key ? ValidationLabels.Align(options.ValidationData, label.Name, label) : options.ValidationData;
         try
         {
-            _columns.Check(view.Schema, kind);
+            var values = _columns.Check(view.Schema, kind);
+            if (kind == LabelKind.Vector)
+                ValidationLabels.CheckVector(view.Schema[label.Name], values, label);
         }
         catch (ArgumentException e)
         {

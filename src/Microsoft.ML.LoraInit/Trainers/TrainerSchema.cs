@@ -21,6 +21,8 @@ internal static class TrainerSchema
         return kind switch
         {
             LabelKind.Key => Expect(input, "label", columns.Label!, $"a key; Transforms.Conversion.MapValueToKey(\"{columns.Label}\") before the trainer makes one", c => c.IsKey),
+            LabelKind.Vector => Expect(input, "label", columns.Label!, "a vector of Boolean or Single of a known size; Transforms.Concatenate makes one of several columns",
+                c => c.ItemType is BooleanDataViewType || (c.ItemType == NumberDataViewType.Single && !c.IsKey), VectorKind.Vector),
             LabelKind.Boolean => Expect(input, "label", columns.Label!, "Boolean", c => c.ItemType is BooleanDataViewType),
             _ => Expect(input, "label", columns.Label!, "Single", c => c.ItemType == NumberDataViewType.Single && !c.IsKey),
         };
@@ -35,12 +37,12 @@ internal static class TrainerSchema
         return new SchemaShape(result.Values);
     }
 
-    private static SchemaShape.Column Expect(SchemaShape input, string role, string name, string expected, Func<SchemaShape.Column, bool> fits)
+    private static SchemaShape.Column Expect(SchemaShape input, string role, string name, string expected, Func<SchemaShape.Column, bool> fits, VectorKind kind = VectorKind.Scalar)
     {
         var column = input.FirstOrDefault(c => c.Name == name);
         if (column.Name is null)
             throw new ArgumentException($"There is no column '{name}', which the options name as the {role} column. The data has: {string.Join(", ", input.Select(c => $"'{c.Name}'"))}.");
-        if (column.Kind != VectorKind.Scalar || !fits(column))
+        if (column.Kind != kind || !fits(column))
             throw new ArgumentException($"The {role} column '{name}' has the type {(column.Kind == VectorKind.Scalar ? "" : "vector of ")}{(column.IsKey ? "key of " : "")}{column.ItemType}. Expected: {expected}.");
         return column;
     }

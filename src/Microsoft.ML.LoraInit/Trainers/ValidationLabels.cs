@@ -1,5 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Trainers;
 
@@ -28,6 +29,15 @@ internal static class ValidationLabels
             throw new ArgumentException($"The label column '{label}' of ValidationData has the type {column.Type}, the training labels are a key of {names.Type.ItemType}: map both with the same MapValueToKey transformer.");
         var keys = ml.Data.LoadFromEnumerable(names.Texts.Select(t => new KeyRow { Value = t }));
         return ml.Transforms.Conversion.MapValueToKey(label, label, keyData: keys).Fit(validation).Transform(validation);
+    }
+
+    /// <exception cref="ArgumentException">The labels are others, or in another order, than those of the training data.</exception>
+    public static void CheckVector(DataViewSchema.Column validation, int size, DataViewSchema.Column training)
+    {
+        if (((VectorDataViewType)training.Type).Size is var expected && size != expected)
+            throw new ArgumentException($"The label column '{training.Name}' has {size} labels, that of the training data has {expected}.");
+        if (LabelVector.Names(training) is { } names && LabelVector.Names(validation) is { } others && !names.SequenceEqual(others))
+            throw new ArgumentException($"The slots of the label column '{training.Name}' are {string.Join(", ", others)}, those of the training data {string.Join(", ", names)}: put them in the same order.");
     }
 
     private sealed class KeyRow

@@ -11,4 +11,7 @@ internal enum LabelKind
 
     /// <summary>A finite number: regression.</summary>
     Single,
+
+    /// <summary>Whether each of several labels is true, as a vector of known size: multi-label.</summary>
+    Vector,
 }

@@ -13,7 +13,7 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
     internal const int MaxClasses = 100_000;
 
     /// <summary>Checks names and types on the schema alone, before any long work.</summary>
-    /// <returns>How many values the label can take: the key's cardinality, 2 for Boolean, 1 for a number or without a label.</returns>
+    /// <returns>How many values the label can take: the key's cardinality, 2 for Boolean, 1 for a number or without a label; for a vector its size.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type; the message says which, what was found and what is expected.</exception>
     public int Check(DataViewSchema schema, LabelKind kind)
     {
@@ -34,10 +34,22 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
             case LabelKind.Boolean:
                 Expect<BooleanDataViewType>(schema, "label", Label, "Boolean; Transforms.Conversion.ConvertType or MapValue before the trainer makes one");
                 return 2;
+            case LabelKind.Vector:
+                return VectorSize(schema, Label);
             default:
                 ExpectNumber(schema, "label", Label);
                 return 1;
         }
+    }
+
+    private static int VectorSize(DataViewSchema schema, string name)
+    {
+        const string Expected = "a vector of Boolean or Single of a known size; Transforms.Concatenate makes one of several columns";
+        var vector = Expect<VectorDataViewType>(schema, "label", name, Expected);
+        if (!vector.IsKnownSize || !(vector.ItemType is BooleanDataViewType || vector.ItemType == NumberDataViewType.Single))
+            throw Mismatch(schema, "label", name, Expected);
+        return vector.Size <= MaxClasses ? vector.Size
+            : throw new ArgumentException($"The label column '{name}' is a vector of {vector.Size} values, more than the {MaxClasses} labels supported.");
     }
 
     private static void ExpectNumber(DataViewSchema schema, string role, string name)

@@ -34,7 +34,7 @@ internal static class TextDatasetReader
         CancellationToken cancellationToken = default,
         bool training = true)
     {
-        columns.Check(data.Schema, kind);
+        int values = columns.Check(data.Schema, kind);
         tokenizer.CheckMaxLength(maxLength, columns.Text2 is not null);
         var parallel = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
         var texts = new List<EncodedText>();
@@ -55,7 +55,7 @@ internal static class TextDatasetReader
                 long number = texts.Count + window.Count + 1;
                 window.Add(rows.Text(), rows.Text2?.Invoke());
                 if (rows.Label is not null)
-                    labels.Add(rows.Label(number));
+                    rows.Label(number, labels);
                 weights?.Add(rows.Weight!(number));
             }
             texts.AddRange(window.Encode(tokenizer, maxLength, parallel));
@@ -66,7 +66,10 @@ internal static class TextDatasetReader
             }
         }
 
-        var dataset = new TextDataset([.. texts], [.. labels], weights?.ToArray());
+        var dataset = new TextDataset([.. texts], [.. labels], weights?.ToArray())
+        {
+            LabelsPerRow = kind == LabelKind.Vector && columns.Label is not null ? values : 1,
+        };
         CheckRows(dataset, data.Schema, columns, kind, training);
         return dataset;
     }
@@ -80,8 +83,18 @@ internal static class TextDatasetReader
             throw new InvalidDataException("The data has no rows. Check the file, and any filter before the trainer.");
         if (dataset.Weights is not null && dataset.Weights.All(w => w == 0))
             throw new InvalidDataException($"Every weight in the column '{columns.Weight}' is 0, so no row would count.");
-        if (training && columns.Label is not null && kind != LabelKind.Single && dataset.Labels.All(label => label == dataset.Labels[0]))
+        if (training && columns.Label is not null && kind == LabelKind.Vector && !AnyVaries(dataset))
+            throw new InvalidDataException($"All {dataset.Count} training rows have the same labels in the column '{columns.Label}', so there is nothing to tell apart; is the data sorted and cut?");
+        if (training && columns.Label is not null && kind is (LabelKind.Key or LabelKind.Boolean) && dataset.Labels.All(label => label == dataset.Labels[0]))
             throw new InvalidDataException($"All {dataset.Count} training rows have the same label, {ClassName(schema, columns.Label, kind, dataset.Labels[0])}, in the column '{columns.Label}'. Classification needs rows of at least two classes; is the data sorted and cut?");
+    }
+
+    private static bool AnyVaries(TextDataset data)
+    {
+        for (int i = data.LabelsPerRow; i < data.Labels.Length; i++)
+            if (data.Labels[i] != data.Labels[i - data.LabelsPerRow])
+                return true;
+        return false;
     }
 
     private static string ClassName(DataViewSchema schema, string name, LabelKind kind, float label)

@@ -9,7 +9,7 @@ internal sealed class TextRow
     {
         Text = TextGetter(row, columns.Text);
         Text2 = columns.Text2 is null ? null : TextGetter(row, columns.Text2);
-        Label = columns.Label is null ? null : LabelGetter(row, columns.Label, kind);
+        Label = columns.Label is null ? null : LabelReader(row, columns.Label, kind);
         Weight = columns.Weight is null ? null : WeightGetter(row, columns.Weight);
     }
 
@@ -19,8 +19,8 @@ internal sealed class TextRow
     /// <summary>The second text; null without such a column.</summary>
     public Func<string>? Text2 { get; }
 
-    /// <summary>From the row's number (from 1, for messages) to the class index, 0/1, or the value; null without such a column.</summary>
-    public Func<long, float>? Label { get; }
+    /// <summary>Given the row's number (from 1, for messages), adds the class index, 0/1, the value, or 0/1 a label; null without such a column.</summary>
+    public Action<long, List<float>>? Label { get; }
 
     /// <summary>From the row's number to its weight; null without such a column.</summary>
     public Func<long, float>? Weight { get; }
@@ -34,6 +34,14 @@ internal sealed class TextRow
             getter(ref value);
             return value.ToString(); // The cursor goes on to reuse the characters.
         };
+    }
+
+    private static Action<long, List<float>> LabelReader(DataViewRow row, string name, LabelKind kind)
+    {
+        if (kind == LabelKind.Vector)
+            return LabelVector.Reader(row, row.Schema[name]);
+        var getter = LabelGetter(row, name, kind);
+        return (number, labels) => labels.Add(getter(number));
     }
 
     private static Func<long, float> LabelGetter(DataViewRow row, string name, LabelKind kind)

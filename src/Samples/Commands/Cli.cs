@@ -52,6 +52,7 @@ internal static class Cli
             GlueCommand.Create(terminal, Verbose),
             InspectCommand.Create(terminal, Verbose),
             AdapterCommand.Create(terminal, Verbose),
+            SampleCommand.Create(terminal),
         };
         var quickstart = new QuickstartCommand(terminal);
         foreach (var option in quickstart.Options)

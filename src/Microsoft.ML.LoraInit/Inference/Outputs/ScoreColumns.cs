@@ -29,6 +29,7 @@ internal abstract class ScoreColumns
             {
                 MulticlassColumns.Kind => MulticlassColumns.Read(json),
                 BinaryColumns.Kind => new BinaryColumns(Text("score"), Text("probability"), Text("predictedLabel")),
+                MultiLabelColumns.Kind => MultiLabelColumns.Read(json, Text),
                 RegressionColumns.Kind => new RegressionColumns(Text("score")),
                 var kind => throw new FormatException($"Unknown kind of model '{kind}'."),
             };

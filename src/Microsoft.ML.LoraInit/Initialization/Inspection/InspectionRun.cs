@@ -30,6 +30,7 @@ internal sealed class InspectionRun
         {
             LoraBinaryTextClassificationTrainer.Options => LabelKind.Boolean,
             LoraTextRegressionTrainer.Options => LabelKind.Single,
+            LoraMultiLabelTextClassificationTrainer.Options => LabelKind.Vector,
             _ => LabelKind.Key,
         };
         _seed = _training.Seed ?? 0;
@@ -52,6 +53,7 @@ internal sealed class InspectionRun
         {
             LabelKind.Boolean => new BinaryTask(),
             LabelKind.Single => new RegressionTask(),
+            LabelKind.Vector => new MultiLabelTask(classes),
             _ => new MulticlassTask(classes),
         };
         var device = ComputeDevice.Resolve(new MLContext(_seed), _training.Device);
@@ -64,7 +66,7 @@ internal sealed class InspectionRun
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);
         using var scope = NewDisposeScope();
-        return Measure(weights, task, data, data is null ? RandomRows(files.Config) : Probe(data));
+        return Measure(weights, task, data, data is null ? RandomRows(files.Config, task.LabelsPerRow) : Probe(data));
     }
 
     private InspectionReport Measure(BaseWeights weights, TextTask task, TextDataset? data, TextDataset probe)
@@ -188,7 +190,7 @@ internal sealed class InspectionRun
         data.Take([.. new SeededRandom(SeededRandom.Hash(_seed, "inspection/rows")).Permutation(data.Count).Take(_options.ProbeRows)]);
 
     /// <summary>Rows for outputs where there is no text: random tokens between the two special ones.</summary>
-    private TextDataset RandomRows(RobertaConfig config)
+    private TextDataset RandomRows(RobertaConfig config, int labels)
     {
         var random = new SeededRandom(SeededRandom.Hash(_seed, "inspection/tokens"));
         var first = Math.Max(config.PadTokenId, Math.Max(config.BosTokenId, config.EosTokenId)) + 1;
@@ -198,7 +200,7 @@ internal sealed class InspectionRun
             var words = Enumerable.Range(0, Math.Min(RandomRowLength, config.MaxLength) - 2).Select(_ => first + random.Next(config.VocabularySize - first));
             texts[i] = new([config.BosTokenId, .. words, config.EosTokenId]);
         }
-        return new(texts, new float[texts.Length], null);
+        return new(texts, new float[texts.Length * labels], null) { LabelsPerRow = labels };
     }
 
     private IEnumerable<LoraInitialization> Strategies() => _options.Against is null ? [_training.Initialization] : [_training.Initialization, _options.Against];

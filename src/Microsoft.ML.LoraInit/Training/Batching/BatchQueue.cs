@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Training.Batching;
 
 /// <summary>One batch.</summary>
 /// <param name="Inputs">Token ids and mask.</param>
-/// <param name="Targets">What the task's loss takes, one entry a row.</param>
+/// <param name="Targets">What the task's loss takes, [rows] or [rows, labels].</param>
 /// <param name="Weights">Example weights, fp32 [rows]; null for 1 each.</param>
 /// <param name="WeightSum">Sum of the weights, or the number of rows.</param>
 internal sealed record PreparedBatch(EncodedBatch Inputs, Tensor Targets, Tensor? Weights, double WeightSum) : IDisposable
@@ -52,7 +52,7 @@ internal sealed class BatchQueue : IDisposable
         {
             using var scope = NewDisposeScope();
             var weights = data.Weights is null ? null : tensor(Array.ConvertAll(rows, i => data.Weights[i]));
-            var targets = task.Targets(Array.ConvertAll(rows, i => data.Labels[i]), CPU);
+            var targets = task.Targets(data.LabelsOf(rows), CPU);
             return new PreparedBatch(BatchBuilder.Build(data.Texts, rows, padId, CPU), targets, weights, WeightOf(data, rows))
                 .Map(t => (pinned ? t.pin_memory() : t).DetachFromDisposeScope());
         });

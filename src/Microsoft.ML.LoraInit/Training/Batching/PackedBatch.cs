@@ -30,7 +30,7 @@ internal sealed record PackedBatch(PackedShape Shape, Tensor Integers, Tensor Fl
         int longest = rows.Max(i => data.Texts[i].Length), shortest = rows.Min(i => data.Texts[i].Length);
         var length = LengthBuckets.Of(longest, maxLength);
 
-        var targets = task.Targets(Array.ConvertAll(all, i => data.Labels[i]), CPU);
+        var targets = task.Targets(data.LabelsOf(all), CPU);
         var integral = targets.dtype == ScalarType.Int64;
         var shape = new PackedShape(batchSize, length, shortest < length, targets.shape.Aggregate(1L, (a, b) => a * b) / batchSize, integral, targets.shape.Length);
 

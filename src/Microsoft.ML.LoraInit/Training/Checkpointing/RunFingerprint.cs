@@ -37,7 +37,7 @@ internal static class RunFingerprint
         var entries = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
             ["checkpoint format"] = FormatVersion,
-            ["task"] = $"{request.Task.Kind} with {request.Task.OutputCount} outputs",
+            ["task"] = request.Task.Description,
             ["validation metric"] = request.Task.MetricName,
             ["base model (SHA-256)"] = request.Base.Identity.Sha256,
             ["precision"] = request.Base.DType.ToString(),

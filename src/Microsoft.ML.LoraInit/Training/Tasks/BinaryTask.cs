@@ -47,5 +47,5 @@ internal sealed class BinaryTask : TextTask
     protected override bool Accepts(float label) => label is 0 or 1;
 
     /// <summary>ln(1 + eᶻ), without overflow.</summary>
-    private static double Softplus(double z) => Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z)));
+    public static double Softplus(double z) => Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z)));
 }

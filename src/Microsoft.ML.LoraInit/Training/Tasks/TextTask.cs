@@ -8,8 +8,11 @@ internal abstract class TextTask
     /// <summary>Logits a row.</summary>
     public abstract int OutputCount { get; }
 
-    /// <summary>A name for stored files and messages: <c>multiclass</c>, <c>binary</c>, <c>regression</c>.</summary>
+    /// <summary>A name for stored files and messages: <c>multiclass</c>, <c>binary</c>, <c>regression</c>, <c>multilabel</c>.</summary>
     public abstract string Kind { get; }
+
+    /// <summary>All that decides the loss, for comparing runs.</summary>
+    public virtual string Description => $"{Kind} with {OutputCount} outputs";
 
     /// <summary>The metric that chooses the best epoch.</summary>
     public abstract string MetricName { get; }
@@ -17,7 +20,10 @@ internal abstract class TextTask
     /// <summary>Whether more of <see cref="MetricName"/> is better.</summary>
     public virtual bool HigherIsBetter => true;
 
-    /// <summary>Labels in the type that <see cref="RowLosses"/> takes, [rows].</summary>
+    /// <summary>Labels a row: 1, or one an output.</summary>
+    public virtual int LabelsPerRow => 1;
+
+    /// <summary>Labels in the type that <see cref="RowLosses"/> takes, [rows] or [rows, labels].</summary>
     public abstract Tensor Targets(float[] labels, Device device);
 
     /// <summary>logits fp32 [rows, outputs], targets of <see cref="Targets"/> → the loss of each row, fp32 [rows].</summary>
@@ -48,12 +54,13 @@ internal abstract class TextTask
     {
         if (data.Count == 0)
             throw new ArgumentException($"The {role} data has no rows.", nameof(data));
-        if (data.Labels.Length != data.Count || (data.Weights is not null && data.Weights.Length != data.Count))
+        if (data.LabelsPerRow != LabelsPerRow || data.Labels.Length != data.Count * LabelsPerRow || (data.Weights is not null && data.Weights.Length != data.Count))
             throw new ArgumentException($"The {role} data has {data.Count} texts, {data.Labels.Length} labels and {data.Weights?.Length ?? data.Count} weights.", nameof(data));
         for (int i = 0; i < data.Count; i++)
         {
-            if (!Accepts(data.Labels[i]))
-                throw new ArgumentException($"Row {i} of the {role} data has the label {data.Labels[i]}, but {LabelRule}.", nameof(data));
+            foreach (var label in data.Labels.AsSpan(i * LabelsPerRow, LabelsPerRow))
+                if (!Accepts(label))
+                    throw new ArgumentException($"Row {i} of the {role} data has the label {label}, but {LabelRule}.", nameof(data));
             if (data.Weights is not null && !(data.Weights[i] >= 0 && float.IsFinite(data.Weights[i])))
                 throw new ArgumentException($"Row {i} of the {role} data has the example weight {data.Weights[i]}; weights must be finite and not negative.", nameof(data));
         }
