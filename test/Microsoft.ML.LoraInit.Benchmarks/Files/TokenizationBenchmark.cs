@@ -79,14 +79,18 @@ internal static partial class TokenizationBenchmark
             {
                 var started = Stopwatch.GetTimestamp();
                 var tokenizer = create();
-                var created = Stopwatch.GetTimestamp();
+                var (created, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
                 encode(tokenizer);
-                return (Create: Stopwatch.GetElapsedTime(started, created).TotalMilliseconds, Encode: Stopwatch.GetElapsedTime(created).TotalMilliseconds);
+                return (
+                    Create: Stopwatch.GetElapsedTime(started, created).TotalMilliseconds,
+                    Encode: Stopwatch.GetElapsedTime(created).TotalMilliseconds,
+                    Cpu: (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds);
             }).ToArray();
             var encoding = Statistics.Median(times.Select(t => t.Encode));
             report.Add(new(Name, variant, configuration, new(StringComparer.Ordinal)
             {
                 [BenchmarkRow.Speed] = 1000 * texts.Length / encoding,
+                [BenchmarkRow.Cpu] = Statistics.Median(times.Select(t => t.Cpu)) / texts.Length,
                 ["rows"] = texts.Length,
                 ["tokens"] = tokens,
                 ["encode_ms"] = encoding,
