@@ -58,8 +58,6 @@ public sealed class AdapterLibrary : IDisposable
     {
         ArgumentNullException.ThrowIfNull(baseModel);
         options ??= new();
-        if (options.BatchSize < 1)
-            throw new ArgumentException($"BatchSize = {options.BatchSize} is out of range: use at least 1.", nameof(options));
         if (options.MaxTokensPerBatch < 1)
             throw new ArgumentException($"MaxTokensPerBatch = {options.MaxTokensPerBatch} is out of range: use at least 1.", nameof(options));
         if (!Enum.IsDefined(options.Precision))

@@ -37,7 +37,7 @@ internal sealed class LibraryBase
         using var merges = files.OpenMerges();
         var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
         using var weights = files.LoadWeights(device, type);
-        var batching = new PredictorOptions { BatchSize = options.BatchSize, MaxTokensPerBatch = options.MaxTokensPerBatch };
+        var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };
         return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, new SharedEncoder(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
     }
 

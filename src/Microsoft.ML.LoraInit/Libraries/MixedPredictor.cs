@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training.Batching;
@@ -33,7 +34,7 @@ internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer toke
         var order = rows.Select(r => r.Adapter).Distinct().Select((adapter, i) => (adapter, i)).ToDictionary(a => a.adapter, a => a.i);
         var logits = new List<Tensor>();
         var placed = new List<int>(rows.Count);
-        foreach (var planned in BatchPlanner.ByLength([.. texts.Select(t => t.Length)], options.BatchSize, options.MaxTokensPerBatch))
+        foreach (var planned in LengthPlan.Create([.. texts.Select(t => t.Length)], options.TokensPerBatch(encoder.Device), PredictorOptions.BatchCost(encoder.Device)))
         {
             using var batchScope = NewDisposeScope();
             int[] batch = [.. planned.OrderBy(r => order[rows[r].Adapter])];

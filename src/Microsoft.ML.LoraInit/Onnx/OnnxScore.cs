@@ -12,6 +12,7 @@ internal sealed record OnnxScore(string Name, string Operation, params (string N
     {
         MulticlassTask => new("probabilities", "Softmax", ("axis", 1)),
         BinaryTask => new("probability", "Sigmoid"),
+        MultiLabelTask => new("probabilities", "Sigmoid"),
         RegressionTask => new("score", "Identity"),
         _ => throw new NotSupportedException($"Models of the kind '{task.Kind}' cannot be written as ONNX."),
     };
