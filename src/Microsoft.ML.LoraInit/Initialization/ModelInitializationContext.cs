@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Batching;
@@ -127,6 +128,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
     public override void Report(string message, long step, long total)
     {
         CancellationToken.ThrowIfCancellationRequested();
+        CudaGate.StepAside();
         _reporter.ReportIfDue(() => new TrainingProgress { Phase = TrainingPhase.Initializing, Message = message, Step = step, TotalSteps = total });
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Quantization;
@@ -43,6 +44,7 @@ internal sealed class FineTuningRun
         Check();
         using var scope = NewDisposeScope();
         var (config, outputs, device) = (_request.Base.Config, _request.Task.OutputCount, _request.Base.Device);
+        using var gate = device.type == TorchSharp.DeviceType.CUDA ? CudaGate.Enter() : null;
         _initial = StartingAdapter.Read(_options, config, outputs);
         var head = _initial?.Head(outputs, device);
         if (_initial is not null && head is null)

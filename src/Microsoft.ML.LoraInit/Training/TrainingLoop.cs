@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -72,6 +73,7 @@ internal sealed class TrainingLoop
         foreach (var group in groups)
         {
             _options.CancellationToken.ThrowIfCancellationRequested();
+            CudaGate.StepAside();
             var started = Stopwatch.GetTimestamp();
             _step.Run(batches, group, _rate.At(_state.Step));
             _reports.StepDone(_rate.At(_state.Step - 1));
@@ -123,6 +125,7 @@ internal sealed class TrainingLoop
         var logits = Validation.Logits(_model, data, _request.Task, _options.BatchSize, done =>
         {
             _options.CancellationToken.ThrowIfCancellationRequested();
+            CudaGate.StepAside();
             _reports.Validating(done, data.Count);
         });
         var metrics = _request.Task.Evaluate(logits, data.Labels, data.Weights);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
@@ -94,7 +95,8 @@ public sealed record IniLoRAInitialization : LoraInitialization
             : new FactorizationCache(CacheFolder ?? FactorizationCache.DefaultFolder, context.BaseSha256, context.Targets, settings);
         if (cache is null)
             return Fit(context, sigmas);
-        lock (cache.Gate)
+        CudaGate.Wait(cache.Gate.Enter); // for a run that fits the same
+        try
         {
             if (cache.Load(context.Targets, context.Device) is { } stored)
             {
@@ -104,6 +106,10 @@ public sealed record IniLoRAInitialization : LoraInitialization
             var fitted = Fit(context, sigmas);
             cache.Store(fitted);
             return fitted;
+        }
+        finally
+        {
+            cache.Gate.Exit();
         }
     }
 

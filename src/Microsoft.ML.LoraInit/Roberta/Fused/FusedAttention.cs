@@ -41,7 +41,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
         var (q, k, v) = split(leaves);
         var attended = nn.functional.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), pass.Mask, 0.0, false);
         var output = attended.transpose(1, 2).reshape(inputs[0].shape[0], -1);
-        return new(output.detach(), gradient => autograd.grad([output], leaves, [gradient]).ToArray());
+        return new(output.detach(), gradient => Tape.Gradients(output, gradient, leaves));
     }
 
     private AttentionResult WithDropout(Tensor projected, EncoderPass pass)

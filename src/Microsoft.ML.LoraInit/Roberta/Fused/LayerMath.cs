@@ -47,6 +47,6 @@ internal sealed class TapedMath : LayerMath
         using var tape = enable_grad();
         var leaf = x.detach().requires_grad_(true);
         var output = operation(leaf);
-        return (output.detach(), gradient => autograd.grad([output], [leaf], [gradient])[0]);
+        return (output.detach(), gradient => Tape.Gradients(output, gradient, leaf)[0]);
     }
 }

@@ -13,6 +13,9 @@ internal sealed class DeviceStep : TrainingStep
     /// <summary>Shapes whose passes are recorded; further ones run call by call, which bounds the memory of recordings.</summary>
     private const int MaxCaptured = 48;
 
+    /// <summary>Others in the process may spoil a recording; after so many failures a shape runs call by call.</summary>
+    private const int MaxAttempts = 3;
+
     private readonly GradientPass _pass;
     private readonly WorkCapture? _capture;
     private readonly Dictionary<PackedShape, ShapeBuffers> _shapes = [];
@@ -80,9 +83,9 @@ internal sealed class DeviceStep : TrainingStep
         {
             buffers = new ShapeBuffers(batch.Shape, _passScalars, Parts.Model.Config, DropsOut);
             _shapes.Add(batch.Shape, buffers);
-            if (_capture is not null && CapturedShapes < MaxCaptured)
-                Capture(buffers);
         }
+        if (_capture is not null && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
+            Capture(buffers);
         buffers.Upload(batch);
         if (buffers.Captured is { } captured)
             captured.Replay();
@@ -95,14 +98,15 @@ internal sealed class DeviceStep : TrainingStep
     private void Capture(ShapeBuffers buffers)
     {
         // Libraries set themselves up at first use, which cannot be recorded: two rows of weight 0 change nothing.
-        using (NewDisposeScope())
-            _pass.Run(buffers.WarmUp(), Parts.State.LossSum);
+        if (buffers.Attempts++ == 0)
+            using (NewDisposeScope())
+                _pass.Run(buffers.WarmUp(), Parts.State.LossSum);
         buffers.Captured = _capture!.TryCapture(() =>
         {
             using var scope = NewDisposeScope();
             _pass.Run(buffers.Inputs(), Parts.State.LossSum);
         }, out var why);
-        if (why is not null)
+        if (why is not null && buffers.Attempts == MaxAttempts)
             Parts.Request.Log?.Invoke($"Training steps of {buffers.Shape.Rows} × {buffers.Shape.Length} tokens run call by call: {why}");
     }
 

@@ -84,7 +84,7 @@ internal sealed class FusedPass : GradientPass
 
         using var dropout = inputs.Seed is null ? null : new KernelDropout(_kernels, inputs.Seed, HeadMask);
         var logits = _model.Head.OfFirst(encoded, new ForwardContext { Dropout = dropout });
-        var gradients = autograd.grad([Sum(_task, logits, inputs, lossSum)], [encoded, head]);
+        var gradients = Tape.Gradients(Sum(_task, logits, inputs, lossSum), null, encoded, head);
         using var noGrad = no_grad();
         gradient.narrow(0, _headStart, headCount).add_(gradients[1]);
         backward(gradients[0]);

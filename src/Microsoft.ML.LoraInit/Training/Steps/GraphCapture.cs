@@ -9,7 +9,9 @@ internal sealed class GraphCapture : WorkCapture
 
     public override CapturedWork? TryCapture(Action work, out string? why)
     {
-        var graph = CudaGraph.TryCapture(work, _first, out why);
+        string? reason = null;
+        var graph = CudaGate.Alone(() => CudaGraph.TryCapture(work, _first, out reason));
+        why = reason;
         if (graph is null)
             return null;
         _first ??= graph;

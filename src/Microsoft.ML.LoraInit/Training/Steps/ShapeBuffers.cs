@@ -38,6 +38,9 @@ internal sealed class ShapeBuffers : IDisposable
     /// <summary>The recorded pass; null where it runs call by call.</summary>
     public CapturedWork? Captured { get; set; }
 
+    /// <summary>How often recording was tried.</summary>
+    public int Attempts { get; set; }
+
     /// <summary>Queues the copy of a batch to the device.</summary>
     public void Upload(PackedBatch batch)
     {

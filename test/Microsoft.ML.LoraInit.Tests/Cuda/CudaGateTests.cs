@@ -1,0 +1,71 @@
+using Microsoft.ML.LoraInit.Cuda;
+
+namespace Microsoft.ML.LoraInit.Tests.Cuda;
+
+[TestClass]
+public sealed class CudaGateTests
+{
+    [TestMethod]
+    public void CapturesAreAloneAmongRunsThatStepAside()
+    {
+        int inside = 0, seen = 0, captures = 0;
+        var stop = DateTime.UtcNow.AddSeconds(1);
+        var runs = Enumerable.Range(0, 4).Select(run => new Thread(() =>
+        {
+            using var gate = CudaGate.Enter();
+            Interlocked.Increment(ref inside);
+            while (DateTime.UtcNow < stop)
+            {
+                Interlocked.Decrement(ref inside);
+                CudaGate.StepAside();
+                if (run == 0)
+                {
+                    seen += CudaGate.Alone(() =>
+                    {
+                        captures++;
+                        Thread.Sleep(1);
+                        return Volatile.Read(ref inside);
+                    });
+                }
+                Interlocked.Increment(ref inside);
+                Thread.SpinWait(100);
+            }
+            Interlocked.Decrement(ref inside);
+        })).ToArray();
+        foreach (var run in runs)
+            run.Start();
+        foreach (var run in runs)
+            Assert.IsTrue(run.Join(TimeSpan.FromSeconds(30)), "a run waits for ever");
+        Assert.IsTrue(captures > 3, $"{captures} captures");
+        Assert.AreEqual(0, seen, "runs were at work during a capture");
+    }
+
+    [TestMethod]
+    public void WhoWaitsForAnotherRunLetsItCapture()
+    {
+        using var done = new ManualResetEventSlim();
+        using var waiting = new ManualResetEventSlim();
+        var waiter = new Thread(() =>
+        {
+            using var gate = CudaGate.Enter();
+            CudaGate.Wait(() =>
+            {
+                waiting.Set();
+                done.Wait();
+            });
+        });
+        waiter.Start();
+        waiting.Wait();
+        using (CudaGate.Enter())
+            Assert.AreEqual(7, CudaGate.Alone(() => 7));
+        done.Set();
+        Assert.IsTrue(waiter.Join(TimeSpan.FromSeconds(30)));
+    }
+
+    [TestMethod]
+    public void OutsideTheGateNothingHappens()
+    {
+        CudaGate.StepAside();
+        Assert.AreEqual(1, CudaGate.Alone(() => 1));
+    }
+}
