@@ -19,6 +19,7 @@ internal sealed class CudaStreamScope : IDisposable
     private readonly int _device;
     private readonly int _previousDevice;
     private readonly TorchStream _previous;
+    private readonly TorchStream _stream;
     private readonly nint _handle;
     private bool _left;
 
@@ -55,9 +56,20 @@ internal sealed class CudaStreamScope : IDisposable
             throw;
         }
         _previous = _torch.Current(_device);
-        var stream = _torch.FromPool(_device);
-        _torch.SetCurrent(stream);
-        _handle = _torch.Handle(stream);
+        _stream = _torch.FromPool(_device);
+        _torch.SetCurrent(_stream);
+        _handle = _torch.Handle(_stream);
+    }
+
+    /// <summary>
+    /// Makes the stream the calling thread's current one on its device too, until disposal on that thread; the thread's device
+    /// stays. libtorch's copies between devices are ordered by the current streams of both. The threads must take turns.
+    /// </summary>
+    public IDisposable Join()
+    {
+        var joined = new Joined(_torch, _torch.Current(_device));
+        _torch.SetCurrent(_stream);
+        return joined;
     }
 
     /// <summary>Waits for the stream and gives the thread its former one back.</summary>
@@ -73,5 +85,10 @@ internal sealed class CudaStreamScope : IDisposable
         _torch.SetCurrent(_previous);
         _torch.SetDevice(_previousDevice);
         _driver.Check(code, "waiting for a stream");
+    }
+
+    private sealed class Joined(TorchCuda torch, TorchStream previous) : IDisposable
+    {
+        public void Dispose() => torch.SetCurrent(previous);
     }
 }
