@@ -3,7 +3,6 @@ using System.Diagnostics;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 

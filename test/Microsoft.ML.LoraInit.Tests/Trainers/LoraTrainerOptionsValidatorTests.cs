@@ -79,8 +79,8 @@ public class LoraTrainerOptionsValidatorTests
     public void SeveralDevicesAreGoodButRefusedByNameWhereTheyAreNotThere()
     {
         var ml = new MLContext();
-        var trainer = ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options(o => o.Devices = [Cuda(98), Cuda(99)]));
-        var error = Assert.ThrowsException<InvalidOperationException>(() => trainer.Fit(Topics.View(ml)));
+        var pipeline = Topics.Pipeline(ml, Topics.Options(o => o.Devices = [Cuda(98), Cuda(99)]));
+        var error = Assert.ThrowsException<InvalidOperationException>(() => pipeline.Fit(Topics.View(ml)));
         StringAssert.Contains(error.Message, "Options.Devices names cuda:98");
     }
 

@@ -1,6 +1,5 @@
 using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;
 
