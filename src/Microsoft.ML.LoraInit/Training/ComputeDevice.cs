@@ -37,7 +37,7 @@ internal static class ComputeDevice
         foreach (var device in devices)
             if (device.type == DeviceType.CUDA && !Exists(Index(device)))
                 throw Missing($"Options.Devices names {device}");
-        return devices;
+        return [.. devices.Select(d => d.type == DeviceType.CUDA ? new Device(DeviceType.CUDA, Index(d)) : d)];
     }
 
     /// <summary>A CUDA device's number: without one it is the first.</summary>

@@ -163,9 +163,12 @@ public sealed class ParallelStepTests
         using var weights = files.LoadWeights(first, ScalarType.Float32);
         var said = new List<string>();
         FineTuningRequest Request() => ToyRun.Request(
-            o => (o.UseDora, o.BatchSize, o.GradientAccumulationSteps, o.InitialLearningRate, o.MaxEpochs) = (dora, 4, 2, Rate, 2), validationRows: 6)
-            with
-        { Base = weights, Train = ToyRun.Rows(21, new MulticlassTask(3), 3, true), Log = said.Add };
+            o => (o.UseDora, o.BatchSize, o.GradientAccumulationSteps, o.InitialLearningRate, o.MaxEpochs) = (dora, 4, 2, Rate, 2), validationRows: 6) with
+        {
+            Base = weights,
+            Train = ToyRun.Rows(21, new MulticlassTask(3), 3, true),
+            Log = said.Add,
+        };
         using var one = FineTuningRun.Execute(Request());
         using var several = FineTuningRun.Execute(Request() with { OtherDevices = [second] });
         AssertSameRun(one, several);

@@ -14,9 +14,10 @@ internal static class StepRun
 {
     /// <summary>21 rows in batches of 4, so that the last is not full.</summary>
     public static FineTuningRequest Request(bool weighted, int accumulate, TextTask task) =>
-        ToyRun.Request(o => (o.BatchSize, o.GradientAccumulationSteps, o.InitialLearningRate) = (4, accumulate, 1e-3), task: task)
-            with
-        { Train = ToyRun.Rows(21, task, 3, weighted) };
+        ToyRun.Request(o => (o.BatchSize, o.GradientAccumulationSteps, o.InitialLearningRate) = (4, accumulate, 1e-3), task: task) with
+        {
+            Train = ToyRun.Rows(21, task, 3, weighted),
+        };
 
     /// <returns>The trained values, and the last epoch's sum of losses.</returns>
     public static (float[] Values, double Loss) Train(FineTuningRequest request, Func<StepParts, TrainingStep> create, AdapterSettings? adapters = null)

@@ -29,7 +29,10 @@ internal sealed class DeviceGradients : IDisposable
         using var noGrad = no_grad();
         _scalars = zeros(2, ScalarType.Float64, parts.Model.Device).DetachFromDisposeScope();
         // Recordings write to where the gradient lies now.
-        parts.Parameters.Flat.grad = gradient ?? zeros_like(parts.Parameters.Flat.detach());
+        if (gradient is not null)
+            parts.Parameters.Flat.grad = gradient;
+        else
+            parts.Parameters.Gradient();
     }
 
     /// <summary>Shapes whose passes are recorded.</summary>

@@ -131,7 +131,7 @@ internal sealed class ParallelStep : TrainingStep
     {
         using var noGrad = no_grad();
         var count = Parts.Parameters.Count;
-        var gradient = Parts.Parameters.Flat.grad!;
+        var gradient = Parts.Parameters.Gradient();
         foreach (var other in _others)
         {
             _received.copy_(other.Sent, true);
