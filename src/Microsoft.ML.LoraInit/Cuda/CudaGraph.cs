@@ -37,6 +37,9 @@ internal sealed class CudaGraph : IDisposable
         _pool = torch.Pool(memory);
     }
 
+    // By stream: a stream of libtorch's pool is one thread's at a time (CudaStreamScope) and lives as long as the process.
+    private static readonly Dictionary<nint, CudaGraph> Pools = [];
+
     /// <summary>Held while a thread captures, and by what would spoil a capture.</summary>
     internal static Lock Gate { get; } = new();
 
@@ -74,6 +77,34 @@ internal sealed class CudaGraph : IDisposable
             }
             using var context = driver.Enter(device);
             return Capture(torch, driver, device, work, sharePoolWith, out why);
+        }
+    }
+
+    /// <summary>
+    /// A graph that does nothing and lives as long as the process, to share the pool of this thread's current stream with: memory
+    /// that graphs on the stream leave free serves the next ones there, where pools of their own would pile up.
+    /// </summary>
+    /// <param name="why">Why there is none.</param>
+    public static CudaGraph? StreamsPool(out string? why)
+    {
+        if (!IsAvailable(out why))
+            return null;
+        var torch = TorchCuda.TryGet(out _)!;
+        int device = torch.Device();
+        var stream = torch.Handle(torch.Current(device));
+        lock (Gate)
+        {
+            if (Pools.TryGetValue(stream, out var pool))
+                return pool;
+            using var scope = NewDisposeScope();
+            var target = zeros(1, ScalarType.Int32, new Device(TorchSharp.DeviceType.CUDA, device));
+            pool = TryCapture(() => target.add_(1), null, out why);
+            if (pool is not null)
+            {
+                target.DetachFromDisposeScope(); // the graph writes there, if ever replayed
+                Pools.Add(stream, pool);
+            }
+            return pool;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Cuda.Native;
 using static TorchSharp.torch;
 
@@ -14,11 +15,14 @@ namespace Microsoft.ML.LoraInit.Cuda;
 /// </remarks>
 internal sealed class CudaStreamScope : IDisposable
 {
+    private static readonly ConcurrentDictionary<int, ConcurrentStack<TorchStream>> Free = new();
+
     private readonly TorchCuda _torch;
     private readonly CudaDriver _driver;
     private readonly int _device;
     private readonly int _previousDevice;
     private readonly TorchStream _previous;
+    private readonly TorchStream _stream;
     private readonly nint _handle;
     private bool _left;
 
@@ -55,9 +59,22 @@ internal sealed class CudaStreamScope : IDisposable
             throw;
         }
         _previous = _torch.Current(_device);
-        var stream = _torch.FromPool(_device);
-        _torch.SetCurrent(stream);
-        _handle = _torch.Handle(stream);
+        // What the allocator keeps for a stream serves the next scope on it: streams left are taken again before new ones.
+        if (!Free.GetOrAdd(_device, _ => new()).TryPop(out _stream))
+            _stream = _torch.FromPool(_device);
+        _torch.SetCurrent(_stream);
+        _handle = _torch.Handle(_stream);
+    }
+
+    /// <summary>
+    /// Makes the stream the calling thread's current one on its device too, until disposal on that thread; the thread's device
+    /// stays. libtorch's copies between devices are ordered by the current streams of both. The threads must take turns.
+    /// </summary>
+    public IDisposable Join()
+    {
+        var joined = new Joined(_torch, _torch.Current(_device));
+        _torch.SetCurrent(_stream);
+        return joined;
     }
 
     /// <summary>Waits for the stream and gives the thread its former one back.</summary>
@@ -72,6 +89,12 @@ internal sealed class CudaStreamScope : IDisposable
             code = _driver.Synchronize(_handle);
         _torch.SetCurrent(_previous);
         _torch.SetDevice(_previousDevice);
+        Free[_device].Push(_stream);
         _driver.Check(code, "waiting for a stream");
+    }
+
+    private sealed class Joined(TorchCuda torch, TorchStream previous) : IDisposable
+    {
+        public void Dispose() => torch.SetCurrent(previous);
     }
 }

@@ -127,6 +127,14 @@ public abstract class LoraTrainerOptions
     /// <summary>The device; null (the default) follows <c>MLContext.GpuDeviceId</c> and <c>FallbackToCpu</c>, and trains on the CPU where neither says otherwise.</summary>
     public torch.Device? Device { get; set; }
 
+    /// <summary>
+    /// CUDA devices of one machine that train one model together, or null (the default) for one device. Each takes an equal share
+    /// of every batch, <see cref="BatchSize"/> being the rows of all: raise it to keep them busy. The result is one device's
+    /// within rounding; with dropout other elements are dropped. The first one is the main device: it initialises, validates and
+    /// scores afterwards. Not with <see cref="Device"/>, nor with a base in 4 bits.
+    /// </summary>
+    public IReadOnlyList<torch.Device>? Devices { get; set; }
+
     /// <summary>Seed of every random draw; null (the default) takes the MLContext's seed, or 0.</summary>
     public int? Seed { get; set; }
 

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Quantization;
+using Microsoft.ML.LoraInit.Training;
+using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Trainers;
 
@@ -22,6 +24,7 @@ internal static class LoraTrainerOptionsValidator
         StartingAdapter.Check(options);
         CheckOptimisation(options);
         CheckValidation(options);
+        CheckDevices(options);
 
         if (options.MaxLength is { } length)
             Range(length >= ShortestLength, nameof(options.MaxLength), length, $"use at least {ShortestLength} tokens, or null for the model's maximum");
@@ -123,6 +126,28 @@ internal static class LoraTrainerOptionsValidator
             if (options.ValidationData is null && options.ValidationFraction == 0)
                 throw new ArgumentException($"{nameof(options.EarlyStoppingPatience)} = {patience} needs rows to validate on: set {nameof(options.ValidationData)} or {nameof(options.ValidationFraction)}.");
         }
+    }
+
+    private static void CheckDevices(LoraTrainerOptions options)
+    {
+        if (options.Devices is not { } devices)
+            return;
+        const string Option = nameof(options.Devices);
+        if (devices.Count == 0 || devices.Any(d => d is null))
+            throw new ArgumentException($"{Option} {(devices.Count == 0 ? "is empty" : "contains null")}: name the devices, or use null for one by {nameof(options.Device)} or by MLContext.");
+        var named = $"{Option} = [{string.Join(", ", devices)}]";
+        if (options.Device is not null)
+            throw new ArgumentException($"{named} and {nameof(options.Device)} = {options.Device} are both given: choose one of them.");
+        if (devices.Count == 1)
+            return;
+        if (devices.FirstOrDefault(d => d.type != DeviceType.CUDA) is { } other)
+            throw new ArgumentException($"{named}: several devices must all be CUDA devices, and '{other}' is none. Leave it out.");
+        if (devices.GroupBy(ComputeDevice.Index).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"{named}: CUDA device {twice.Key} is named twice. Name each device once.");
+        if (options.BatchSize < devices.Count)
+            throw new ArgumentException($"{nameof(options.BatchSize)} = {options.BatchSize} leaves some of {named} without rows: use at least one row a device, or fewer devices.");
+        if (options.BaseQuantization != BaseQuantization.None)
+            throw new ArgumentException($"{nameof(options.BaseQuantization)} = {options.BaseQuantization} does not go with {named}: a base in 4 bits trains on one device. Name one, or choose BaseQuantization.None.");
     }
 
     private static void Given(object? value, string option, string advice)

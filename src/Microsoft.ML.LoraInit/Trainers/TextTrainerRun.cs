@@ -42,7 +42,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             ClassWeighting.Check(classWeights, outputs.Task);
         _ = new ScoringSchema(input.Schema, texts, outputs); // the model's columns can be made from these
         var validation = Validation(label);
-        var device = ComputeDevice.Resolve(environment, options.Device);
+        var devices = ComputeDevice.ResolveAll(environment, options);
+        var device = devices[0];
 
         using var messages = new TrainingMessages(environment, "LoRA fine-tuning", options);
         messages.Token.ThrowIfCancellationRequested();
@@ -77,6 +78,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             Train = train,
             Validation = held,
             Base = weights,
+            OtherDevices = [.. devices.Skip(1)],
             Seed = seed,
             Log = messages.Log,
         });

@@ -16,7 +16,7 @@ internal static class ComputeDevice
     public static Device Resolve(IHostEnvironment environment, Device? option)
     {
         if (option is not null)
-            return option.type != DeviceType.CUDA || Exists(Math.Max(option.index, 0))
+            return option.type != DeviceType.CUDA || Exists(Index(option))
                 ? option
                 : throw Missing($"Options.Device is {option}");
         if (MLNetEnvironment.GpuDeviceId(environment) is not { } id)
@@ -27,6 +27,21 @@ internal static class ComputeDevice
             ? CPU
             : throw Missing($"MLContext.GpuDeviceId is {id} and FallbackToCpu is false");
     }
+
+    /// <summary>The devices of a run, the main one first: <c>Options.Devices</c> where given, else the one of <see cref="Resolve"/>.</summary>
+    /// <exception cref="InvalidOperationException">A CUDA device was asked for and is not there.</exception>
+    public static IReadOnlyList<Device> ResolveAll(IHostEnvironment environment, LoraTrainerOptions options)
+    {
+        if (options.Devices is not { } devices)
+            return [Resolve(environment, options.Device)];
+        foreach (var device in devices)
+            if (device.type == DeviceType.CUDA && !Exists(Index(device)))
+                throw Missing($"Options.Devices names {device}");
+        return [.. devices.Select(d => d.type == DeviceType.CUDA ? new Device(DeviceType.CUDA, Index(d)) : d)];
+    }
+
+    /// <summary>A CUDA device's number: without one it is the first.</summary>
+    public static int Index(Device device) => Math.Max(device.index, 0);
 
     /// <summary>The type of the frozen base on a device.</summary>
     public static ScalarType BaseType(Precision precision, Device device) => precision switch

@@ -1,12 +1,13 @@
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Tasks;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training;
 
 /// <summary>Everything that a fine-tuning run needs, with all data read and checked.</summary>
 internal sealed record FineTuningRequest
 {
-    /// <summary>The options, as a copy that nobody changes. Columns, device, seed and precision are taken from here no more.</summary>
+    /// <summary>The options, as a copy that nobody changes. Columns, devices, seed and precision are taken from here no more.</summary>
     public required LoraTrainerOptions Options { get; init; }
 
     /// <summary>What is learnt.</summary>
@@ -20,6 +21,9 @@ internal sealed record FineTuningRequest
 
     /// <summary>The base, on the training device in the training precision. The run takes a lease of its own.</summary>
     public required BaseWeights Base { get; init; }
+
+    /// <summary>The devices that share every batch with the base's; empty for one device.</summary>
+    public IReadOnlyList<Device> OtherDevices { get; init; } = [];
 
     /// <summary>Seed of every draw.</summary>
     public required int Seed { get; init; }

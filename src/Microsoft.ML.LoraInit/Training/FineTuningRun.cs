@@ -191,7 +191,7 @@ internal sealed class FineTuningRun
     private void LogStart(RobertaClassifier model, TrainableParameters parameters, TrainingState? resumed)
     {
         _reporter.Log(string.Create(CultureInfo.InvariantCulture,
-            $"Fine-tuning {model.Base.Identity.Id} on {_request.Train.Count} rows, {parameters.Count} of {model.Parameters.Sum(p => p.Count)} parameters trained, {model.Base.DType} on {model.Device}."));
+            $"Fine-tuning {model.Base.Identity.Id} on {_request.Train.Count} rows, {parameters.Count} of {model.Parameters.Sum(p => p.Count)} parameters trained, {model.Base.DType} on {string.Join(", ", _request.OtherDevices.Prepend(model.Device))}."));
         if (resumed is not null)
             _reporter.Log($"Going on from the checkpoint in '{_options.CheckpointDirectory}' at step {resumed.Step}.");
     }

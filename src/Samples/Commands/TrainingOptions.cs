@@ -28,7 +28,7 @@ internal sealed class TrainingOptions
     private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
     private readonly Option<Precision> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU and fp32 on a CPU.", HelpName = "auto|fp32|bf16", CustomParser = ParsePrecision, DefaultValueFactory = _ => Precision.Auto };
     private readonly Option<BaseQuantization> _quantizeBase = new("--quantize-base") { Description = "Hold the frozen linear weights in 4 bits (QLoRA).", HelpName = "none|nf4", DefaultValueFactory = _ => Defaults.BaseQuantization };
-    private readonly Option<torch.Device?> _device = new("--device") { Description = "Where to train. Default: cpu.", HelpName = "cpu|cuda[:N]", CustomParser = ParseDevice };
+    private readonly Option<torch.Device[]?> _device = new("--device") { Description = "Where to train; several CUDA devices share every batch. Default: cpu.", HelpName = "cpu|cuda[:N],…", CustomParser = ParseDevices };
     private readonly Option<int> _seed = Number("--seed", "N", "Seed of every random draw.", 0);
     private readonly Option<string?> _checkpoints = new("--checkpoint-dir") { Description = "A folder for resumable checkpoints; the same command goes on from there.", HelpName = "DIR" };
 
@@ -79,7 +79,9 @@ internal sealed class TrainingOptions
         options.MaxLength = result.GetValue(_maxLength);
         options.Precision = result.GetValue(_precision);
         options.BaseQuantization = result.GetValue(_quantizeBase);
-        options.Device = result.GetValue(_device);
+        var devices = result.GetValue(_device);
+        options.Device = devices?.Length == 1 ? devices[0] : null;
+        options.Devices = devices?.Length > 1 ? devices : null;
         options.Seed = result.GetValue(_seed);
         options.CheckpointDirectory = result.GetValue(_checkpoints);
         return options;
@@ -104,12 +106,15 @@ internal sealed class TrainingOptions
         }
     }
 
-    private static torch.Device? ParseDevice(System.CommandLine.Parsing.ArgumentResult argument)
+    private static torch.Device[]? ParseDevices(System.CommandLine.Parsing.ArgumentResult argument)
     {
-        var text = argument.Tokens[0].Value.ToLowerInvariant();
-        if (text == "cpu" || text == "cuda" || (text.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(text.AsSpan(5), out int index) && index >= 0))
-            return torch.device(text);
-        argument.AddError($"--device is cpu, cuda or cuda:N, not '{argument.Tokens[0].Value}'.");
+        var names = argument.Tokens[0].Value.ToLowerInvariant().Split(',');
+        if (names.FirstOrDefault(name => !IsDevice(name)) is not { } wrong)
+            return Array.ConvertAll(names, name => torch.device(name));
+        argument.AddError($"--device is cpu, cuda or cuda:N, or several of the last with commas between, not '{wrong}'.");
         return null;
+
+        static bool IsDevice(string name) => name is "cpu" or "cuda"
+            || (name.StartsWith("cuda:", StringComparison.Ordinal) && int.TryParse(name.AsSpan(5), out int index) && index >= 0);
     }
 }

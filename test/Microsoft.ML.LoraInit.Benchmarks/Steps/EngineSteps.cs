@@ -22,7 +22,9 @@ internal static class EngineSteps
             Task = new MulticlassTask(StepSetup.Classes),
             Train = setup.Data(weights.Config.VocabularySize),
             Base = weights,
+            OtherDevices = setup.OtherDevices,
             Seed = 0,
+            Log = setup.OtherDevices.Count > 0 ? Console.Error.WriteLine : null,
             OnStep = step =>
             {
                 timer.StepDone(step);
@@ -31,6 +33,22 @@ internal static class EngineSteps
             },
         });
         return Row(benchmark, BenchmarkReport.Ours, setup, timer, peak, result.History.Epochs[0].TrainLoss);
+    }
+
+    /// <summary>The mean loss and the trained values by name of one run over so many rows.</summary>
+    public static (double Loss, Dictionary<string, float[]> Values) Trained(StepSetup setup, int rows)
+    {
+        using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = Options(setup, weights.Config),
+            Task = new MulticlassTask(StepSetup.Classes),
+            Train = setup.Data(weights.Config.VocabularySize, rows),
+            Base = weights,
+            OtherDevices = setup.OtherDevices,
+            Seed = 0,
+        });
+        return (result.History.Epochs[0].TrainLoss, result.State.Tensors.ToDictionary(t => t.Key, t => t.Value.data<float>().ToArray()));
     }
 
     /// <summary>One whole run over so many rows, its start and end included.</summary>

@@ -24,6 +24,9 @@ internal sealed record StepSetup
 
     public required Device Device { get; init; }
 
+    /// <summary>Devices that share every batch with <see cref="Device"/>.</summary>
+    public IReadOnlyList<Device> OtherDevices { get; init; } = [];
+
     public int Rank { get; init; } = 8;
 
     /// <summary>Adapted layers, counted from the top; null for all.</summary>

@@ -23,10 +23,12 @@ internal static class TrainingBenchmark
         var blocks = new Option<int>("--blocks") { Description = "Timed blocks; their median counts.", DefaultValueFactory = _ => 3 };
         var rate = new Option<double>("--learning-rate") { Description = "0 keeps the model as it starts: both variants then give one mean loss.", DefaultValueFactory = _ => 1e-3 };
         var variants = new Option<string[]>("--variant") { DefaultValueFactory = _ => [BenchmarkReport.Ours, PlainSteps.Variant], AllowMultipleArgumentsPerToken = true }.AcceptOnlyFromAmong(BenchmarkReport.Ours, PlainSteps.Variant);
-        foreach (var option in (Option[])[shape, batch, length, dropout, precision, steps, warmup, blocks, rate, variants])
+        var devices = new Option<string?>("--devices") { Description = "Measures training on several devices together against training on the first alone, and how far apart the trained values are (fp32, no dropout). Takes the place of --device and --variant.", HelpName = "cuda:0,cuda:1,…" };
+        foreach (var option in (Option[])[shape, batch, length, dropout, precision, steps, warmup, blocks, rate, variants, devices])
             command.Options.Add(option);
         CommonOptions.Attach(command, (result, device, report) =>
         {
+            var together = result.GetValue(devices)?.Split(',').Select(d => new Device(d)).ToArray();
             var setups = from b in result.GetRequiredValue(batch)
                          from l in result.GetRequiredValue(length)
                          from d in result.GetRequiredValue(dropout)
@@ -37,13 +39,16 @@ internal static class TrainingBenchmark
                              Length = l,
                              Precision = result.GetRequiredValue(precision),
                              Dropout = d,
-                             Device = device,
+                             Device = together?[0] ?? device,
                              Steps = result.GetValue(steps),
                              Warmup = result.GetValue(warmup),
                              Blocks = result.GetValue(blocks),
                              LearningRate = result.GetValue(rate),
                          };
-            Run([.. setups], result.GetRequiredValue(variants), report);
+            if (together is null)
+                Run([.. setups], result.GetRequiredValue(variants), report);
+            else
+                SeveralDevices.Run(Name, [.. setups], together[1..], report);
         });
         return command;
     }

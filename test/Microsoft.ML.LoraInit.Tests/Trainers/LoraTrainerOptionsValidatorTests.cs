@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Trainers;
+using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
 
@@ -48,6 +49,13 @@ public class LoraTrainerOptionsValidatorTests
         ["patience 0"] = ("EarlyStoppingPatience = 0", o => (o.EarlyStoppingPatience, o.ValidationFraction) = (0, 0.1)),
         ["patience without rows"] = ("ValidationFraction", o => o.EarlyStoppingPatience = 1),
         ["precision"] = ("Precision", o => o.Precision = (Precision)9),
+        ["no devices"] = ("Devices is empty", o => o.Devices = []),
+        ["null device"] = ("Devices contains null", o => o.Devices = [null!]),
+        ["device and devices"] = ("Device = cpu", o => (o.Device, o.Devices) = (torch.CPU, [Cuda(0), Cuda(1)])),
+        ["devices of two kinds"] = ("'cpu' is none", o => o.Devices = [Cuda(0), torch.CPU]),
+        ["device twice"] = ("CUDA device 0 is named twice", o => o.Devices = [Cuda(-1), Cuda(1), Cuda(0)]),
+        ["more devices than rows"] = ("BatchSize = 2", o => (o.Devices, o.BatchSize) = ([Cuda(0), Cuda(1), Cuda(2)], 2)),
+        ["devices and 4 bits"] = ("BaseQuantization = Nf4", o => (o.Devices, o.BaseQuantization) = ([Cuda(0), Cuda(1)], BaseQuantization.Nf4)),
         ["save mode"] = ("SaveMode", o => o.SaveMode = (ModelSaveMode)9),
         ["blank folder"] = ("CheckpointDirectory", o => o.CheckpointDirectory = ""),
         ["every without folder"] = ("CheckpointDirectory", o => o.CheckpointEverySteps = 5),
@@ -68,6 +76,15 @@ public class LoraTrainerOptionsValidatorTests
     }
 
     [TestMethod]
+    public void SeveralDevicesAreGoodButRefusedByNameWhereTheyAreNotThere()
+    {
+        var ml = new MLContext();
+        var pipeline = Topics.Pipeline(ml, Topics.Options(o => o.Devices = [Cuda(98), Cuda(99)]));
+        var error = Assert.ThrowsException<InvalidOperationException>(() => pipeline.Fit(Topics.View(ml)));
+        StringAssert.Contains(error.Message, "Options.Devices names cuda:98");
+    }
+
+    [TestMethod]
     public void TheDefaultsAreGood() => LoraTrainerOptionsValidator.Check(new LoraTextClassificationTrainer.Options(), ["PredictedLabel", "Score"]);
 
     [TestMethod]
@@ -85,4 +102,6 @@ public class LoraTrainerOptionsValidatorTests
         Assert.AreEqual("Score", second.GetOutputSchema(shape).Last().Name, "the caller's later change must not reach the trainer");
         Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(options).GetOutputSchema(shape));
     }
+
+    private static torch.Device Cuda(int index) => new(DeviceType.CUDA, index);
 }

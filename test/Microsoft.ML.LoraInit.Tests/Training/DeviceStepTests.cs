@@ -1,10 +1,6 @@
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Roberta.Fused;
-using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Optimization;
 using Microsoft.ML.LoraInit.Training.Steps;
 using Microsoft.ML.LoraInit.Training.Tasks;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 
@@ -19,14 +15,12 @@ public sealed class DeviceStepTests
     public void ItTrainsAsThePlainStepDoes(bool fused, bool weighted, int accumulate)
     {
         // 21 rows in batches of 4: the last batch is filled up with rows of weight 0.
-        var request = Request(weighted, accumulate, new MulticlassTask(3));
-        var (expected, expectedLoss) = Train(request, parts => new HostStep(parts));
+        var request = StepRun.Request(weighted, accumulate, new MulticlassTask(3));
+        var expected = StepRun.Train(request, parts => new HostStep(parts));
         var capture = new Recording();
         DeviceStep? device = null;
-        var (actual, loss) = Train(request, parts => device = new DeviceStep(parts, Pass(parts, fused), capture));
-        Assert.AreEqual(expectedLoss, loss, 1e-4 * Math.Abs(expectedLoss));
-        for (int i = 0; i < expected.Length; i++)
-            Assert.AreEqual(expected[i], actual[i], 2e-4, $"value {i}");
+        var actual = StepRun.Train(request, parts => device = new DeviceStep(parts, new(Pass(parts, fused), capture)));
+        StepRun.AssertClose(expected, actual, 2e-4);
         Assert.IsTrue(capture.Replays > 12, $"{capture.Replays} replays");
         Assert.IsTrue(device!.CapturedShapes is > 0 and < 5, $"{device.CapturedShapes} shapes");
     }
@@ -34,27 +28,22 @@ public sealed class DeviceStepTests
     [TestMethod]
     public void ItTrainsRegressionToo()
     {
-        var request = Request(false, 1, new RegressionTask());
-        var (expected, _) = Train(request, parts => new HostStep(parts));
-        var (actual, _) = Train(request, parts => new DeviceStep(parts, Pass(parts, true), null));
-        for (int i = 0; i < expected.Length; i++)
-            Assert.AreEqual(expected[i], actual[i], 2e-4, $"value {i}");
+        var request = StepRun.Request(false, 1, new RegressionTask());
+        var expected = StepRun.Train(request, parts => new HostStep(parts));
+        var actual = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), null)));
+        StepRun.AssertClose(expected, actual, 2e-4);
     }
 
     [TestMethod]
     public void WorkThatCannotBeRecordedRunsCallByCallAndSaysSo()
     {
         var said = new List<string>();
-        var request = Request(false, 1, new MulticlassTask(3)) with { Log = said.Add };
-        var (expected, _) = Train(request, parts => new DeviceStep(parts, Pass(parts, true), null));
-        var (actual, _) = Train(request, parts => new DeviceStep(parts, Pass(parts, true), new Refusing()));
+        var request = StepRun.Request(false, 1, new MulticlassTask(3)) with { Log = said.Add };
+        var (expected, _) = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), null)));
+        var (actual, _) = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), new Refusing())));
         CollectionAssert.AreEqual(expected, actual);
         Assert.IsTrue(said.Count > 0 && said.All(s => s.Contains("not today", StringComparison.Ordinal)));
     }
-
-    private static FineTuningRequest Request(bool weighted, int accumulate, TextTask task) =>
-        ToyRun.Request(o => (o.BatchSize, o.GradientAccumulationSteps, o.InitialLearningRate) = (4, accumulate, 1e-3), task: task)
-            with { Train = ToyRun.Rows(21, task, 3, weighted) };
 
     private static GradientPass Pass(StepParts parts, bool fused)
     {
@@ -63,30 +52,6 @@ public sealed class DeviceStepTests
             ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels)!, kernels)
             : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
     }
-
-    private static (float[] Values, double Loss) Train(FineTuningRequest request, Func<StepParts, TrainingStep> create)
-    {
-        using var scope = NewDisposeScope();
-        using var model = new RobertaClassifier(request.Base, request.Task.OutputCount, HeadInitializer.Create(request.Base.Config, request.Task.OutputCount, 1, CPU));
-        Attach.Random(model, 2, 4);
-        using var parameters = new TrainableParameters(model.Parameters);
-        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = 0.1 });
-        using var state = new TrainingState(CPU);
-        using var step = create(new(request, model, parameters, optimizer, null, state));
-        double loss = 0;
-        foreach (var epoch in new[] { 1, 2 })
-        {
-            var plan = BatchPlannerFor(request, epoch);
-            using var batches = step.Open(plan);
-            foreach (var group in plan.Chunk(request.Options.GradientAccumulationSteps))
-                step.Run(batches, group, 1e-3);
-            loss = state.LossSum.item<double>();
-        }
-        return (parameters.Flat.detach().data<float>().ToArray(), loss);
-    }
-
-    private static IReadOnlyList<int[]> BatchPlannerFor(FineTuningRequest request, int epoch) =>
-        LoraInit.Training.Batching.BatchPlanner.Shuffled([.. request.Train.Texts.Select(t => t.Length)], request.Options.BatchSize, 1, epoch);
 
     /// <summary>"Records" by keeping the action.</summary>
     private sealed class Recording : WorkCapture

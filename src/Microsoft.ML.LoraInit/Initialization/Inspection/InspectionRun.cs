@@ -56,7 +56,7 @@ internal sealed class InspectionRun
             LabelKind.Vector => new MultiLabelTask(classes),
             _ => new MulticlassTask(classes),
         };
-        var device = ComputeDevice.Resolve(new MLContext(_seed), _training.Device);
+        var device = ComputeDevice.ResolveAll(new MLContext(_seed), _training)[0];
         Report(TrainingPhase.LoadingModel, $"Opening {_training.BaseModel.Id}");
         using var files = _training.BaseModel.Open(_training.Progress, _training.CancellationToken);
         var maxLength = TextTrainerRun.Check(_training, files.Config, task.OutputCount);

@@ -23,7 +23,7 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.TextColumnName), nameof(LoraTrainerOptions.Text2ColumnName), nameof(LoraTrainerOptions.LabelColumnName),
         nameof(LoraTrainerOptions.ExampleWeightColumnName), nameof(LoraTrainerOptions.ScoreColumnName), nameof(LoraTrainerOptions.BaseModel),
         nameof(LoraTrainerOptions.MaxLength), nameof(LoraTrainerOptions.ValidationData), nameof(LoraTrainerOptions.ValidationFraction),
-        nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Seed),
+        nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Devices), nameof(LoraTrainerOptions.Seed),
         nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
     ];
@@ -46,6 +46,9 @@ internal static class RunFingerprint
             ["training data (hash)"] = Hash(request.Train),
             ["validation data (hash)"] = request.Validation is null ? "none" : Hash(request.Validation),
         };
+        // Sums and dropout masks depend on how many share a batch.
+        if (request.OtherDevices.Count > 0)
+            entries["devices"] = (1 + request.OtherDevices.Count).ToString(CultureInfo.InvariantCulture);
         foreach (var option in Options)
             entries[option.Name] = Text(option.GetValue(request.Options));
         return entries;

@@ -1,64 +1,32 @@
 using Microsoft.ML.LoraInit.Training.Batching;
-using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;
 
-/// <summary>
-/// The step on a GPU: batches of a few fixed shapes in buffers that stay in place, so that a shape's whole pass, and the
-/// optimiser's update, are recorded once and then queued as one call each.
-/// </summary>
+/// <summary>The step on a GPU: batches of fixed shapes, recorded passes and a recorded update.</summary>
 internal sealed class DeviceStep : TrainingStep
 {
-    /// <summary>Shapes whose passes are recorded; further ones run call by call, which bounds the memory of recordings.</summary>
-    private const int MaxCaptured = 48;
-
-    /// <summary>Others in the process may spoil a recording; after so many failures a shape runs call by call.</summary>
-    private const int MaxAttempts = 3;
-
-    private readonly GradientPass _pass;
-    private readonly WorkCapture? _capture;
-    private readonly Dictionary<PackedShape, ShapeBuffers> _shapes = [];
-    private readonly Tensor _passScalars;   // fp64 [2]: dropout's seed, 1 / weight
-    private readonly Tensor _updateScalars; // fp32 [3]: see FlatAdamW
-    private CapturedWork? _update;
-    private bool _updateRan;
+    private readonly DeviceGradients _gradients;
+    private readonly DeviceUpdate _update;
 
     /// <param name="parts">What a step works on.</param>
-    /// <param name="pass">Forward and backward; disposed with this.</param>
-    /// <param name="capture">Records work; null to run call by call.</param>
-    public DeviceStep(StepParts parts, GradientPass pass, WorkCapture? capture)
+    /// <param name="work">Forward and backward, disposed with this, and what records them.</param>
+    public DeviceStep(StepParts parts, DeviceWork work)
         : base(parts)
     {
-        (_pass, _capture) = (pass, capture);
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var device = parts.Model.Device;
-        _passScalars = zeros(2, ScalarType.Float64, device).DetachFromDisposeScope();
-        _updateScalars = zeros(FlatAdamW.ScalarCount, ScalarType.Float32, device).DetachFromDisposeScope();
-        // Recordings write to where the gradient lies now.
-        parts.Parameters.Gradient();
+        _gradients = new DeviceGradients(parts.Gradients, work);
+        _update = new DeviceUpdate(parts, work.Capture);
     }
 
     /// <summary>Shapes whose passes are recorded.</summary>
-    public int CapturedShapes => _shapes.Values.Count(s => s.Captured is not null);
+    public int CapturedShapes => _gradients.CapturedShapes;
 
-    public override IStepBatches Open(IReadOnlyList<int[]> plan)
-    {
-        var (request, config) = (Parts.Request, Parts.Model.Config);
-        var pinned = Parts.Model.Device.type == TorchSharp.DeviceType.CUDA;
-        return new Queue(new(plan, rows => PackedBatch.Build(
-            request.Train, rows, request.Task, config.PadTokenId, request.Options.BatchSize, config.MaxLength, pinned)));
-    }
+    public override IStepBatches Open(IReadOnlyList<int[]> plan) => new Queue(new(plan, rows => Pack(rows, Parts.Request.Options.BatchSize)));
 
     public override void Dispose()
     {
-        _update?.Dispose();
-        foreach (var shape in _shapes.Values)
-            shape.Dispose();
-        _pass.Dispose();
-        _passScalars.Dispose();
-        _updateScalars.Dispose();
+        _update.Dispose();
+        _gradients.Dispose();
     }
 
     protected override void Run(IStepBatches batches, int count, double inverseWeight, double learningRate)
@@ -67,63 +35,10 @@ internal sealed class DeviceStep : TrainingStep
         for (int i = 0; i < count; i++)
         {
             using var batch = ((Queue)batches).Batches.Take();
-            // 52 bits of the seed survive the trip as a double.
-            using (no_grad())
-                _passScalars.copy_(tensor(new[] { DropoutSeed(i) >> 12, inverseWeight }), true);
-            Accumulate(batch);
+            _gradients.Add(batch, DropoutSeed(i), inverseWeight);
         }
-        using (no_grad())
-            _updateScalars.copy_(tensor(Parts.Optimizer.NextScalars(learningRate)), true);
-        Update();
+        _update.Run(learningRate);
     }
-
-    private void Accumulate(PackedBatch batch)
-    {
-        if (!_shapes.TryGetValue(batch.Shape, out var buffers))
-        {
-            buffers = new ShapeBuffers(batch.Shape, _passScalars, Parts.Model.Config, DropsOut);
-            _shapes.Add(batch.Shape, buffers);
-        }
-        if (_capture is not null && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
-            Capture(buffers);
-        buffers.Upload(batch);
-        if (buffers.Captured is { } captured)
-            captured.Replay();
-        else
-            _pass.Run(buffers.Inputs(), Parts.State.LossSum);
-    }
-
-    private bool DropsOut => Parts.Model.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Parts.Request.Options.LoraDropout > 0);
-
-    private void Capture(ShapeBuffers buffers)
-    {
-        // Libraries set themselves up at first use, which cannot be recorded: two rows of weight 0 change nothing.
-        if (buffers.Attempts++ == 0)
-            using (NewDisposeScope())
-                _pass.Run(buffers.WarmUp(), Parts.State.LossSum);
-        buffers.Captured = _capture!.TryCapture(() =>
-        {
-            using var scope = NewDisposeScope();
-            _pass.Run(buffers.Inputs(), Parts.State.LossSum);
-        }, out var why);
-        if (why is not null && buffers.Attempts == MaxAttempts)
-            Parts.Request.Log?.Invoke($"Training steps of {buffers.Shape.Rows} × {buffers.Shape.Length} tokens run call by call: {why}");
-    }
-
-    private void Update()
-    {
-        // The first update runs call by call, as a warm-up; with a preconditioner all do.
-        if (_update is null && _updateRan && _capture is not null && Parts.Preconditioner is null)
-            _update = _capture.TryCapture(UpdateNow, out _);
-        _updateRan = true;
-        if (_update is not null)
-            _update.Replay();
-        else
-            UpdateNow();
-    }
-
-    private void UpdateNow() => Parts.Optimizer.Update(
-        _updateScalars, Parts.Request.Options.MaxGradientNorm, Parts.Preconditioner is { } preconditioner ? preconditioner.Apply : null);
 
     private sealed record Queue(PrefetchQueue<PackedBatch> Batches) : IStepBatches
     {

@@ -11,9 +11,15 @@ namespace Microsoft.ML.LoraInit.Training.Steps;
 /// </summary>
 internal abstract class GradientPass : IDisposable
 {
+    /// <summary>By the fused encoder where the training allows it, else by autograd.</summary>
+    public static GradientPass For(GradientParts parts, EncoderKernels kernels) =>
+        FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels) is { } fused
+            ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, fused, kernels)
+            : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
+
     /// <summary>Adds the batch's gradient to <see cref="TrainableParameters.Flat"/>'s, and its weighted loss to a sum.</summary>
     /// <param name="inputs">The batch.</param>
-    /// <param name="lossSum">Fp64 [1].</param>
+    /// <param name="lossSum">Fp64 [1], or fp32 for the losses of one step.</param>
     public abstract void Run(StepInputs inputs, Tensor lossSum);
 
     public virtual void Dispose()

@@ -2,20 +2,18 @@ using Microsoft.ML.LoraInit.Cuda;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;
 
-/// <summary>Records work as CUDA graphs that share one pool of memory: they run one after another on one stream.</summary>
+/// <summary>
+/// Records work as CUDA graphs that share their stream's pool of memory: they run one after another there, and a later run on
+/// the stream takes the pool over.
+/// </summary>
 internal sealed class GraphCapture : WorkCapture
 {
-    private CudaGraph? _first;
-
     public override CapturedWork? TryCapture(Action work, out string? why)
     {
         string? reason = null;
-        var graph = CudaGate.Alone(() => CudaGraph.TryCapture(work, _first, out reason));
+        var graph = CudaGate.Alone(() => CudaGraph.StreamsPool(out reason) is { } pool ? CudaGraph.TryCapture(work, pool, out reason) : null);
         why = reason;
-        if (graph is null)
-            return null;
-        _first ??= graph;
-        return new Work(graph);
+        return graph is null ? null : new Work(graph);
     }
 
     private sealed class Work(CudaGraph graph) : CapturedWork

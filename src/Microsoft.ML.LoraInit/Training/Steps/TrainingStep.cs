@@ -29,9 +29,20 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
 
     protected abstract void Run(IStepBatches batches, int count, double inverseWeight, double learningRate);
 
-    /// <summary>The seed of a step's dropout, of its nth batch.</summary>
-    protected ulong DropoutSeed(int batch) =>
-        SeededRandom.Hash(Parts.Request.Seed, batch == 0 ? $"dropout/{Parts.State.Step}" : $"dropout/{Parts.State.Step}/{batch}");
+    /// <summary>The seed of a step's dropout, of its nth batch, on the nth device.</summary>
+    protected ulong DropoutSeed(int batch, int device = 0)
+    {
+        var name = batch == 0 ? $"dropout/{Parts.State.Step}" : $"dropout/{Parts.State.Step}/{batch}";
+        return SeededRandom.Hash(Parts.Request.Seed, device == 0 ? name : $"{name}/device {device}");
+    }
+
+    /// <summary>Rows as a batch of a fixed number of rows, in page-locked memory where a GPU reads it.</summary>
+    protected PackedBatch Pack(int[] rows, int size)
+    {
+        var (request, config) = (Parts.Request, Parts.Model.Config);
+        var pinned = Parts.Model.Device.type == TorchSharp.DeviceType.CUDA;
+        return PackedBatch.Build(request.Train, rows, request.Task, config.PadTokenId, size, config.MaxLength, pinned);
+    }
 }
 
 /// <summary>What a step works on.</summary>
@@ -47,7 +58,11 @@ internal sealed record StepParts(
     TrainableParameters Parameters,
     FlatAdamW Optimizer,
     RiemannianPreconditioner? Preconditioner,
-    TrainingState State);
+    TrainingState State)
+{
+    /// <summary>What a pass on the model's device needs of it.</summary>
+    public GradientParts Gradients => new(Request, Model, Parameters, State.LossSum);
+}
 
 /// <summary>An epoch's batches, made ahead; a step takes its own from it.</summary>
 internal interface IStepBatches : IDisposable;
