@@ -1,0 +1,159 @@
+// Attention's backward pass, which computes the probabilities again from the saved logarithms (Dao, arXiv 2307.08691). With
+// P the probabilities, M their mask, O the output and D = sum(dO O): dV = (P M)' dO, dP = (dO V') M, dS = factor * P (dP - D),
+// dQ = dS K and dK = dS' Q. One kernel has queries and one has keys to itself, so that no sum depends on who comes first.
+
+// Columns of a tile that are in registers at once.
+#define PART 32
+
+// dQ, and D for the other kernel, which comes after.
+extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
+    const element* projected, const long long* lengths, const element* output, const element* gradient, const float* logs,
+    const unsigned* kept, element* result, float* products, int length, int heads, int tiles, float factor, float scale)
+{
+    __shared__ __align__(16) element keys[2][TILE * SIZE], values[2][TILE * SIZE];
+    const int pair = blockIdx.x / tiles, tile = blockIdx.x % tiles, head = pair % heads;
+    const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+    const int row = tile * TILE + warp * 16 + (lane >> 2), column = 2 * (lane & 3);
+    const int hidden = heads * SIZE;
+    const u64 stride = 3 * hidden, start = (u64)(pair / heads) * length;
+    const element* queries = projected + start * stride + head * SIZE;
+    const int count = keys_of(lengths, pair, length, heads);
+    const int key_tiles = (count + TILE - 1) / TILE;
+    if (key_tiles > 0) {
+        copy_tile(keys[0], queries + hidden, stride, 0, length);
+        copy_tile(values[0], queries + 2 * hidden, stride, 0, length);
+    }
+
+    unsigned query[STEPS][4], incoming[STEPS][4];
+    load_left(query, output + start * hidden + head * SIZE, hidden, row, length);
+    load_left(incoming, gradient + start * hidden + head * SIZE, hidden, row, length);
+    float product[2] = { 0.0f, 0.0f }, log[2];
+#pragma unroll
+    for (int s = 0; s < STEPS; s++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const unsigned a = query[s][i], b = incoming[s][i];
+            product[i & 1] += __uint_as_float(a << 16) * __uint_as_float(b << 16) + __uint_as_float(a & 0xFFFF0000u) * __uint_as_float(b & 0xFFFF0000u);
+        }
+    }
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const bool valid = row + 8 * half < length;
+        const u64 at = (u64)pair * length + row + 8 * half;
+        product[half] = group_sum<4>(product[half]);
+        log[half] = valid ? logs[at] : -NEGATIVE_INFINITY;
+        if (valid && (lane & 3) == 0)
+            products[at] = product[half];
+    }
+    load_left(query, queries, stride, row, length);
+
+    const float step = factor * LOG2_E;
+    float sum[CHUNKS][4] = {};
+    for (int k = 0; k < key_tiles; k++) {
+        const int buffer = k & 1;
+        copies_done();
+        __syncthreads();
+        if (k + 1 < key_tiles) {
+            copy_tile(keys[buffer ^ 1], queries + hidden, stride, (k + 1) * TILE, length);
+            copy_tile(values[buffer ^ 1], queries + 2 * hidden, stride, (k + 1) * TILE, length);
+        }
+#ifdef DROPS
+        const unsigned bits = kept[((u64)blockIdx.x * tiles + k) * THREADS + threadIdx.x];
+#endif
+#pragma unroll
+        for (int first = 0; first < TILE; first += PART) {
+            float x[PART / 8][4], d[PART / 8][4];
+            multiply_rows<PART / 8>(x, query, keys[buffer], first);
+            multiply_rows<PART / 8>(d, incoming, values[buffer], first);
+#pragma unroll
+            for (int n = 0; n < PART / 8; n++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const float p = k * TILE + first + 8 * n + column + (i & 1) < count ? power_of_two(x[n][i] * step - log[i >> 1]) : 0.0f;
+#ifdef DROPS
+                    d[n][i] = bits & (1u << (first / 2 + 4 * n + i)) ? d[n][i] * scale : 0.0f;
+#endif
+                    x[n][i] = p * (d[n][i] - product[i >> 1]);
+                }
+            }
+            add_products<PART / 8>(sum, x, keys[buffer], first);
+        }
+    }
+    store_rows(result + start * stride + head * SIZE, stride, row, length, sum, factor, factor);
+}
+
+// dK and dV; everything is transposed, so that a warp has 16 keys.
+extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
+    const element* projected, const long long* lengths, const element* gradient, const float* logs, const float* products,
+    const unsigned* kept, element* result, int length, int heads, int tiles, float factor, float scale)
+{
+    __shared__ __align__(16) element queries[2][TILE * SIZE], gradients[2][TILE * SIZE];
+    const int pair = blockIdx.x / tiles, tile = blockIdx.x % tiles, head = pair % heads;
+    const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
+    const int row = tile * TILE + warp * 16 + (lane >> 2), column = 2 * (lane & 3);
+    const int hidden = heads * SIZE;
+    const u64 stride = 3 * hidden, start = (u64)(pair / heads) * length;
+    const element* from = projected + start * stride + head * SIZE;
+    const element* incoming = gradient + start * hidden + head * SIZE;
+    const int count = keys_of(lengths, pair, length, heads);
+    const int query_tiles = tile * TILE < count ? tiles : 0;
+    if (query_tiles > 0) {
+        copy_tile(queries[0], from, stride, 0, length);
+        copy_tile(gradients[0], incoming, hidden, 0, length);
+    }
+    logs += (u64)pair * length;
+    products += (u64)pair * length;
+#ifdef DROPS
+    // The words of the lanes that had these keys in the forward pass.
+    kept += ((u64)pair * tiles * tiles + tile) * THREADS + column * 4 + (lane >> 3);
+    const int shift = 8 * warp + ((lane >> 2) & 1);
+#endif
+
+    unsigned key[STEPS][4], value[STEPS][4];
+    load_left(key, from + hidden, stride, row, length);
+    load_left(value, from + 2 * hidden, stride, row, length);
+    const float step = factor * LOG2_E;
+    float key_sum[CHUNKS][4] = {}, value_sum[CHUNKS][4] = {};
+    for (int q = 0; q < query_tiles; q++) {
+        const int buffer = q & 1;
+        copies_done();
+        __syncthreads();
+        if (q + 1 < query_tiles) {
+            copy_tile(queries[buffer ^ 1], from, stride, (q + 1) * TILE, length);
+            copy_tile(gradients[buffer ^ 1], incoming, hidden, (q + 1) * TILE, length);
+        }
+#pragma unroll
+        for (int first = 0; first < TILE; first += PART) {
+            float x[PART / 8][4], d[PART / 8][4];
+            multiply_rows<PART / 8>(x, key, queries[buffer], first);
+            multiply_rows<PART / 8>(d, value, gradients[buffer], first);
+#pragma unroll
+            for (int n = 0; n < PART / 8; n++) {
+                const int query = q * TILE + first + 8 * n + column;
+                const bool valid = query < length; // and so is the next, the length being even
+                const float2 log = valid ? *(const float2*)(logs + query) : float2{ -NEGATIVE_INFINITY, -NEGATIVE_INFINITY };
+                const float2 product = valid ? *(const float2*)(products + query) : float2{ 0.0f, 0.0f };
+#ifdef DROPS
+                const unsigned* words = kept + ((u64)q * tiles * THREADS + (first / 16 + n / 2) * 32);
+                const unsigned bits[2] = { words[0] >> shift, words[4] >> shift };
+#endif
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const float p = row + 4 * (i & 2) < count ? power_of_two(x[n][i] * step - (i & 1 ? log.y : log.x)) : 0.0f;
+                    x[n][i] = p;
+#ifdef DROPS
+                    const bool keep = bits[i & 1] & (1u << (2 * (i & 2) + 2 * (n & 1)));
+                    x[n][i] = keep ? p : 0.0f;
+                    d[n][i] = keep ? d[n][i] * scale : 0.0f;
+#endif
+                    d[n][i] = p * (d[n][i] - (i & 1 ? product.y : product.x));
+                }
+            }
+            add_products<PART / 8>(value_sum, x, gradients[buffer], first);
+            add_products<PART / 8>(key_sum, d, queries[buffer], first);
+        }
+    }
+    element* to = result + start * stride + head * SIZE;
+    store_rows(to + hidden, stride, row, length, key_sum, factor, factor);
+    store_rows(to + 2 * hidden, stride, row, length, value_sum, scale, scale);
+}
