@@ -21,18 +21,20 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
     int length, int heads, int tiles, float factor,
     const long long* seed, int index, unsigned threshold, float scale)
 {
-    __shared__ __align__(16) element keys[2][TILE * SIZE], values[2][TILE * SIZE];
+    __shared__ __align__(128) element buffers[4 * TILE * SIZE];
+    const unsigned keys = shared_address(buffers), values = keys + 2 * TILE_BYTES;
     const int pair = blockIdx.x / tiles, tile = blockIdx.x % tiles, head = pair % heads;
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     const int row = tile * TILE + warp * 16 + (lane >> 2), column = 2 * (lane & 3);
     const int hidden = heads * SIZE;
-    const u64 stride = 3 * hidden, start = (u64)(pair / heads) * length;
+    const int stride = 3 * hidden;
+    const u64 start = (u64)(pair / heads) * length;
     const element* queries = projected + start * stride + head * SIZE;
     const int count = keys_of(lengths, pair, length, heads);
     const int key_tiles = (count + TILE - 1) / TILE;
     if (key_tiles > 0) {
-        copy_tile(keys[0], queries + hidden, stride, 0, length);
-        copy_tile(values[0], queries + 2 * hidden, stride, 0, length);
+        copy_tile(keys, queries + hidden, stride, 0, length);
+        copy_tile(values, queries + 2 * hidden, stride, 0, length);
     }
 
     unsigned query[STEPS][4];
@@ -44,19 +46,20 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
     const bool odd = lane & 1;
     const Mask mask{ seed, index, threshold, scale };
     u64 counter = mask_base(mask) + (((u64)pair * length + row + (odd ? 8 : 0)) * (length >> 2) + ((lane & 3) >> 1)) * GOLDEN;
+    const unsigned limit = (threshold << 16) - 1; // for 16 bits in the upper half, whatever the lower
     kept += (u64)blockIdx.x * tiles * THREADS + threadIdx.x;
 #endif
 
     for (int k = 0; k < key_tiles; k++) {
-        const int buffer = k & 1;
+        const unsigned now = (k & 1) * TILE_BYTES, next = TILE_BYTES - now;
         copies_done();
         __syncthreads();
         if (k + 1 < key_tiles) {
-            copy_tile(keys[buffer ^ 1], queries + hidden, stride, (k + 1) * TILE, length);
-            copy_tile(values[buffer ^ 1], queries + 2 * hidden, stride, (k + 1) * TILE, length);
+            copy_tile(keys + next, queries + hidden, stride, (k + 1) * TILE, length);
+            copy_tile(values + next, queries + 2 * hidden, stride, (k + 1) * TILE, length);
         }
         float x[8][4];
-        multiply_rows<8>(x, query, keys[buffer], 0);
+        multiply_rows<8>(x, query, keys + now, 0);
         if ((k + 1) * TILE > count) {
 #pragma unroll
             for (int n = 0; n < 8; n++) {
@@ -99,10 +102,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
             unsigned upper, lower;
             mask_pairs(mix(counter), odd, upper, lower);
             counter += 2 * GOLDEN;
-            const bool keep[4] = { (upper & 0xFFFFu) < threshold, (upper >> 16) < threshold, (lower & 0xFFFFu) < threshold, (lower >> 16) < threshold };
+            const bool keep[4] = { (upper << 16) <= limit, upper <= limit, (lower << 16) <= limit, lower <= limit };
 #pragma unroll
             for (int i = 0; i < 4; i++) {
-                bits |= keep[i] ? 1u << (4 * n + i) : 0u;
+                if (keep[i])
+                    bits |= 1u << (4 * n + i);
                 x[n][i] = keep[i] ? x[n][i] : 0.0f;
             }
 #endif
@@ -110,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
 #ifdef DROPS
         kept[k * THREADS] = bits;
 #endif
-        add_products<8>(sum, x, values[buffer], 0);
+        add_products<8>(sum, x, values + now, 0);
     }
 
     float rescale[2];

@@ -10,18 +10,20 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
     const element* projected, const long long* lengths, const element* output, const element* gradient, const float* logs,
     const unsigned* kept, element* result, float* products, int length, int heads, int tiles, float factor, float scale)
 {
-    __shared__ __align__(16) element keys[2][TILE * SIZE], values[2][TILE * SIZE];
+    __shared__ __align__(128) element buffers[4 * TILE * SIZE];
+    const unsigned keys = shared_address(buffers), values = keys + 2 * TILE_BYTES;
     const int pair = blockIdx.x / tiles, tile = blockIdx.x % tiles, head = pair % heads;
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     const int row = tile * TILE + warp * 16 + (lane >> 2), column = 2 * (lane & 3);
     const int hidden = heads * SIZE;
-    const u64 stride = 3 * hidden, start = (u64)(pair / heads) * length;
+    const int stride = 3 * hidden;
+    const u64 start = (u64)(pair / heads) * length;
     const element* queries = projected + start * stride + head * SIZE;
     const int count = keys_of(lengths, pair, length, heads);
     const int key_tiles = (count + TILE - 1) / TILE;
     if (key_tiles > 0) {
-        copy_tile(keys[0], queries + hidden, stride, 0, length);
-        copy_tile(values[0], queries + 2 * hidden, stride, 0, length);
+        copy_tile(keys, queries + hidden, stride, 0, length);
+        copy_tile(values, queries + 2 * hidden, stride, 0, length);
     }
 
     unsigned query[STEPS][4], incoming[STEPS][4];
@@ -50,12 +52,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
     const float step = factor * LOG2_E;
     float sum[CHUNKS][4] = {};
     for (int k = 0; k < key_tiles; k++) {
-        const int buffer = k & 1;
+        const unsigned now = (k & 1) * TILE_BYTES, next = TILE_BYTES - now;
         copies_done();
         __syncthreads();
         if (k + 1 < key_tiles) {
-            copy_tile(keys[buffer ^ 1], queries + hidden, stride, (k + 1) * TILE, length);
-            copy_tile(values[buffer ^ 1], queries + 2 * hidden, stride, (k + 1) * TILE, length);
+            copy_tile(keys + next, queries + hidden, stride, (k + 1) * TILE, length);
+            copy_tile(values + next, queries + 2 * hidden, stride, (k + 1) * TILE, length);
         }
 #ifdef DROPS
         const unsigned bits = kept[((u64)blockIdx.x * tiles + k) * THREADS + threadIdx.x];
@@ -63,20 +65,29 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
 #pragma unroll
         for (int first = 0; first < TILE; first += PART) {
             float x[PART / 8][4], d[PART / 8][4];
-            multiply_rows<PART / 8>(x, query, keys[buffer], first);
-            multiply_rows<PART / 8>(d, incoming, values[buffer], first);
+            multiply_rows<PART / 8>(x, query, keys + now, first);
+            multiply_rows<PART / 8>(d, incoming, values + now, first);
+            if ((k + 1) * TILE > count) {
+#pragma unroll
+                for (int n = 0; n < PART / 8; n++) {
+#pragma unroll
+                    for (int i = 0; i < 4; i++)
+                        if (k * TILE + first + 8 * n + column + (i & 1) >= count)
+                            x[n][i] = NEGATIVE_INFINITY;
+                }
+            }
 #pragma unroll
             for (int n = 0; n < PART / 8; n++) {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    const float p = k * TILE + first + 8 * n + column + (i & 1) < count ? power_of_two(x[n][i] * step - log[i >> 1]) : 0.0f;
+                    const float p = power_of_two(x[n][i] * step - log[i >> 1]);
 #ifdef DROPS
                     d[n][i] = bits & (1u << (first / 2 + 4 * n + i)) ? d[n][i] * scale : 0.0f;
 #endif
                     x[n][i] = p * (d[n][i] - product[i >> 1]);
                 }
             }
-            add_products<PART / 8>(sum, x, keys[buffer], first);
+            add_products<PART / 8>(sum, x, keys + now, first);
         }
     }
     store_rows(result + start * stride + head * SIZE, stride, row, length, sum, factor, factor);
@@ -87,27 +98,45 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
     const element* projected, const long long* lengths, const element* gradient, const float* logs, const float* products,
     const unsigned* kept, element* result, int length, int heads, int tiles, float factor, float scale)
 {
-    __shared__ __align__(16) element queries[2][TILE * SIZE], gradients[2][TILE * SIZE];
+    __shared__ __align__(128) element buffers[4 * TILE * SIZE];
+    __shared__ __align__(16) float rows[2][2 * TILE];
+    const unsigned queries = shared_address(buffers), gradients = queries + 2 * TILE_BYTES;
     const int pair = blockIdx.x / tiles, tile = blockIdx.x % tiles, head = pair % heads;
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31;
     const int row = tile * TILE + warp * 16 + (lane >> 2), column = 2 * (lane & 3);
     const int hidden = heads * SIZE;
-    const u64 stride = 3 * hidden, start = (u64)(pair / heads) * length;
+    const int stride = 3 * hidden;
+    const u64 start = (u64)(pair / heads) * length;
     const element* from = projected + start * stride + head * SIZE;
     const element* incoming = gradient + start * hidden + head * SIZE;
     const int count = keys_of(lengths, pair, length, heads);
     const int query_tiles = tile * TILE < count ? tiles : 0;
-    if (query_tiles > 0) {
-        copy_tile(queries[0], from, stride, 0, length);
-        copy_tile(gradients[0], incoming, hidden, 0, length);
-    }
     logs += (u64)pair * length;
     products += (u64)pair * length;
 #ifdef DROPS
-    // The words of the lanes that had these keys in the forward pass.
-    kept += ((u64)pair * tiles * tiles + tile) * THREADS + column * 4 + (lane >> 3);
-    const int shift = 8 * warp + ((lane >> 2) & 1);
+    __shared__ __align__(16) unsigned words[2][THREADS];
+    kept += ((u64)pair * tiles * tiles + tile) * THREADS;
+    // Where the words of the lanes are that had these keys in the forward pass, and in them the bits.
+    const int word = column * 4 + (lane >> 3), shift = 8 * warp + ((lane >> 2) & 1);
 #endif
+    const auto copy = [&](int q) {
+        const int buffer = q & 1, thread = threadIdx.x;
+        copy_tile(queries + buffer * TILE_BYTES, from, stride, q * TILE, length);
+        copy_tile(gradients + buffer * TILE_BYTES, incoming, hidden, q * TILE, length);
+        if (thread < TILE / 2) {
+            // Queries past the last get zeros, which add nothing: their rows are zeros too.
+            const int query = q * TILE + thread % (TILE / 4) * 4;
+            copy_async(shared_address(&rows[buffer][thread * 4]), (thread < TILE / 4 ? logs : products) + query, query < length);
+        }
+#ifdef DROPS
+        else if (thread < TILE / 2 + THREADS / 4) {
+            const int at = (thread - TILE / 2) * 4;
+            copy_async(shared_address(&words[buffer][at]), kept + (u64)q * tiles * THREADS + at, true);
+        }
+#endif
+    };
+    if (query_tiles > 0)
+        copy(0);
 
     unsigned key[STEPS][4], value[STEPS][4];
     load_left(key, from + hidden, stride, row, length);
@@ -115,31 +144,27 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
     const float step = factor * LOG2_E;
     float key_sum[CHUNKS][4] = {}, value_sum[CHUNKS][4] = {};
     for (int q = 0; q < query_tiles; q++) {
-        const int buffer = q & 1;
+        const unsigned now = (q & 1) * TILE_BYTES;
         copies_done();
         __syncthreads();
-        if (q + 1 < query_tiles) {
-            copy_tile(queries[buffer ^ 1], from, stride, (q + 1) * TILE, length);
-            copy_tile(gradients[buffer ^ 1], incoming, hidden, (q + 1) * TILE, length);
-        }
+        if (q + 1 < query_tiles)
+            copy(q + 1);
 #pragma unroll
         for (int first = 0; first < TILE; first += PART) {
             float x[PART / 8][4], d[PART / 8][4];
-            multiply_rows<PART / 8>(x, key, queries[buffer], first);
-            multiply_rows<PART / 8>(d, value, gradients[buffer], first);
+            multiply_rows<PART / 8>(x, key, queries + now, first);
+            multiply_rows<PART / 8>(d, value, gradients + now, first);
 #pragma unroll
             for (int n = 0; n < PART / 8; n++) {
-                const int query = q * TILE + first + 8 * n + column;
-                const bool valid = query < length; // and so is the next, the length being even
-                const float2 log = valid ? *(const float2*)(logs + query) : float2{ -NEGATIVE_INFINITY, -NEGATIVE_INFINITY };
-                const float2 product = valid ? *(const float2*)(products + query) : float2{ 0.0f, 0.0f };
+                const int query = first + 8 * n + column;
+                const float2 log = *(const float2*)&rows[q & 1][query], product = *(const float2*)&rows[q & 1][TILE + query];
 #ifdef DROPS
-                const unsigned* words = kept + ((u64)q * tiles * THREADS + (first / 16 + n / 2) * 32);
-                const unsigned bits[2] = { words[0] >> shift, words[4] >> shift };
+                const unsigned* pair_words = words[q & 1] + (first / 16 + n / 2) * 32 + word;
+                const unsigned bits[2] = { pair_words[0] >> shift, pair_words[4] >> shift };
 #endif
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    const float p = row + 4 * (i & 2) < count ? power_of_two(x[n][i] * step - (i & 1 ? log.y : log.x)) : 0.0f;
+                    const float p = power_of_two(x[n][i] * step - (i & 1 ? log.y : log.x));
                     x[n][i] = p;
 #ifdef DROPS
                     const bool keep = bits[i & 1] & (1u << (2 * (i & 2) + 2 * (n & 1)));
@@ -149,9 +174,17 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
                     d[n][i] = p * (d[n][i] - (i & 1 ? product.y : product.x));
                 }
             }
-            add_products<PART / 8>(value_sum, x, gradients[buffer], first);
-            add_products<PART / 8>(key_sum, d, queries[buffer], first);
+            add_products<PART / 8>(value_sum, x, gradients + now, first);
+            add_products<PART / 8>(key_sum, d, queries + now, first);
         }
+    }
+    // Keys that do not count were computed as if they did: every key is a row of its own.
+#pragma unroll
+    for (int d = 0; d < CHUNKS; d++) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            if (row + 4 * (i & 2) >= count)
+                key_sum[d][i] = value_sum[d][i] = 0.0f;
     }
     element* to = result + start * stride + head * SIZE;
     store_rows(to + hidden, stride, row, length, key_sum, factor, factor);

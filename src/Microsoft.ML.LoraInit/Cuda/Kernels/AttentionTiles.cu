@@ -20,24 +20,24 @@ INLINE unsigned shared_address(const void* at)
 }
 
 // 16 bytes, or as many zeros.
-INLINE void copy_async(element* to, const element* from, bool valid)
+INLINE void copy_async(unsigned to, const void* from, bool valid)
 {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(shared_address(to)), "l"(from), "r"(valid ? 16 : 0) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" :: "r"(to), "l"(from), "r"(valid ? 16 : 0) : "memory");
 }
 
 INLINE void copies_done() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 // Four 8 x 8 matrices, whose rows' addresses are the lanes'.
-INLINE void load_matrices(unsigned (&x)[4], const element* row)
+INLINE void load_matrices(unsigned (&x)[4], unsigned row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(shared_address(row)));
+        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(row));
 }
 
-INLINE void load_transposed(unsigned (&x)[4], const element* row)
+INLINE void load_transposed(unsigned (&x)[4], unsigned row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(shared_address(row)));
+        : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3]) : "r"(row));
 }
 
 INLINE void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1)
@@ -61,25 +61,30 @@ INLINE float log_of_two(float x)
 }
 #endif
 
-// Where a row's chunk lies: turned about, so that eight rows' equal chunks lie in different banks.
-INLINE int place(int row, int chunk)
+// Byte at which a row's chunk lies in a tile: turned about, so that eight rows' equal chunks lie in different banks. Chunk c
+// of the row lies at this of chunk 0, c's bits exclusive-ored, and that of the eighth row after at 8 * ROW more.
+#define ROW (SIZE * 2)
+#define TILE_BYTES (TILE * ROW)
+
+INLINE unsigned place(int row, int chunk)
 {
-    return (row * CHUNKS + (chunk ^ (CHUNKS == 4 ? (row >> 1) & 3 : row & 7))) * 8;
+    return row * ROW + (chunk ^ (CHUNKS == 4 ? (row >> 1) & 3 : row & 7)) * 16;
 }
 
 // Begins to copy rows first .. first + 63 of count; zeros past the last.
-INLINE void copy_tile(element* tile, const element* rows, u64 stride, int first, int count)
+INLINE void copy_tile(unsigned tile, const element* rows, int stride, int first, int count)
 {
+    const int row = threadIdx.x / CHUNKS, chunk = threadIdx.x % CHUNKS;
+    const int each = THREADS / CHUNKS; // a multiple of 8
+    const unsigned to = tile + place(row, chunk);
+    const element* from = rows + (first + row) * stride + chunk * 8;
 #pragma unroll
-    for (int i = 0; i < TILE * CHUNKS / THREADS; i++) {
-        const int at = i * THREADS + threadIdx.x, row = at / CHUNKS, chunk = at % CHUNKS;
-        const bool valid = first + row < count;
-        copy_async(tile + place(row, chunk), rows + (valid ? first + row : 0) * stride + chunk * 8, valid);
-    }
+    for (int i = 0; i < TILE / each; i++)
+        copy_async(to + i * each * ROW, from + i * each * stride, first + row + i * each < count);
 }
 
 // Rows `row` and `row` + 8 of a lane as the left side of products along the head.
-INLINE void load_left(unsigned (&x)[STEPS][4], const element* rows, u64 stride, int row, int count)
+INLINE void load_left(unsigned (&x)[STEPS][4], const element* rows, int stride, int row, int count)
 {
     const int column = 2 * (threadIdx.x & 3);
 #pragma unroll
@@ -96,10 +101,10 @@ INLINE void load_left(unsigned (&x)[STEPS][4], const element* rows, u64 stride, 
 
 // c[i][j] = sum over the head of left[i] tile[first + j]; N blocks of 8 rows of the tile.
 template <int N>
-INLINE void multiply_rows(float (&c)[N][4], const unsigned (&left)[STEPS][4], const element* tile, int first)
+INLINE void multiply_rows(float (&c)[N][4], const unsigned (&left)[STEPS][4], unsigned tile, int first)
 {
     const int lane = threadIdx.x & 31;
-    const int row = first + (lane & 7) + ((lane >> 4) << 3), chunk = (lane >> 3) & 1;
+    const unsigned at = place((lane & 7) + ((lane >> 4) << 3), (lane >> 3) & 1);
 #pragma unroll
     for (int n = 0; n < N; n++) {
 #pragma unroll
@@ -111,7 +116,7 @@ INLINE void multiply_rows(float (&c)[N][4], const unsigned (&left)[STEPS][4], co
 #pragma unroll
         for (int n = 0; n < N; n += 2) {
             unsigned b[4];
-            load_matrices(b, tile + place(row + 8 * n, 2 * s + chunk));
+            load_matrices(b, tile + (at ^ (32 * s)) + (first + 8 * n) * ROW);
             multiply(c[n], left[s], b[0], b[1]);
             multiply(c[n + 1], left[s], b[2], b[3]);
         }
@@ -120,17 +125,17 @@ INLINE void multiply_rows(float (&c)[N][4], const unsigned (&left)[STEPS][4], co
 
 // total[i][d] += sum over j of x[i][j] tile[first + j][d], x rounded to elements.
 template <int N>
-INLINE void add_products(float (&total)[CHUNKS][4], const float (&x)[N][4], const element* tile, int first)
+INLINE void add_products(float (&total)[CHUNKS][4], const float (&x)[N][4], unsigned tile, int first)
 {
     const int lane = threadIdx.x & 31;
-    const int row = first + (lane & 15), chunk = lane >> 4;
+    const unsigned at = place(lane & 15, lane >> 4);
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
         const unsigned left[4] = { pack(x[n][0], x[n][1]), pack(x[n][2], x[n][3]), pack(x[n + 1][0], x[n + 1][1]), pack(x[n + 1][2], x[n + 1][3]) };
 #pragma unroll
         for (int d = 0; d < CHUNKS; d += 2) {
             unsigned b[4];
-            load_transposed(b, tile + place(row + 8 * n, d + chunk));
+            load_transposed(b, tile + (at ^ (16 * d)) + (first + 8 * n) * ROW);
             multiply(total[d], left, b[0], b[1]);
             multiply(total[d + 1], left, b[2], b[3]);
         }
@@ -138,7 +143,7 @@ INLINE void add_products(float (&total)[CHUNKS][4], const float (&x)[N][4], cons
 }
 
 // Rows `row` and `row` + 8 of a lane, times a factor each.
-INLINE void store_rows(element* rows, u64 stride, int row, int count, const float (&x)[CHUNKS][4], float first, float second)
+INLINE void store_rows(element* rows, int stride, int row, int count, const float (&x)[CHUNKS][4], float first, float second)
 {
     const int column = 2 * (threadIdx.x & 3);
 #pragma unroll
