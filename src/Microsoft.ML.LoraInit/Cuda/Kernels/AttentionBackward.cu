@@ -26,15 +26,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
         copy_tile(values, queries + 2 * hidden, stride, 0, length);
     }
 
-    unsigned query[STEPS][4], incoming[STEPS][4];
-    load_left(query, output + start * hidden + head * SIZE, hidden, row, length);
-    load_left(incoming, gradient + start * hidden + head * SIZE, hidden, row, length);
+    unsigned query[1][STEPS][4], incoming[1][STEPS][4];
+    load_left(query[0], output + start * hidden + head * SIZE, hidden, row, length);
+    load_left(incoming[0], gradient + start * hidden + head * SIZE, hidden, row, length);
     float product[2] = { 0.0f, 0.0f }, log[2];
 #pragma unroll
     for (int s = 0; s < STEPS; s++) {
 #pragma unroll
         for (int i = 0; i < 4; i++) {
-            const unsigned a = query[s][i], b = incoming[s][i];
+            const unsigned a = query[0][s][i], b = incoming[0][s][i];
             product[i & 1] += __uint_as_float(a << 16) * __uint_as_float(b << 16) + __uint_as_float(a & 0xFFFF0000u) * __uint_as_float(b & 0xFFFF0000u);
         }
     }
@@ -47,10 +47,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
         if (valid && (lane & 3) == 0)
             products[at] = product[half];
     }
-    load_left(query, queries, stride, row, length);
+    load_left(query[0], queries, stride, row, length);
 
     const float step = factor * LOG2_E;
-    float sum[CHUNKS][4] = {};
+    float sum[1][CHUNKS][4] = {};
     for (int k = 0; k < key_tiles; k++) {
         const unsigned now = (k & 1) * TILE_BYTES, next = TILE_BYTES - now;
         copies_done();
@@ -64,33 +64,33 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
 #endif
 #pragma unroll
         for (int first = 0; first < TILE; first += PART) {
-            float x[PART / 8][4], d[PART / 8][4];
-            multiply_rows<PART / 8>(x, query, keys + now, first);
-            multiply_rows<PART / 8>(d, incoming, values + now, first);
+            float x[1][PART / 8][4], d[1][PART / 8][4];
+            multiply_rows(x, query, keys + now, first);
+            multiply_rows(d, incoming, values + now, first);
             if ((k + 1) * TILE > count) {
 #pragma unroll
                 for (int n = 0; n < PART / 8; n++) {
 #pragma unroll
                     for (int i = 0; i < 4; i++)
                         if (k * TILE + first + 8 * n + column + (i & 1) >= count)
-                            x[n][i] = NEGATIVE_INFINITY;
+                            x[0][n][i] = NEGATIVE_INFINITY;
                 }
             }
 #pragma unroll
             for (int n = 0; n < PART / 8; n++) {
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    const float p = power_of_two(x[n][i] * step - log[i >> 1]);
+                    const float p = power_of_two(x[0][n][i] * step - log[i >> 1]);
 #ifdef DROPS
-                    d[n][i] = bits & (1u << (first / 2 + 4 * n + i)) ? d[n][i] * scale : 0.0f;
+                    d[0][n][i] = bits & (1u << (first / 2 + 4 * n + i)) ? d[0][n][i] * scale : 0.0f;
 #endif
-                    x[n][i] = p * (d[n][i] - product[i >> 1]);
+                    x[0][n][i] = p * (d[0][n][i] - product[i >> 1]);
                 }
             }
-            add_products<PART / 8>(sum, x, keys + now, first);
+            add_products(sum, x, keys + now, first);
         }
     }
-    store_rows(result + start * stride + head * SIZE, stride, row, length, sum, factor, factor);
+    store_rows(result + start * stride + head * SIZE, stride, row, length, sum[0], factor, factor);
 }
 
 // dK and dV; everything is transposed, so that a warp has 16 keys.
@@ -138,11 +138,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
     if (query_tiles > 0)
         copy(0);
 
-    unsigned key[STEPS][4], value[STEPS][4];
-    load_left(key, from + hidden, stride, row, length);
-    load_left(value, from + 2 * hidden, stride, row, length);
+    unsigned key[1][STEPS][4], value[1][STEPS][4];
+    load_left(key[0], from + hidden, stride, row, length);
+    load_left(value[0], from + 2 * hidden, stride, row, length);
     const float step = factor * LOG2_E;
-    float key_sum[CHUNKS][4] = {}, value_sum[CHUNKS][4] = {};
+    float key_sum[1][CHUNKS][4] = {}, value_sum[1][CHUNKS][4] = {};
     for (int q = 0; q < query_tiles; q++) {
         const unsigned now = (q & 1) * TILE_BYTES;
         copies_done();
@@ -151,9 +151,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
             copy(q + 1);
 #pragma unroll
         for (int first = 0; first < TILE; first += PART) {
-            float x[PART / 8][4], d[PART / 8][4];
-            multiply_rows<PART / 8>(x, key, queries + now, first);
-            multiply_rows<PART / 8>(d, value, gradients + now, first);
+            float x[1][PART / 8][4], d[1][PART / 8][4];
+            multiply_rows(x, key, queries + now, first);
+            multiply_rows(d, value, gradients + now, first);
 #pragma unroll
             for (int n = 0; n < PART / 8; n++) {
                 const int query = first + 8 * n + column;
@@ -164,18 +164,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
 #endif
 #pragma unroll
                 for (int i = 0; i < 4; i++) {
-                    const float p = power_of_two(x[n][i] * step - (i & 1 ? log.y : log.x));
-                    x[n][i] = p;
+                    const float p = power_of_two(x[0][n][i] * step - (i & 1 ? log.y : log.x));
+                    x[0][n][i] = p;
 #ifdef DROPS
                     const bool keep = bits[i & 1] & (1u << (2 * (i & 2) + 2 * (n & 1)));
-                    x[n][i] = keep ? p : 0.0f;
-                    d[n][i] = keep ? d[n][i] * scale : 0.0f;
+                    x[0][n][i] = keep ? p : 0.0f;
+                    d[0][n][i] = keep ? d[0][n][i] * scale : 0.0f;
 #endif
-                    d[n][i] = p * (d[n][i] - (i & 1 ? product.y : product.x));
+                    d[0][n][i] = p * (d[0][n][i] - (i & 1 ? product.y : product.x));
                 }
             }
-            add_products<PART / 8>(value_sum, x, gradients + now, first);
-            add_products<PART / 8>(key_sum, d, queries + now, first);
+            add_products(value_sum, x, gradients + now, first);
+            add_products(key_sum, d, queries + now, first);
         }
     }
     // Keys that do not count were computed as if they did: every key is a row of its own.
@@ -184,9 +184,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
 #pragma unroll
         for (int i = 0; i < 4; i++)
             if (row + 4 * (i & 2) >= count)
-                key_sum[d][i] = value_sum[d][i] = 0.0f;
+                key_sum[0][d][i] = value_sum[0][d][i] = 0.0f;
     }
     element* to = result + start * stride + head * SIZE;
-    store_rows(to + hidden, stride, row, length, key_sum, factor, factor);
-    store_rows(to + 2 * hidden, stride, row, length, value_sum, scale, scale);
+    store_rows(to + hidden, stride, row, length, key_sum[0], factor, factor);
+    store_rows(to + 2 * hidden, stride, row, length, value_sum[0], scale, scale);
 }

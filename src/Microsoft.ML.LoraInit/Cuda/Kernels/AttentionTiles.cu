@@ -99,17 +99,20 @@ INLINE void load_left(unsigned (&x)[STEPS][4], const element* rows, int stride, 
     }
 }
 
-// c[i][j] = sum over the head of left[i] tile[first + j]; N blocks of 8 rows of the tile.
-template <int N>
-INLINE void multiply_rows(float (&c)[N][4], const unsigned (&left)[STEPS][4], unsigned tile, int first)
+// c[m][i][j] = sum over the head of left[m][i] tile[first + j]; N blocks of 8 rows of the tile for M groups of 16 rows.
+template <int M, int N>
+INLINE void multiply_rows(float (&c)[M][N][4], const unsigned (&left)[M][STEPS][4], unsigned tile, int first)
 {
     const int lane = threadIdx.x & 31;
     const unsigned at = place((lane & 7) + ((lane >> 4) << 3), (lane >> 3) & 1);
 #pragma unroll
-    for (int n = 0; n < N; n++) {
+    for (int m = 0; m < M; m++) {
 #pragma unroll
-        for (int i = 0; i < 4; i++)
-            c[n][i] = 0.0f;
+        for (int n = 0; n < N; n++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                c[m][n][i] = 0.0f;
+        }
     }
 #pragma unroll
     for (int s = 0; s < STEPS; s++) {
@@ -117,27 +120,39 @@ INLINE void multiply_rows(float (&c)[N][4], const unsigned (&left)[STEPS][4], un
         for (int n = 0; n < N; n += 2) {
             unsigned b[4];
             load_matrices(b, tile + (at ^ (32 * s)) + (first + 8 * n) * ROW);
-            multiply(c[n], left[s], b[0], b[1]);
-            multiply(c[n + 1], left[s], b[2], b[3]);
+#pragma unroll
+            for (int m = 0; m < M; m++) {
+                multiply(c[m][n], left[m][s], b[0], b[1]);
+                multiply(c[m][n + 1], left[m][s], b[2], b[3]);
+            }
         }
     }
 }
 
-// total[i][d] += sum over j of x[i][j] tile[first + j][d], x rounded to elements.
-template <int N>
-INLINE void add_products(float (&total)[CHUNKS][4], const float (&x)[N][4], unsigned tile, int first)
+// total[m][i][d] += sum over j of x[m][i][j] tile[first + j][d], x rounded to elements.
+template <int M, int N>
+INLINE void add_products(float (&total)[M][CHUNKS][4], const float (&x)[M][N][4], unsigned tile, int first)
 {
     const int lane = threadIdx.x & 31;
     const unsigned at = place(lane & 15, lane >> 4);
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
-        const unsigned left[4] = { pack(x[n][0], x[n][1]), pack(x[n][2], x[n][3]), pack(x[n + 1][0], x[n + 1][1]), pack(x[n + 1][2], x[n + 1][3]) };
+        unsigned left[M][4];
+#pragma unroll
+        for (int m = 0; m < M; m++) {
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                left[m][i] = pack(x[m][n + i / 2][i % 2 * 2], x[m][n + i / 2][i % 2 * 2 + 1]);
+        }
 #pragma unroll
         for (int d = 0; d < CHUNKS; d += 2) {
             unsigned b[4];
             load_transposed(b, tile + (at ^ (16 * d)) + (first + 8 * n) * ROW);
-            multiply(total[d], left, b[0], b[1]);
-            multiply(total[d + 1], left, b[2], b[3]);
+#pragma unroll
+            for (int m = 0; m < M; m++) {
+                multiply(total[m][d], left[m], b[0], b[1]);
+                multiply(total[m][d + 1], left[m], b[2], b[3]);
+            }
         }
     }
 }
