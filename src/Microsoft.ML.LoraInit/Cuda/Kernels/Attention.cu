@@ -1,13 +1,10 @@
 // Attention in one pass: scores live in registers, and a row's softmax is rescaled as its keys come along, as in
 // FlashAttention-2 (Dao, arXiv 2307.08691). A block has 64 * GROUPS queries of a head, a warp
-// 16 * GROUPS: what it reads of keys and values serves them all.
+// 16 * GROUPS: what it reads of keys and values serves them all. GROUPS is given to the compiler.
 //
 // projected is [batch * length, 3 * heads * SIZE]: queries, keys, values. logs, [batch * heads, length], gets each row's
 // log2 of the sum of exp(factor * score). With DROPS defined, kept gets a bit per probability, for the backward pass:
 // [batch * heads, query tiles, key tiles, THREADS] words, bit 4 n + i a lane's element i of the n-th block of 8 keys.
-
-// Keys whose scores are in registers at once.
-#define SPAN 64
 
 #ifdef DROPS
 // 32 bits for a lane's two keys in each of its two rows. A hash serves four keys, two lanes': each computes one row's.
@@ -20,7 +17,10 @@ INLINE void mask_pairs(u64 hash, bool odd, unsigned& upper, unsigned& lower)
 }
 #endif
 
-extern "C" __global__ void __launch_bounds__(THREADS) attend(
+// As many blocks at once as leave room for the accumulators.
+#define ATTEND_BLOCKS (GROUPS == 1 ? 3 : 2)
+
+extern "C" __global__ void __launch_bounds__(THREADS, ATTEND_BLOCKS) attend(
     const element* projected, const long long* lengths, element* output, float* logs, unsigned* kept,
     int length, int heads, int tiles, float factor,
     const long long* seed, int index, unsigned threshold, float scale)
@@ -75,65 +75,62 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend(
 #ifdef DROPS
         unsigned bits[GROUPS] = {};
 #endif
-#pragma unroll
-        for (int first = 0; first < TILE; first += SPAN) {
-            float x[GROUPS][SPAN / 8][4];
-            multiply_rows(x, query, keys + now, first);
-            if ((k + 1) * TILE > count) {
-                // The tile's first key counts; in a later span all may not, which leaves the highest as it is.
-#pragma unroll
-                for (int m = 0; m < GROUPS; m++) {
-#pragma unroll
-                    for (int n = 0; n < SPAN / 8; n++) {
-#pragma unroll
-                        for (int i = 0; i < 4; i++)
-                            if (k * TILE + first + 8 * n + column + (i & 1) >= count)
-                                x[m][n][i] = NEGATIVE_INFINITY;
-                    }
-                }
-            }
+        float x[GROUPS][TILE / 8][4];
+        multiply_rows(x, query, keys + now, 0);
+        if ((k + 1) * TILE > count) {
+            // The tile's first key counts, so that the highest is finite.
 #pragma unroll
             for (int m = 0; m < GROUPS; m++) {
-                float shift[2];
 #pragma unroll
-                for (int half = 0; half < 2; half++) {
-                    float high = highest[m][half];
+                for (int n = 0; n < TILE / 8; n++) {
 #pragma unroll
-                    for (int n = 0; n < SPAN / 8; n++)
-                        high = fmaxf(high, fmaxf(x[m][n][2 * half], x[m][n][2 * half + 1]));
-                    high = group_max<4>(high);
-                    const float rescale = power_of_two((highest[m][half] - high) * step);
-                    total[m][half] *= rescale;
-#pragma unroll
-                    for (int d = 0; d < CHUNKS; d++) {
-                        sum[m][d][2 * half] *= rescale;
-                        sum[m][d][2 * half + 1] *= rescale;
-                    }
-                    highest[m][half] = high;
-                    shift[half] = high * step;
-                }
-#pragma unroll
-                for (int n = 0; n < SPAN / 8; n++) {
-#pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        x[m][n][i] = power_of_two(x[m][n][i] * step - shift[i >> 1]);
-                        total[m][i >> 1] += x[m][n][i];
-                    }
-#ifdef DROPS
-                    unsigned upper, lower;
-                    mask_pairs(mix(counter + m * between + (first / 4 + 2 * n) * GOLDEN), odd, upper, lower);
-                    const bool keep[4] = { (upper << 16) <= limit, upper <= limit, (lower << 16) <= limit, lower <= limit };
-#pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        if (keep[i])
-                            bits[m] |= 1u << (first / 2 + 4 * n + i);
-                        x[m][n][i] = keep[i] ? x[m][n][i] : 0.0f;
-                    }
-#endif
+                    for (int i = 0; i < 4; i++)
+                        if (k * TILE + 8 * n + column + (i & 1) >= count)
+                            x[m][n][i] = NEGATIVE_INFINITY;
                 }
             }
-            add_products(sum, x, values + now, first);
         }
+#pragma unroll
+        for (int m = 0; m < GROUPS; m++) {
+            float shift[2];
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                float high = highest[m][half];
+#pragma unroll
+                for (int n = 0; n < TILE / 8; n++)
+                    high = fmaxf(high, fmaxf(x[m][n][2 * half], x[m][n][2 * half + 1]));
+                high = group_max<4>(high);
+                const float rescale = power_of_two((highest[m][half] - high) * step);
+                total[m][half] *= rescale;
+#pragma unroll
+                for (int d = 0; d < CHUNKS; d++) {
+                    sum[m][d][2 * half] *= rescale;
+                    sum[m][d][2 * half + 1] *= rescale;
+                }
+                highest[m][half] = high;
+                shift[half] = high * step;
+            }
+#pragma unroll
+            for (int n = 0; n < TILE / 8; n++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    x[m][n][i] = power_of_two(x[m][n][i] * step - shift[i >> 1]);
+                    total[m][i >> 1] += x[m][n][i];
+                }
+#ifdef DROPS
+                unsigned upper, lower;
+                mask_pairs(mix(counter + m * between + 2 * n * GOLDEN), odd, upper, lower);
+                const bool keep[4] = { (upper << 16) <= limit, upper <= limit, (lower << 16) <= limit, lower <= limit };
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    if (keep[i])
+                        bits[m] |= 1u << (4 * n + i);
+                    x[m][n][i] = keep[i] ? x[m][n][i] : 0.0f;
+                }
+#endif
+            }
+        }
+        add_products(sum, x, values + now, 0);
 #ifdef DROPS
         counter += TILE / 4 * GOLDEN;
 #pragma unroll

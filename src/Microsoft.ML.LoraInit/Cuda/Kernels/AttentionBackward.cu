@@ -3,10 +3,10 @@
 // dQ = dS K and dK = dS' Q. One kernel has queries and one has keys to itself, so that no sum depends on who comes first.
 
 // Columns of a tile that are in registers at once.
-#define PART 32
+#define PART 16
 
 // dQ, and D for the other kernel, which comes after.
-extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
+extern "C" __global__ void __launch_bounds__(THREADS, 4) attend_backward_queries(
     const element* projected, const long long* lengths, const element* output, const element* gradient, const float* logs,
     const unsigned* kept, element* result, float* products, int length, int heads, int tiles, float factor, float scale)
 {
@@ -94,7 +94,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_queries(
 }
 
 // dK and dV; everything is transposed, so that a warp has 16 keys.
-extern "C" __global__ void __launch_bounds__(THREADS) attend_backward_keys(
+extern "C" __global__ void __launch_bounds__(THREADS, 3) attend_backward_keys(
     const element* projected, const long long* lengths, const element* gradient, const float* logs, const float* products,
     const unsigned* kept, element* result, int length, int heads, int tiles, float factor, float scale)
 {
