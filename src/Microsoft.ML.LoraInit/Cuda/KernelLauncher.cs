@@ -11,10 +11,13 @@ internal sealed unsafe class KernelLauncher
 
     private readonly CudaDriver _driver;
 
-    private KernelLauncher(CudaDriver driver, int device) => (_driver, Device) = (driver, device);
+    private KernelLauncher(CudaDriver driver, int device) => (_driver, Device, Architecture) = (driver, device, driver.Architecture(device));
 
     /// <summary>The CUDA device's number.</summary>
     public int Device { get; }
+
+    /// <summary>The device's compute capability, 90 for 9.0.</summary>
+    public int Architecture { get; }
 
     /// <summary>A launcher that has compiled the programs; or null and why.</summary>
     public static KernelLauncher? TryCreate(Device device, IEnumerable<(KernelProgram Program, string Kernel)> programs, out string? why)

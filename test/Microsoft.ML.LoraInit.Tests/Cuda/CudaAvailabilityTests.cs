@@ -73,6 +73,7 @@ public class CudaAvailabilityTests
     [DataRow("Element Dropout AddNormBlock", "add_norm add_norm_backward")]
     [DataRow("Element Dropout Keys Softmax", "softmax softmax_backward")]
     [DataRow("Element Dropout Keys SoftmaxBlock", "softmax softmax_backward")]
+    [DataRow("Element Dropout Keys AttentionTiles Attention AttentionBackward", "attend attend_backward_queries attend_backward_keys")]
     [DataRow("AdamW", "adamw")]
     public void SourcesAreEmbeddedAndNeedNoHeader(string sources, string kernels)
     {

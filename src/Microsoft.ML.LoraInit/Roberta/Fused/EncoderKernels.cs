@@ -52,6 +52,16 @@ internal abstract class EncoderKernels
     /// <param name="dropout">The forward pass's.</param>
     public abstract Tensor SoftmaxBackward(Tensor gradient, Tensor probabilities, double scale, DropoutMask dropout);
 
+    /// <summary>Every token's attention without scores in memory, with its backward pass; null where that is not supported.</summary>
+    /// <param name="projected">[batch · length, 3 · hidden], queries, keys and values; taken over unless the result is null.</param>
+    /// <param name="batch">Rows.</param>
+    /// <param name="length">Tokens a row.</param>
+    /// <param name="heads">Heads a row.</param>
+    /// <param name="lengths">Int64 [batch], tokens a row that are attended to; null where all are.</param>
+    /// <param name="scale">1 / √head size.</param>
+    /// <param name="dropout">On the probabilities, elements counted as in [batch · heads, length, length].</param>
+    public virtual AttentionResult? TryAttend(Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout) => null;
+
     /// <summary>A mask as a tensor: 1 / keep where kept, else 0.</summary>
     public abstract Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout);
 }

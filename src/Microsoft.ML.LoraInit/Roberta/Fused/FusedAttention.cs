@@ -4,7 +4,7 @@ namespace Microsoft.ML.LoraInit.Roberta.Fused;
 
 /// <summary>Self-attention over projected queries, keys and values, with its backward pass.</summary>
 /// <param name="config">The model's shape.</param>
-/// <param name="kernels">Splits heads and computes the softmax where probabilities are dropped out.</param>
+/// <param name="kernels">Computes all of it, or splits heads and computes the softmax where probabilities are dropped out.</param>
 /// <param name="layer">Which layer, for its dropout mask.</param>
 internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernels, int layer)
 {
@@ -14,13 +14,20 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
     private readonly double _scale = 1 / Math.Sqrt(config.HeadSize);
 
     /// <summary>Every token attends. projected [rows, 3 · hidden], taken over, → [rows, hidden], and what gives ∂projected from its gradient.</summary>
-    public AttentionResult All(Tensor projected, EncoderPass pass) => Drops(pass)
-        ? WithDropout(projected, pass)
-        : Native([projected], leaves =>
-        {
-            var parts = leaves[0].view(pass.Batch, pass.Length, 3, config.Heads, config.HeadSize).unbind(2);
-            return (parts[0], parts[1], parts[2]);
-        }, pass);
+    public AttentionResult All(Tensor projected, EncoderPass pass)
+    {
+        // Without dropout and padding the library's own is as good.
+        if ((Drops(pass) || pass.Lengths is not null)
+            && kernels.TryAttend(projected, pass.Batch, pass.Length, config.Heads, pass.Lengths, _scale, Mask(pass)) is { } attended)
+            return attended;
+        return Drops(pass)
+            ? WithDropout(projected, pass)
+            : Native([projected], leaves =>
+            {
+                var parts = leaves[0].view(pass.Batch, pass.Length, 3, config.Heads, config.HeadSize).unbind(2);
+                return (parts[0], parts[1], parts[2]);
+            }, pass);
+    }
 
     /// <summary>Each row's first token attends to all. query [batch, hidden], projected [rows, 2 · hidden], taken over, → [batch, hidden].</summary>
     public AttentionResult First(Tensor query, Tensor projected, EncoderPass pass) => Drops(pass)
