@@ -25,7 +25,7 @@ public class CudaAdamWTests
         var (first, second) = (zeros_like(value), zeros_like(value));
         var decay = each ? CudaTest.Random(2, ScalarType.Float32, Count).abs() * 0.1 : null;
         var factor = each ? CudaTest.Random(3, ScalarType.Float32, Count).abs() : null;
-        var (decays, factors) = (Numbers(decay ?? full(Count, 0.02)), Numbers(factor ?? full(Count, 2)));
+        var (decays, factors) = (Numbers(decay ?? full(Count, 0.02)), Numbers(factor ?? full(Count, 2f)));
         var (v, m, s) = (Numbers(value), new double[Count], new double[Count]);
         for (int step = 1; step <= 3; step++)
         {
