@@ -1,4 +1,4 @@
-using System.Reflection;
+using Microsoft.ML.LoraInit.Tests.Packaging;
 using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
@@ -10,16 +10,16 @@ public class SupportedTorchSharpTests
     [TestMethod]
     public void TheVersionTestedIsKnownAndTheOneAskedFor()
     {
-        var asked = typeof(SupportedTorchSharpTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key == "TorchSharpVersion").Value;
+        var asked = BuildSettings.Get("TorchSharpVersion");
 
-        Assert.AreEqual(Version.Parse(asked!), SupportedTorchSharp.Loaded);
+        Assert.AreEqual(Version.Parse(asked), SupportedTorchSharp.Loaded);
         CollectionAssert.Contains(SupportedTorchSharp.Known.ToList(), SupportedTorchSharp.Loaded, "Tests that pass on a version are the reason to list it.");
     }
 
     [TestMethod]
     public void EveryKnownVersionIsDocumented()
     {
-        var text = File.ReadAllText(Path.Combine(Repository.Root, "docs", "packages.md"));
+        var text = File.ReadAllText(BuildSettings.Source("docs", "packages.md"));
         foreach (var version in SupportedTorchSharp.Known)
             StringAssert.Contains(text, $"| {version} |");
     }
