@@ -34,18 +34,18 @@ internal sealed class PackageFolder : IDisposable
 
     public string Apps => _folder.File("apps");
 
-    public string File(string id, string extension = "nupkg") => Path.Combine(Packages, $"{id}.{Version}.{extension}");
+    public string FileOf(string id, string extension = "nupkg") => Path.Combine(Packages, $"{id}.{Version}.{extension}");
 
     /// <summary>The names of a package's files.</summary>
     public IReadOnlyList<string> Entries(string id, string extension = "nupkg")
     {
-        using var archive = ZipFile.OpenRead(File(id, extension));
+        using var archive = ZipFile.OpenRead(FileOf(id, extension));
         return [.. archive.Entries.Select(e => e.FullName)];
     }
 
     public string Text(string id, string entry)
     {
-        using var archive = ZipFile.OpenRead(File(id));
+        using var archive = ZipFile.OpenRead(FileOf(id));
         using var reader = new StreamReader(archive.GetEntry(entry)!.Open());
         return reader.ReadToEnd();
     }

@@ -86,7 +86,7 @@ public class PackageTests
         using var model = (IDisposable)ml.Model.Load(Path.Combine(app, "model.mlnet"), out var schema);
         using var engine = ml.Model.CreatePredictionEngine<Review, Answer>((ITransformer)model, schema);
         var answer = engine.Predict(new Review { Text = "You charged my card two times for one month." });
-        CollectionAssert.Contains((string[])["Delivery", "Billing", "Account", "Technical", "Returns", "Feedback"], answer.PredictedLabel);
+        CollectionAssert.Contains((string[])["Delivery", "Billing", "Account", "Technical", "Refund", "Feedback"], answer.PredictedLabel);
         Assert.AreEqual(1, answer.Score.Sum(), 1e-4);
     }
 
@@ -98,7 +98,7 @@ public class PackageTests
     public void TheTemplatesProgramTrainsAndAnswers(string kind, string initialization, string metric, string answer, params string[] texts)
     {
         var hive = Path.Combine(Packed.Apps, $"hive-{kind}");
-        DotnetCommand.Run(Packed.Apps, "new", "install", Packed.File(Templates), "--debug:custom-hive", hive);
+        DotnetCommand.Run(Packed.Apps, "new", "install", Packed.FileOf(Templates), "--debug:custom-hive", hive);
         DotnetCommand.Run(Packed.Apps, "new", "loratext", "--output", $"My.{kind}", "--kind", kind, "--initialization", initialization, "--backend", Backend,
             "--lora-version", Packed.Version, "--torch-version", BuildSettings.Get("TorchSharpVersion"), "--no-update-check", "--debug:custom-hive", hive);
         var app = Path.Combine(Packed.Apps, $"My.{kind}");
