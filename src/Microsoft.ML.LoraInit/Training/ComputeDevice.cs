@@ -12,9 +12,11 @@ internal static class ComputeDevice
     /// The device asked for by option, else by ML.NET's convention: <c>MLContext.GpuDeviceId</c> where set, with
     /// <c>FallbackToCpu</c> deciding what happens where that device is not there; else the CPU.
     /// </summary>
+    /// <exception cref="NotSupportedException">TorchSharp is too old.</exception>
     /// <exception cref="InvalidOperationException">A CUDA device was asked for and is not there.</exception>
     public static Device Resolve(IHostEnvironment environment, Device? option)
     {
+        SupportedTorchSharp.Check(environment); // fitting and loading both come by here, before any tensor is made
         if (option is not null)
             return option.type != DeviceType.CUDA || Exists(Index(option))
                 ? option

@@ -1,0 +1,142 @@
+using System.Xml.Linq;
+
+namespace Microsoft.ML.LoraInit.Tests.Packaging;
+
+/// <summary>The packages as an application gets them: what is in them, and that the printed code runs with them.</summary>
+[TestClass]
+[TestCategory("Long")]
+[DoNotParallelize]
+public class PackageTests
+{
+    private const string Library = "Microsoft.ML.LoraInit";
+    private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
+    private const string AutoML = "Microsoft.ML.LoraInit.AutoML";
+    private const string Templates = "Microsoft.ML.LoraInit.Templates";
+
+    private static PackageFolder? _packed;
+
+    private static PackageFolder Packed => _packed!;
+
+    [ClassInitialize]
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, AutoML, "Templates");
+
+    [ClassCleanup]
+    public static void Remove() => _packed?.Dispose();
+
+    [TestMethod]
+    [DataRow(Library)]
+    [DataRow(Mini)]
+    [DataRow(AutoML)]
+    public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id)
+    {
+        var entries = Packed.Entries(id);
+
+        CollectionAssert.IsSubsetOf((string[])["README.md", $"lib/net10.0/{id}.dll", $"lib/net10.0/{id}.xml"], entries.ToList());
+        Assert.AreEqual(1, entries.Count(e => e.EndsWith(".dll", StringComparison.Ordinal)), "A build step's or a dependency's assembly came along.");
+        Assert.IsFalse(entries.Any(e => e.StartsWith("build", StringComparison.Ordinal) || e.StartsWith("runtimes", StringComparison.Ordinal)));
+        CollectionAssert.Contains(Packed.Entries(id, "snupkg").ToList(), $"lib/net10.0/{id}.pdb");
+    }
+
+    [TestMethod]
+    [DataRow(Library, "Microsoft.ML,Microsoft.ML.Tokenizers,TorchSharp")]
+    [DataRow(Mini, "")]
+    [DataRow(AutoML, "Microsoft.ML.AutoML,Microsoft.ML.LoraInit")]
+    public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
+    {
+        var metadata = Packed.Metadata(id);
+        XName Named(string name) => metadata.Name.Namespace + name;
+
+        Assert.AreEqual(expected, string.Join(',', metadata.Descendants(Named("dependency")).Select(d => d.Attribute("id")!.Value).Order(StringComparer.Ordinal)));
+        Assert.AreEqual("MIT", metadata.Element(Named("license"))!.Value);
+        Assert.AreEqual("README.md", metadata.Element(Named("readme"))!.Value);
+        Assert.IsNull(metadata.Element(Named("repository"))?.Attribute("url"), "The address of a clone's remote is nobody's business.");
+    }
+
+    [TestMethod]
+    public void TheReadmesShowTheSameCode() =>
+        Assert.AreEqual(Code(File.ReadAllText(BuildSettings.Source("README.md"))), Code(Packed.Text(Library, "README.md")));
+
+    /// <summary>A console project that references the packages, with the README's code and nothing around it.</summary>
+    [TestMethod]
+    public void TheReadmesCodeRunsAsPrinted()
+    {
+        var app = Path.Combine(Packed.Apps, "readme");
+        Directory.CreateDirectory(app);
+        File.WriteAllText(Path.Combine(app, "readme.csproj"), $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <TargetFramework>net10.0</TargetFramework>
+                <ImplicitUsings>enable</ImplicitUsings>
+                <Nullable>enable</Nullable>
+              </PropertyGroup>
+              <ItemGroup>
+                <PackageReference Include="{Library}" Version="{Packed.Version}" />
+                <PackageReference Include="{Mini}" Version="{Packed.Version}" />
+                <PackageReference Include="TorchSharp-{Backend}" Version="{BuildSettings.Get("TorchSharpVersion")}" />
+              </ItemGroup>
+            </Project>
+            """);
+        File.WriteAllText(Path.Combine(app, "Program.cs"), Code(File.ReadAllText(BuildSettings.Source("README.md"))));
+        File.Copy(BuildSettings.Source("src", "Samples", "Data", "support-intents.train.tsv"), Path.Combine(app, "train.tsv"));
+
+        DotnetCommand.Run(app, "run");
+
+        var ml = new MLContext(seed: 0);
+        using var model = (IDisposable)ml.Model.Load(Path.Combine(app, "model.mlnet"), out var schema);
+        using var engine = ml.Model.CreatePredictionEngine<Review, Answer>((ITransformer)model, schema);
+        var answer = engine.Predict(new Review { Text = "You charged my card two times for one month." });
+        CollectionAssert.Contains((string[])["Delivery", "Billing", "Account", "Technical", "Refund", "Feedback"], answer.PredictedLabel);
+        Assert.AreEqual(1, answer.Score.Sum(), 1e-4);
+    }
+
+    /// <summary>The template, installed into a place of its own, made, built, trained and asked.</summary>
+    [TestMethod]
+    [DataRow("classes", "pissa", "accuracy", "[A-Z][a-z]+  [0-9]+", "You charged my card two times.")]
+    [DataRow("binary", "kaiming", "ROC", "(yes|no)  [0-9]+", "A joy from start to end.")]
+    [DataRow("score", "olora", "squared error", "-?[0-9]+[.,][0-9]{2}", "A man sings.", "A man is singing.")]
+    public void TheTemplatesProgramTrainsAndAnswers(string kind, string initialization, string metric, string answer, params string[] texts)
+    {
+        var hive = Path.Combine(Packed.Apps, $"hive-{kind}");
+        DotnetCommand.Run(Packed.Apps, "new", "install", Packed.FileOf(Templates), "--debug:custom-hive", hive);
+        DotnetCommand.Run(Packed.Apps, "new", "loratext", "--output", $"My.{kind}", "--kind", kind, "--initialization", initialization, "--backend", Backend,
+            "--lora-version", Packed.Version, "--torch-version", BuildSettings.Get("TorchSharpVersion"), "--no-update-check", "--debug:custom-hive", hive);
+        var app = Path.Combine(Packed.Apps, $"My.{kind}");
+        DotnetCommand.Run(app, "build", "-warnaserror", "--nologo", "-v", "q");
+
+        StringAssert.Contains(DotnetCommand.Run(app, "run", "--no-build"), metric);
+        StringAssert.Matches(DotnetCommand.Run(app, ["run", "--no-build", "--", .. texts]), new(answer));
+    }
+
+    [TestMethod]
+    public void TheTemplateAsksForTheVersionsOfThisTree()
+    {
+        var template = Packed.Text(Templates, "content/loratext/.template.config/template.json");
+        StringAssert.Contains(template, $"\"defaultValue\": \"{BuildSettings.Get("PackageVersion")}\"");
+        StringAssert.Contains(template, "\"defaultValue\": \"0.102.7\"");
+    }
+
+    private static string Backend => BuildSettings.Get("TorchBackend") == "cuda" ? "cuda-linux" : "cpu";
+
+    private static string Code(string readme)
+    {
+        const string Start = "```csharp\n";
+        readme = readme.ReplaceLineEndings("\n");
+        var from = readme.IndexOf(Start, StringComparison.Ordinal) + Start.Length;
+        return readme[from..readme.IndexOf("```", from, StringComparison.Ordinal)];
+    }
+
+    private sealed class Review
+    {
+        public string Label { get; set; } = "";
+
+        public string Text { get; set; } = "";
+    }
+
+    private sealed class Answer
+    {
+        public string PredictedLabel { get; set; } = "";
+
+        public float[] Score { get; set; } = [];
+    }
+}
