@@ -90,8 +90,6 @@ internal sealed class DeviceStep : TrainingStep
             _pass.Run(buffers.Inputs(), Parts.State.LossSum);
     }
 
-    private bool DropsOut => Parts.Model.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Parts.Request.Options.LoraDropout > 0);
-
     private void Capture(ShapeBuffers buffers)
     {
         // Libraries set themselves up at first use, which cannot be recorded: two rows of weight 0 change nothing.

@@ -29,6 +29,9 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
 
     protected abstract void Run(IStepBatches batches, int count, double inverseWeight, double learningRate);
 
+    /// <summary>Whether anything is dropped out.</summary>
+    protected bool DropsOut => Parts.Model.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Parts.Request.Options.LoraDropout > 0);
+
     /// <summary>The seed of a step's dropout, of its nth batch.</summary>
     protected ulong DropoutSeed(int batch) =>
         SeededRandom.Hash(Parts.Request.Seed, batch == 0 ? $"dropout/{Parts.State.Step}" : $"dropout/{Parts.State.Step}/{batch}");
