@@ -9,23 +9,12 @@ namespace Microsoft.ML.LoraInit.Roberta;
 /// </summary>
 internal abstract class DropoutSource : IDisposable
 {
-    /// <summary>The source for a device: libtorch's own generator where it can be had, else a hash.</summary>
-    /// <remarks>TorchSharp 0.102.7 makes CPU generators only, whatever device it is asked for.</remarks>
-    public static DropoutSource Create(ulong seed, Device device) =>
-        device.type == TorchSharp.DeviceType.CPU ? new GeneratorDropout(seed) : KernelDropout.FromSeed(seed, device);
+    /// <summary>The source for a device.</summary>
+    /// <remarks>A hash: TorchSharp 0.102.7 makes CPU generators only, whatever device it is asked for, and those are slower.</remarks>
+    public static DropoutSource Create(ulong seed, Device device) => KernelDropout.FromSeed(seed, device);
 
     /// <summary>A mask of x's shape, type and device: 1/keep with probability keep, else 0 (inverted dropout).</summary>
     public abstract Tensor Mask(Tensor x, double keep);
 
     public abstract void Dispose();
-}
-
-/// <summary>Masks from libtorch's CPU generator.</summary>
-internal sealed class GeneratorDropout(ulong seed) : DropoutSource
-{
-    private readonly Generator _generator = new(seed, CPU);
-
-    public override Tensor Mask(Tensor x, double keep) => empty_like(x).bernoulli_(keep, _generator).div_(keep);
-
-    public override void Dispose() => _generator.Dispose();
 }

@@ -62,17 +62,17 @@ internal sealed class RobertaClassifier : IDisposable
 
     /// <summary>Logits, fp32 [batch, outputs].</summary>
     public Tensor forward(EncodedBatch batch, ForwardContext context) =>
-        Head.forward(Encode(batch, context), context);
+        Head.forward(Encode(batch, context, context.OnHiddenState is null && context.OnLinearInput is null), context);
 
     /// <summary>The last hidden states, [batch, length, hidden].</summary>
-    public Tensor Encode(EncodedBatch batch, ForwardContext context)
+    public Tensor Encode(EncodedBatch batch, ForwardContext context, bool firstOnly = false)
     {
         var mask = batch.AttentionMask?.unsqueeze(1).unsqueeze(1);
         var x = Embeddings.forward(batch, context);
         context.OnHiddenState?.Invoke(0, x);
         for (int i = 0; i < Layers.Count; i++)
         {
-            x = Layers[i].forward(x, mask, context);
+            x = Layers[i].forward(x, mask, context, firstOnly && i == Layers.Count - 1);
             context.OnHiddenState?.Invoke(i + 1, x);
         }
         return x;

@@ -39,11 +39,11 @@ internal sealed class RobertaLayer
     public BottleneckAdapter? OutputBottleneck { get; set; }
 
     /// <summary>x [batch, length, hidden] → the same shape.</summary>
-    public Tensor forward(Tensor x, Tensor? mask, ForwardContext context)
+    public Tensor forward(Tensor x, Tensor? mask, ForwardContext context, bool firstOnly = false)
     {
-        var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context), context), _config.HiddenDropout);
+        var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context, firstOnly), context), _config.HiddenDropout);
         attended = AttentionBottleneck?.forward(attended) ?? attended;
-        x = AttentionNorm.forward(attended.add_(x));
+        x = AttentionNorm.forward(attended.add_(firstOnly ? x.narrow(1, 0, 1) : x));
 
         var transformed = nn.functional.gelu(Intermediate.forward(x, context));
         transformed = context.ApplyDropout(Output.forward(transformed, context), _config.HiddenDropout);

@@ -24,16 +24,17 @@ internal sealed class SelfAttention
     /// <param name="x">[batch, length, hidden].</param>
     /// <param name="mask">Bool [batch, 1, 1, length], true where a key may be attended to; null when all may.</param>
     /// <param name="context">The pass.</param>
+    /// <param name="firstOnly">Attend from the first token only.</param>
     /// <returns>[batch, length, hidden], heads side by side.</returns>
-    public Tensor forward(Tensor x, Tensor? mask, ForwardContext context)
+    public Tensor forward(Tensor x, Tensor? mask, ForwardContext context, bool firstOnly = false)
     {
-        var q = Heads(Query.forward(x, context));
+        var q = Heads(Query.forward(firstOnly ? x.narrow(1, 0, 1) : x, context));
         var k = Heads(Key.forward(x, context));
         var v = Heads(Value.forward(x, context));
         var attended = context.Dropout is null || _config.AttentionDropout <= 0
             ? nn.functional.scaled_dot_product_attention(q, k, v, mask, 0.0, false)
             : WithDropout(q, k, v, mask, context);
-        return attended.transpose(1, 2).reshape(x.shape[0], x.shape[1], -1);
+        return attended.transpose(1, 2).reshape(x.shape[0], firstOnly ? 1 : x.shape[1], -1);
     }
 
     // The fused operator draws dropout from the global generator, so a seeded pass spells the formula out.

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
+using Microsoft.ML.LoraInit.Benchmarks.Steps;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 
@@ -44,6 +45,19 @@ internal static class InferenceBenchmark
                 };
                 report.Add(new(Name, BenchmarkReport.Ours, configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
                 report.Add(new(Name, "row_by_row", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
+                if (ModelShape.Names.Contains(opened.Name))
+                {
+                    var setup = new StepSetup
+                    {
+                        Shape = opened.Name,
+                        Batch = 1,
+                        Length = work.MaxLength ?? ModelShape.Config(opened.Name, 0).MaxLength,
+                        Precision = result.GetRequiredValue(precision),
+                        Dropout = 0,
+                        Device = device,
+                    };
+                    report.Add(new(Name, PlainRows.Variant, configuration, PlainRows.Measure(opened, work.Rows, result.GetValue(single), setup)));
+                }
             }
         });
         return command;

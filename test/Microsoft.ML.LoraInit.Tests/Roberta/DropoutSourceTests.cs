@@ -10,7 +10,7 @@ public class DropoutSourceTests
     private const int Count = 1 << 18;
 
     // Both kinds run on the CPU, so both are tested on every machine.
-    private static IEnumerable<object[]> Kinds => [["generator"], ["hash"]];
+    private static IEnumerable<object[]> Kinds => [["host"], ["tensor"]];
 
     [DataTestMethod]
     [DynamicData(nameof(Kinds))]
@@ -64,5 +64,5 @@ public class DropoutSourceTests
     }
 
     private static DropoutSource Create(string kind, ulong seed) =>
-        kind == "hash" ? KernelDropout.FromSeed(seed, CPU) : DropoutSource.Create(seed, CPU);
+        kind == "tensor" ? new KernelDropout(new TensorKernels(), tensor(new[] { unchecked((long)seed) })) : DropoutSource.Create(seed, CPU);
 }

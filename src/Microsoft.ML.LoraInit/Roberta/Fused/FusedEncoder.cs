@@ -1,6 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Training;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta.Fused;
@@ -23,7 +22,7 @@ internal sealed class FusedEncoder : IDisposable
         _model = model;
         _parameters = parameters;
         _kernels = kernels;
-        LayerMath math = model.Device.type == DeviceType.CPU && kernels is TensorKernels && !Drops(model.Config) ? new TapedMath() : new KernelMath(kernels);
+        LayerMath math = kernels is HostKernels ? new TapedMath(kernels) : new KernelMath(kernels);
         var last = model.Layers.Count - 1;
         _layers = [.. model.Layers.Select((layer, i) => i == last
             ? (FusedLayer)new FusedLastLayer(layer, model.Config, kernels, math, i)
@@ -83,9 +82,6 @@ internal sealed class FusedEncoder : IDisposable
                 current = Back(result, current!);
         }
     }
-
-    /// <summary>Whether anything in the encoder is dropped out in training.</summary>
-    public static bool Drops(RobertaConfig config) => config.HiddenDropout > 0 || config.AttentionDropout > 0;
 
     private IEnumerable<FusedProjection> Projections => _layers.SelectMany(l => l.Projections);
 

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Roberta.Fused;
 
 /// <summary>
-/// Masks from a seed that lies on the device, for devices that offer no generator: each is a counter-based hash
+/// Masks from a seed that lies on the device: each is a counter-based hash
 /// (SplitMix64's mixer, Steele, Lea and Flood, OOPSLA 2014) of seed, mask and element. One hash of 64 bits serves four
 /// elements, so a keep probability is met to within 2⁻¹⁷.
 /// </summary>
@@ -15,9 +15,9 @@ internal sealed class KernelDropout(EncoderKernels kernels, Tensor seed, int fir
     private int _index = first;
     private bool _ownsSeed;
 
-    /// <summary>A source of its own seed, in tensor operations.</summary>
+    /// <summary>A source of its own seed.</summary>
     public static KernelDropout FromSeed(ulong seed, Device device) =>
-        new(new TensorKernels(), tensor(new[] { (long)seed }, device: device).DetachFromDisposeScope()) { _ownsSeed = true };
+        new(device.type == TorchSharp.DeviceType.CPU ? new HostKernels() : new TensorKernels(), tensor(new[] { (long)seed }, device: device).DetachFromDisposeScope()) { _ownsSeed = true };
 
     public override Tensor Mask(Tensor x, double keep) => kernels.Mask(x.shape, x.dtype, new(seed, _index++, keep));
 

@@ -25,18 +25,22 @@ internal sealed class KernelMath(EncoderKernels kernels) : LayerMath
     public override (Tensor, Func<Tensor, Tensor>) Gelu(Tensor x) => (kernels.Gelu(x), gradient => kernels.GeluBackward(gradient, x));
 }
 
-/// <summary>By libtorch's own operations, each with a tape of its own: for CPUs, which have fast ones. Without dropout.</summary>
-internal sealed class TapedMath : LayerMath
+/// <summary>By libtorch's own operations, each with a tape of its own: for CPUs, which have fast ones.</summary>
+/// <param name="kernels">Make the dropout masks, anew in the backward pass.</param>
+internal sealed class TapedMath(EncoderKernels kernels) : LayerMath
 {
     public override (Tensor, Func<Tensor, NormGradient>) AddNorm(Tensor update, Tensor residual, LayerNorm norm, DropoutMask dropout)
     {
         if (dropout.Drops)
-            throw new NotSupportedException("Dropout in a fused layer needs the encoder's kernels.");
+        {
+            using var mask = kernels.Mask(update.shape, update.dtype, dropout);
+            update.mul_(mask);
+        }
         var (output, backward) = Taped(update.add_(residual), norm.forward);
         return (output, gradient =>
         {
             var sum = backward(gradient);
-            return new(sum, sum);
+            return new(sum, dropout.Drops ? kernels.Mask(sum.shape, sum.dtype, dropout).mul_(sum) : sum);
         });
     }
 

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Roberta.Fused;
 
 /// <summary>The encoder's kernels in tensor operations: slow and plain, for any device and precision; sums are in fp32.</summary>
-internal sealed class TensorKernels : EncoderKernels
+internal class TensorKernels : EncoderKernels
 {
     public override NormResult AddNorm(Tensor update, Tensor residual, Tensor gain, Tensor shift, double eps, DropoutMask dropout)
     {
@@ -46,8 +46,7 @@ internal sealed class TensorKernels : EncoderKernels
         var wide = scores.to(ScalarType.Float32) * scale;
         if (lengths is not null)
         {
-            var past = arange(scores.shape[2], dtype: ScalarType.Int64, device: scores.device).unsqueeze(0).ge(lengths.unsqueeze(1)); // [batch, length]
-            wide = wide.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).masked_fill(past.unsqueeze(1).unsqueeze(1), double.NegativeInfinity).view(scores.shape);
+            wide = wide.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).masked_fill(Past(lengths, scores.shape[2]), double.NegativeInfinity).view(scores.shape);
         }
         var probabilities = wide.softmax(-1).to(scores.dtype);
         return new(probabilities, dropout.Drops ? probabilities * Mask(scores.shape, scores.dtype, dropout) : probabilities);
@@ -74,9 +73,13 @@ internal sealed class TensorKernels : EncoderKernels
         return bits.lt((long)dropout.Threshold).to(type).mul_(1 / dropout.Keep).view(shape).MoveToOuterDisposeScope();
     }
 
-    private const int LaneBits = 16;
-    private const int Lanes = 64 / LaneBits;
-    private const ulong Golden = 0x9E3779B97F4A7C15;
+    protected const int LaneBits = 16;
+    protected const int Lanes = 64 / LaneBits;
+    protected const ulong Golden = 0x9E3779B97F4A7C15;
+
+    /// <summary>Keys behind the rows' ends, bool [batch, 1, 1, length].</summary>
+    protected static Tensor Past(Tensor lengths, long length) =>
+        arange(length, dtype: ScalarType.Int64, device: lengths.device).unsqueeze(0).ge(lengths.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
 
     /// <summary>SplitMix64's mixer (<see cref="SeededRandom.Mix"/>) on wrapping int64, in place.</summary>
     private static Tensor Mix(Tensor z)

@@ -44,8 +44,8 @@ internal sealed class TapePass(RobertaClassifier model, TrainableParameters para
     {
         using var scope = NewDisposeScope();
         parameters.Bind();
-        using var seeded = inputs.Dropout is null && inputs.Seed is not null ? new KernelDropout(kernels, inputs.Seed) : null;
-        var logits = model.forward(inputs.Batch, new ForwardContext { Dropout = inputs.Dropout ?? seeded });
+        using var dropout = inputs.Seed is null ? null : new KernelDropout(kernels, inputs.Seed);
+        var logits = model.forward(inputs.Batch, new ForwardContext { Dropout = dropout });
         Sum(task, logits, inputs, lossSum).backward();
     }
 }

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Roberta.Fused;
 using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -7,8 +6,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Training.Steps;
 
 /// <summary>
-/// The step on a CPU: batches as long as their longest row. Plain LoRA without dropout goes through the fused encoder, all else
-/// by autograd with dropout from libtorch's generator.
+/// The step on a CPU: batches as long as their longest row. Plain LoRA goes through the fused encoder, all else by autograd.
 /// </summary>
 internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
 {
@@ -21,9 +19,8 @@ internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
 
     private static GradientPass Pass(StepParts parts)
     {
-        var kernels = new TensorKernels();
-        var config = parts.Model.Config;
-        return !FusedEncoder.Drops(config) && config.ClassifierDropout <= 0 && FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels) is { } encoder
+        var kernels = new HostKernels();
+        return FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels) is { } encoder
             ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, encoder, kernels)
             : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
     }
@@ -31,13 +28,14 @@ internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
     protected override void Run(IStepBatches batches, int count, double inverseWeight, double learningRate)
     {
         using var scope = NewDisposeScope();
-        using var dropout = DropoutSource.Create(DropoutSeed(0), Parts.Model.Device);
         var inverse = tensor((float)inverseWeight);
         Parts.Optimizer.ZeroGradient();
         for (int i = 0; i < count; i++)
         {
             using var batch = ((Queue)batches).Batches.Take();
-            _pass.Run(new(batch.Inputs, null, batch.Targets, batch.Weights, inverse) { Dropout = dropout }, Parts.State.LossSum);
+            var lengths = DropsOut ? batch.Inputs.AttentionMask?.sum([1L]) : null;
+            var seed = DropsOut ? tensor(new[] { unchecked((long)DropoutSeed(i)) }) : null;
+            _pass.Run(new(batch.Inputs, lengths, batch.Targets, batch.Weights, inverse) { Seed = seed }, Parts.State.LossSum);
         }
         GradientClipping.Apply(Parts.Parameters, Parts.Request.Options.MaxGradientNorm);
         Parts.Preconditioner?.Apply();

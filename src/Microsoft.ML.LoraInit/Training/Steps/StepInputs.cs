@@ -11,9 +11,6 @@ namespace Microsoft.ML.LoraInit.Training.Steps;
 /// <param name="InverseWeight">One over the sum of weights of the whole optimiser step: a scalar tensor, fp32.</param>
 internal sealed record StepInputs(EncodedBatch Batch, Tensor? Lengths, Tensor Targets, Tensor? Weights, Tensor InverseWeight)
 {
-    /// <summary>Int64 [1] on the device; dropout's seed where <see cref="Dropout"/> is null. Null for no dropout.</summary>
+    /// <summary>Int64 [1] on the device; dropout's seed. Null for no dropout.</summary>
     public Tensor? Seed { get; init; }
-
-    /// <summary>Dropout drawn on the host; null where it comes from <see cref="Seed"/> or there is none.</summary>
-    public DropoutSource? Dropout { get; init; }
 }

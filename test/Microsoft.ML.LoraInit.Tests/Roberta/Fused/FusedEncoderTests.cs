@@ -23,11 +23,13 @@ public sealed class FusedEncoderTests
         ["ranks of their own"] = new() { Rank = 2, RankPattern = new Dictionary<string, int> { ["query"] = 5 }, RankStabilized = true },
     };
 
-    public static IEnumerable<object[]> Settings => ByName.Keys.Select(name => new object[] { name });
+    private static readonly Dictionary<string, EncoderKernels> Kernels = new() { ["tensor"] = new TensorKernels(), ["host"] = new HostKernels() };
+
+    public static IEnumerable<object[]> Settings => from name in ByName.Keys from kernels in Kernels.Keys select new object[] { name, kernels };
 
     [TestMethod]
     [DynamicData(nameof(Settings))]
-    public void OutputAndGradientsAreThoseOfThePlainEncoder(string name)
+    public void OutputAndGradientsAreThoseOfThePlainEncoder(string name, string kernels)
     {
         var settings = ByName[name];
         foreach (var padded in new[] { true, false })
@@ -43,7 +45,7 @@ public sealed class FusedEncoderTests
             (expected * weight).sum().backward();
             var expectedGradient = parameters.Flat.grad!;
 
-            using var encoder = FusedEncoder.TryCreate(model, parameters, new TensorKernels())!;
+            using var encoder = FusedEncoder.TryCreate(model, parameters, Kernels[kernels])!;
             var gradient = zeros_like(expectedGradient);
             var (first, backward) = encoder.forward(batch, padded ? batch.AttentionMask!.sum([1L]) : null, null, gradient);
             backward(weight);
@@ -56,12 +58,52 @@ public sealed class FusedEncoderTests
     }
 
     [TestMethod]
-    public void WithDropoutTheGradientIsThatOfTheFunctionWithItsMasks()
+    public void KernelsForTheHostComputeTheSameUnderDropout()
+    {
+        using var scope = NewDisposeScope();
+        using var model = Adapted(TinyModel.Config, ByName["all linear"]);
+        using var parameters = new TrainableParameters(model.Parameters);
+        var batch = TinyModel.Batch();
+        var (lengths, weight) = (batch.AttentionMask!.sum([1L]), Attach.Normal(4, TinyModel.Config.HiddenSize));
+        var results = Kernels.Values.Select(kernels =>
+        {
+            using var encoder = FusedEncoder.TryCreate(model, parameters, kernels)!;
+            var gradient = zeros_like(parameters.Flat.detach());
+            var (first, backward) = encoder.forward(batch, lengths, tensor(new[] { -77L }), gradient);
+            backward(weight);
+            return (First: first, Gradient: gradient);
+        }).ToArray();
+        AssertClose(results[0].First, results[1].First, 1e-5, "output");
+        Assert.IsTrue(results[0].Gradient.abs().max().item<float>() > 1e-3f);
+        AssertClose(results[0].Gradient, results[1].Gradient, 5e-5, "gradient");
+    }
+
+    [TestMethod]
+    public void MasksMadeOnTheHostAreThoseOfTensorOperations()
+    {
+        using var scope = NewDisposeScope();
+        foreach (var shape in new[] { new long[] { 1 }, [3, 7], [64, 128], [5, 1, 2] })
+        {
+            foreach (var (seed, index, keep) in new[] { (5L, 0, 0.9), (-5L, 77, 0.5), (long.MinValue, 3, 0.123) })
+            {
+                var mask = new DropoutMask(tensor(new[] { seed }), index, keep);
+                var expected = Kernels["tensor"].Mask(shape, ScalarType.Float32, mask);
+                var actual = Kernels["host"].Mask(shape, ScalarType.Float32, mask);
+                CollectionAssert.AreEqual(shape, actual.shape);
+                CollectionAssert.AreEqual(expected.data<float>().ToArray(), actual.data<float>().ToArray());
+            }
+        }
+    }
+
+    [TestMethod]
+    [DataRow("tensor")]
+    [DataRow("host")]
+    public void WithDropoutTheGradientIsThatOfTheFunctionWithItsMasks(string kernels)
     {
         using var scope = NewDisposeScope();
         using var model = Adapted(TinyModel.Config, new AdapterSettings { Rank = 4, TargetModules = TargetModules.AllLinear });
         using var parameters = new TrainableParameters(model.Parameters);
-        using var encoder = FusedEncoder.TryCreate(model, parameters, new TensorKernels())!;
+        using var encoder = FusedEncoder.TryCreate(model, parameters, Kernels[kernels])!;
         var batch = TinyModel.Batch();
         var (lengths, weight) = (batch.AttentionMask!.sum([1L]), Attach.Normal(4, TinyModel.Config.HiddenSize));
         var gradient = zeros_like(parameters.Flat.detach());

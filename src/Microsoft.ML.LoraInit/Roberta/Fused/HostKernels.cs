@@ -1,0 +1,69 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Roberta.Fused;
+
+/// <summary>
+/// The encoder's kernels for CPUs in fp32: the masks of <see cref="TensorKernels"/> bit for bit, made here instead of by
+/// libtorch's generator or in integer operations, and a softmax that overwrites what nobody reads any more.
+/// </summary>
+internal sealed class HostKernels : TensorKernels
+{
+    public override SoftmaxResult Softmax(Tensor scores, Tensor? lengths, int heads, double scale, DropoutMask dropout)
+    {
+        scores.mul_(scale);
+        if (lengths is not null)
+            scores.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).masked_fill_(Past(lengths, scores.shape[2]), double.NegativeInfinity);
+        var probabilities = scores.softmax(-1);
+        return new(probabilities, dropout.Drops ? Mask(scores.shape, scores.dtype, dropout).mul_(probabilities) : probabilities);
+    }
+
+    public override Tensor SoftmaxBackward(Tensor gradient, Tensor probabilities, double scale, DropoutMask dropout)
+    {
+        if (dropout.Drops)
+        {
+            using var mask = Mask(gradient.shape, gradient.dtype, dropout);
+            gradient.mul_(mask);
+        }
+        gradient.mul_(probabilities);
+        using var sum = gradient.sum([-1L], true);
+        return gradient.addcmul_(probabilities, sum, -1).mul_(scale);
+    }
+
+    public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout)
+    {
+        var seed = dropout.Seed ?? throw new ArgumentException("A mask that drops nothing has no seed.", nameof(dropout));
+        var count = shape.Aggregate(1L, (a, b) => a * b);
+        if (type != ScalarType.Float32 || seed.device.type != DeviceType.CPU || count > int.MaxValue / sizeof(float))
+            return base.Mask(shape, type, dropout);
+        using var noGrad = no_grad();
+        var mask = empty(shape, type);
+        Fill(MemoryMarshal.Cast<byte, int>(mask.bytes), unchecked((ulong)seed.item<long>()), dropout);
+        return mask;
+    }
+
+    /// <summary>Writes the bits of 1 / keep or of 0, four elements a hash.</summary>
+    private static void Fill(Span<int> mask, ulong seed, DropoutMask dropout)
+    {
+        var start = SeededRandom.Mix(unchecked(seed + (ulong)dropout.Index * Golden));
+        var (kept, threshold) = (BitConverter.SingleToInt32Bits((float)(1 / dropout.Keep)), dropout.Threshold);
+        ulong counter = start;
+        int i = 0;
+        for (; i + Lanes <= mask.Length; i += Lanes, counter += Golden)
+        {
+            var hash = SeededRandom.Mix(counter);
+            var lanes = mask.Slice(i, Lanes);
+            lanes[0] = Lane(hash, 0);
+            lanes[1] = Lane(hash, 1);
+            lanes[2] = Lane(hash, 2);
+            lanes[3] = Lane(hash, 3);
+        }
+        var last = SeededRandom.Mix(counter);
+        for (int lane = 0; i < mask.Length; i++, lane++)
+            mask[i] = Lane(last, lane);
+
+        // All ones where the lane is below the threshold, without a branch that would be guessed wrong.
+        int Lane(ulong hash, int lane) => (((int)(hash >> (LaneBits * lane)) & ((1 << LaneBits) - 1)) - threshold >> 31) & kept;
+    }
+}
