@@ -28,7 +28,10 @@ public class LoraSearchSpaceTests
         var space = new LoraSearchSpace
         {
             Initializations = [LoraInitialization.PiSSA(), LoraInitialization.Parse("pissa:iterations=16"), LoraInitialization.MiLoRA()],
-            Ranks = [2, 4], Alphas = [4, 8, 32], MinLearningRate = 1e-4, MaxLearningRate = 1e-2,
+            Ranks = [2, 4],
+            Alphas = [4, 8, 32],
+            MinLearningRate = 1e-4,
+            MaxLearningRate = 1e-2,
         };
         var taken = space.ToSearchSpace();
         var random = new SeededRandom(3);

@@ -11,7 +11,10 @@ public class TwoStageGridTests
 {
     private readonly GridPlan _plan = RunGrid.Plan(TestRuns.Spec() with
     {
-        Initializations = [LoraInitialization.Kaiming(), LoraInitialization.PiSSA()], LearningRates = [1e-4, 1e-3, 1e-2], Seeds = [5, 6, 7], SweepSeeds = 1,
+        Initializations = [LoraInitialization.Kaiming(), LoraInitialization.PiSSA()],
+        LearningRates = [1e-4, 1e-3, 1e-2],
+        Seeds = [5, 6, 7],
+        SweepSeeds = 1,
     });
 
     private string _folder = "";
@@ -138,7 +141,8 @@ public class TwoStageGridTests
         {
             clock.Now += TimeSpan.FromMinutes(1);
             return Result(c);
-        }), new RecordingObserver()) { TimeBudget = TimeSpan.FromMinutes(10), Clock = clock };
+        }), new RecordingObserver())
+        { TimeBudget = TimeSpan.FromMinutes(10), Clock = clock };
         Assert.AreEqual(new GridSummary(10, 0, 0, Missing: 10), runner.Run(new RunSchedule(GridPart.Of(_plan, Shard.Whole), store, false), default));
         store.Write(_plan);
         // Two rates of every group and the last one of two: all strategies and tasks have got equally far.

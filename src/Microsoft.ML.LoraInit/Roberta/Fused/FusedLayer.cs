@@ -72,7 +72,8 @@ internal abstract class FusedLayer : IDisposable
             var middleGradient = Up.backward(activatedBackward(activation), middle, raisedLow, outer.Residual, true)!;
             var inner = middleBackward(middleGradient);
             return (AttentionOutput.backward(inner.Update, attended, projectedLow, null, true)!, inner.Residual);
-        });
+        }
+        );
     }
 
     public virtual void Dispose()

@@ -41,7 +41,8 @@ internal sealed class TapedMath(EncoderKernels kernels) : LayerMath
         {
             var sum = backward(gradient);
             return new(sum, dropout.Drops ? kernels.Mask(sum.shape, sum.dtype, dropout).mul_(sum) : sum);
-        });
+        }
+        );
     }
 
     public override (Tensor, Func<Tensor, Tensor>) Gelu(Tensor x) => Taped(x, nn.functional.gelu);
