@@ -9,9 +9,11 @@ internal static class CudaGate
 {
     private static readonly ReaderWriterLockSlim Runs = new(LockRecursionPolicy.NoRecursion);
 
-    /// <summary>Enters the gate until disposal, on this thread.</summary>
-    public static IDisposable Enter()
+    /// <summary>Enters the gate until disposal, on this thread; null where it is inside already, as in a run that a run's callback starts.</summary>
+    public static IDisposable? Enter()
     {
+        if (Runs.IsReadLockHeld)
+            return null;
         Runs.EnterReadLock();
         return new Inside();
     }
