@@ -51,11 +51,10 @@ internal sealed class FineTunedModel : IDisposable
     public static FineTunedModel Create(
         Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
     {
-        var merged = Merged(settings, state, weights, device, new ScoringOptions());
-        var footprint = new NativeFootprint(merged.Values.Concat(state.Tensors.Values));
+        var footprint = new NativeFootprint(state.Tensors.Values);
         try
         {
-            var predictor = new RobertaPredictor(state.Config, merged, new ScoringOptions().ForPredictor(device));
+            var predictor = Predictor(settings, state, weights, device, new ScoringOptions());
             var scorer = new TextScorer(tokenizer, predictor, settings.MaxLength);
             return new(settings, state, history, checkpoint, scorer,
                 new TextExplainer(tokenizer, scorer, settings.MaxLength, state.Config.PadTokenId), device, footprint);
@@ -74,6 +73,7 @@ internal sealed class FineTunedModel : IDisposable
     public void Configure(ScoringOptions options)
     {
         options.Check();
+        options.Check(_device);
         lock (_configuring)
         {
             ObjectDisposedException.ThrowIf(_scorer.IsDisposed, this);
@@ -82,7 +82,7 @@ internal sealed class FineTunedModel : IDisposable
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             if (options.CpuThreads is { } threads)
                 set_num_threads(threads);
-            _scorer.Replace(new RobertaPredictor(State.Config, Merged(ModelSettings, State, weights, _device, options), options.ForPredictor(_device)));
+            _scorer.Replace(Predictor(ModelSettings, State, weights, _device, options));
             Scoring = options;
         }
     }
@@ -97,13 +97,13 @@ internal sealed class FineTunedModel : IDisposable
         }
     }
 
-    private static Dictionary<string, Tensor> Merged(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
+    private static RobertaPredictor Predictor(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
     {
-        var type = ComputeDevice.BaseType(scoring.Precision ?? settings.Precision, device);
+        var type = scoring.WeightType(settings.Precision, device);
         var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, type), StringComparer.Ordinal);
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
-        return merged;
+        return new(state.Config, merged, scoring.ForPredictor(type, device));
     }
 
     /// <summary>What a saved model keeps beside tensors and history.</summary>

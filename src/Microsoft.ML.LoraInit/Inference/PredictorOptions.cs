@@ -15,6 +15,15 @@ internal sealed record PredictorOptions
     /// <summary>Tokens a batch at most, padding included: bounds the memory of a batch. Null for the device's own.</summary>
     public int? MaxTokensPerBatch { get; init; }
 
+    /// <summary>Whether rows are scored by a <c>HostEncoder</c>, in fp32 on the CPU, and not with tensors.</summary>
+    public bool ScoresOnHost { get; init; }
+
+    /// <summary>Whether such an encoder multiplies in 8 bits.</summary>
+    public bool IsInt8 { get; init; }
+
+    /// <summary>Threads that such an encoder uses at most, all calls together.</summary>
+    public int HostThreads { get; init; } = Environment.ProcessorCount;
+
     /// <summary>How rows that are asked for one by one are gathered.</summary>
     public BatchingOptions Batching { get; init; } = new();
 

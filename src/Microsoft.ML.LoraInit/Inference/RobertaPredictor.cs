@@ -1,6 +1,8 @@
 using Microsoft.ML.LoraInit.Inference.Batching;
+using Microsoft.ML.LoraInit.Inference.Host;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -10,16 +12,14 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// finish; the last one frees the native memory, and later calls throw <see cref="ObjectDisposedException"/>.
 /// </summary>
 /// <remarks>
-/// A row's logits do not depend on the other rows of a call, except in rounding: matrix products of different sizes add
-/// up in a different order. One row scored alone (a PredictionEngine) and within a batch (Transform, or other engines' rows) may
-/// so differ by some 1e-6 in fp32. The same call gives the same bits on one CPU. The weights' own type decides the precision of
-/// the encoder (fp32 or bf16); the head is always fp32.
+/// A row's logits do not depend on the other rows of a call: on a CPU (<see cref="HostScorer"/>) to the last bit, with tensors
+/// (<see cref="TensorScorer"/>) except in rounding, since matrix products of different sizes add up in a different order, which
+/// makes some 1e-6 in fp32. The same call gives the same bits on one CPU. The head is always fp32.
 /// </remarks>
 internal sealed class RobertaPredictor : IDisposable
 {
     private readonly RobertaConfig _config;
-    private readonly PredictorOptions _options;
-    private readonly MergedModel _model;
+    private readonly IMergedScorer _model;
     private readonly SharedLifetime _lifetime;
     private readonly RowBatcher? _batcher;
 
@@ -29,12 +29,12 @@ internal sealed class RobertaPredictor : IDisposable
     /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
     public RobertaPredictor(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions? options = null)
     {
+        options ??= new();
         _config = config;
-        _options = options ?? new();
-        _model = new MergedModel(config, weights);
+        _model = options.ScoresOnHost ? new HostScorer(config, weights, options) : new TensorScorer(config, weights, options);
         _lifetime = new SharedLifetime(_model.Dispose, nameof(RobertaPredictor));
-        if (_options.Batching.MaxBatch > 1)
-            _batcher = new RowBatcher(Score, _options.Batching);
+        if (options.Batching.MaxBatch > 1)
+            _batcher = new RowBatcher(Score, options.Batching);
     }
 
     /// <summary>Where it runs.</summary>
@@ -44,7 +44,7 @@ internal sealed class RobertaPredictor : IDisposable
     public int Outputs => _model.Outputs;
 
     /// <summary>Whether <see cref="Begin"/> returns before the scores are there.</summary>
-    public bool IsAsynchronous => Device.type != TorchSharp.DeviceType.CPU;
+    public bool IsAsynchronous => Device.type != DeviceType.CPU;
 
     /// <summary>The rows' logits, in the rows' order, each of <see cref="Outputs"/> numbers.</summary>
     /// <exception cref="ArgumentException">A row is longer than the model takes.</exception>
@@ -77,8 +77,7 @@ internal sealed class RobertaPredictor : IDisposable
         try
         {
             Check(texts);
-            var (logits, batches) = Queue(texts, cancellationToken);
-            return new(logits, batches, use);
+            return _model.Begin(texts, use, cancellationToken);
         }
         catch
         {
@@ -92,7 +91,7 @@ internal sealed class RobertaPredictor : IDisposable
     public T With<T>(Func<MergedModel, T> compute)
     {
         using var use = _lifetime.Enter();
-        return compute(_model);
+        return _model.With(compute);
     }
 
     /// <summary>Ends the predictor's life once no call is running.</summary>
@@ -106,33 +105,5 @@ internal sealed class RobertaPredictor : IDisposable
     }
 
     // The caller uses the model already.
-    private float[][] Score(IReadOnlyList<EncodedText> texts)
-    {
-        var (logits, batches) = Queue(texts, CancellationToken.None);
-        return new PendingLogits(logits, batches, default).Read();
-    }
-
-    /// <summary>The logits, [rows, outputs] in the order of the batches.</summary>
-    private (Tensor? Logits, IReadOnlyList<int[]> Batches) Queue(IReadOnlyList<EncodedText> texts, CancellationToken cancellationToken)
-    {
-        if (texts.Count == 0)
-            return (null, []);
-        var lengths = new int[texts.Count];
-        for (int i = 0; i < lengths.Length; i++)
-            lengths[i] = texts[i].Length;
-        var batches = LengthPlan.Create(lengths, _options.TokensPerBatch(Device), PredictorOptions.BatchCost(Device));
-
-        using var inference = inference_mode();
-        using var scope = NewDisposeScope();
-        var tokens = new TokenBuffer(texts, batches, _config.PadTokenId, Device);
-        var logits = new Tensor[batches.Count];
-        for (int i = 0; i < logits.Length; i++)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            using var batchScope = NewDisposeScope();
-            logits[i] = _model.forward(tokens[i]).MoveToOuterDisposeScope();
-        }
-        // One copy from the device, which would otherwise be waited for after every batch.
-        return ((logits.Length == 1 ? logits[0] : cat(logits, 0)).DetachFromDisposeScope(), batches);
-    }
+    private float[][] Score(IReadOnlyList<EncodedText> texts) => _model.Begin(texts, default, CancellationToken.None).Read();
 }

@@ -49,6 +49,9 @@ internal sealed class WeightBag
 
     public bool Has(string name) => _left.ContainsKey(name);
 
+    /// <summary>Rows of a matrix that is still there; null where it is not.</summary>
+    public int? RowsOf(string name) => _left.TryGetValue(name, out var tensor) && tensor.dim() > 0 ? (int)tensor.shape[0] : null;
+
     /// <summary>Detaches a weight from the scope; <see cref="Kept"/> lists it from then on.</summary>
     public Tensor Keep(Tensor tensor)
     {

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Microsoft.ML.LoraInit.Samples.Output;
 using TorchSharp;
 
@@ -7,7 +8,9 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 /// <summary>What every command sets up before it works: threads and the context.</summary>
 internal sealed class RunOptions
 {
-    private readonly Option<int?> _threads = new("--threads") { Description = "CPU threads of the tensor library. Default: the machine's cores.", HelpName = "N" };
+    private const string ThreadsVariable = "OMP_NUM_THREADS";
+
+    private readonly Option<int?> _threads = new("--threads") { Description = "CPU threads. Default: the machine's cores.", HelpName = "N" };
     private readonly Option<bool> _verbose;
 
     public RunOptions(CliCommand command, Option<bool> verbose)
@@ -24,7 +27,7 @@ internal sealed class RunOptions
     // threads: where --threads is not given; null for the cores of the machine.
     public MLContext Start(ParseResult result, Terminal terminal, int? seed = null, int? threads = null)
     {
-        SetThreads(result.GetValue(_threads) ?? (Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null ? threads : null));
+        SetThreads(result.GetValue(_threads) ?? (Environment.GetEnvironmentVariable(ThreadsVariable) is null ? threads : null));
         var ml = new MLContext(seed);
         if (result.GetValue(_verbose))
             ml.Log += (_, e) =>
@@ -39,8 +42,11 @@ internal sealed class RunOptions
     public static void SetThreads(int? wanted)
     {
         if (wanted is { } threads)
+        {
             torch.set_num_threads(threads);
-        else if (torch.get_num_threads() == 1 && Environment.GetEnvironmentVariable("OMP_NUM_THREADS") is null)
+            Environment.SetEnvironmentVariable(ThreadsVariable, threads.ToString(CultureInfo.InvariantCulture)); // what limits models' scoring
+        }
+        else if (torch.get_num_threads() == 1 && Environment.GetEnvironmentVariable(ThreadsVariable) is null)
             torch.set_num_threads(Environment.ProcessorCount);
     }
 }

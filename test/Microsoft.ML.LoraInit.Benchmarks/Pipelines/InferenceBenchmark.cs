@@ -45,6 +45,12 @@ internal static class InferenceBenchmark
                 };
                 report.Add(new(Name, BenchmarkReport.Ours, configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
                 report.Add(new(Name, "row_by_row", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
+                if (device.type == TorchSharp.DeviceType.CPU)
+                {
+                    model.Scoring = new() { Int8 = true };
+                    report.Add(new(Name, $"{BenchmarkReport.Ours}_int8", configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
+                    report.Add(new(Name, "row_by_row_int8", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
+                }
                 if (ModelShape.Names.Contains(opened.Name))
                 {
                     var setup = new StepSetup

@@ -54,12 +54,12 @@ internal sealed class BenchmarkReport
     public void Compare()
     {
         Console.Out.WriteLine("\nOurs against (speed: times as many samples a second; memory and processor time: ours as a share)");
-        foreach (var ours in _rows.Where(r => r.Variant == Ours && r.Metrics.ContainsKey(BenchmarkRow.Speed)))
+        foreach (var ours in _rows.Where(r => IsOurs(r) && r.Metrics.ContainsKey(BenchmarkRow.Speed)))
         {
-            foreach (var other in _rows.Where(r => r.Variant != Ours && r.Key == ours.Key && r.Metrics.ContainsKey(BenchmarkRow.Speed)))
+            foreach (var other in _rows.Where(r => !IsOurs(r) && r.Key == ours.Key && r.Metrics.ContainsKey(BenchmarkRow.Speed)))
             {
                 var speed = ours.Metrics[BenchmarkRow.Speed] / other.Metrics[BenchmarkRow.Speed];
-                Console.Out.WriteLine($"  {other.Variant,-18} speed {Number(speed)}{Share("memory", BenchmarkRow.Peak)}{Share("processor time", BenchmarkRow.Cpu)}   {ours.Key}");
+                Console.Out.WriteLine($"  {(ours.Variant == Ours ? "" : $"{ours.Variant} / ")}{other.Variant,-18} speed {Number(speed)}{Share("memory", BenchmarkRow.Peak)}{Share("processor time", BenchmarkRow.Cpu)}   {ours.Key}");
 
                 string Share(string name, string metric) =>
                     ours.Metrics.TryGetValue(metric, out var mine) && other.Metrics.TryGetValue(metric, out var theirs) && theirs > 0 ? $", {name} {Number(mine / theirs)}" : "";
@@ -69,6 +69,9 @@ internal sealed class BenchmarkReport
 
     public void Write(string path, SortedDictionary<string, string> machine, SortedDictionary<string, string> versions) =>
         AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, new File("lorainit", machine, versions, _rows), Format));
+
+    // "ours", and "ours_int8" and the like.
+    private static bool IsOurs(BenchmarkRow row) => row.Variant.StartsWith(Ours, StringComparison.Ordinal);
 
     private static string Number(double value) => value.ToString(Math.Abs(value) >= 100 ? "0.0" : "0.000", CultureInfo.InvariantCulture);
 

@@ -3,13 +3,17 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Inference.Batching;
 
 /// <summary>Logits that a device may still be computing. Read or dispose of it; both end the use of the model.</summary>
-/// <param name="logits">fp32 [rows, outputs] in the batches' order, or null where there is no row; taken over.</param>
+/// <param name="logits">fp32 [rows, outputs] in the batches' order, or null where none is computed; taken over.</param>
 /// <param name="batches">Row numbers in the order of the logits.</param>
 /// <param name="use">The use of the model.</param>
 internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches, SharedLifetime.Use use) : IDisposable
 {
     private Tensor? _logits = logits;
+    private float[][] _ready = [];
     private bool _isDisposed;
+
+    /// <summary>Logits that are there.</summary>
+    public static PendingLogits Ready(float[][] logits, SharedLifetime.Use use) => new(null, [], use) { _ready = logits };
 
     /// <summary>Waits for the device; a row of logits for each text, in the texts' order.</summary>
     public float[][] Read()
@@ -18,7 +22,7 @@ internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches
         try
         {
             if (_logits is null)
-                return [];
+                return _ready;
             int outputs = (int)_logits.shape[1];
             using var host = _logits.cpu();
             var values = host.data<float>().ToArray();
