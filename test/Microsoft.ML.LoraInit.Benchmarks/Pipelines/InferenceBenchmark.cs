@@ -95,7 +95,7 @@ internal static class InferenceBenchmark
     private static SortedDictionary<string, double> OneByOne(MLContext ml, ITransformer model, TextPairRow[] rows, int count)
     {
         const int Warmup = 20;
-        using var engine = ml.Model.CreatePredictionEngine<TextPairRow, PredictedRow>(model);
+        using var engine = ml.Model.CreatePredictionEngine<TextPairRow, PredictedRow>(model, new PredictionEngineOptions { OwnsTransformer = false });
         var prediction = new PredictedRow();
         for (int i = 0; i < Warmup; i++)
             engine.Predict(rows[i % rows.Length], ref prediction);

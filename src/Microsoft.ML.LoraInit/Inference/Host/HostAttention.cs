@@ -59,13 +59,17 @@ internal static unsafe class HostAttention
     /// <summary>Panels of 32 keys, [size, 32] each; keys beyond the text are 0.</summary>
     private static void PackKeys(Columns key, int length, int size, float* packed, int padded)
     {
-        for (int i = 0; i < padded; i++)
+        for (int start = 0; start < padded; start += FloatProduct.Width)
         {
-            var (panel, lane) = Math.DivRem(i, FloatProduct.Width);
-            float* target = packed + ((long)panel * size * FloatProduct.Width) + lane;
-            float* source = key.At(i, 0).Pointer;
-            for (int d = 0; d < size; d++, target += FloatProduct.Width)
-                *target = i < length ? source[d] : 0;
+            float* source = key.At(start, 0).Pointer;
+            int count = Math.Min(FloatProduct.Width, length - start);
+            for (int d = 0; d < size; d++, source++, packed += FloatProduct.Width)
+            {
+                float* from = source;
+                for (int lane = 0; lane < count; lane++, from += key.Stride)
+                    packed[lane] = *from;
+                new Span<float>(packed + count, FloatProduct.Width - count).Clear();
+            }
         }
     }
 

@@ -40,7 +40,7 @@ internal static unsafe class FloatTiles256
         return 1;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Six(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
@@ -88,7 +88,7 @@ internal static unsafe class FloatTiles256
         y51.Store(y + 8);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Four(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
@@ -124,7 +124,7 @@ internal static unsafe class FloatTiles256
         y31.Store(y + 8);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Two(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
@@ -148,7 +148,7 @@ internal static unsafe class FloatTiles256
         y11.Store(y + 8);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void One(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);

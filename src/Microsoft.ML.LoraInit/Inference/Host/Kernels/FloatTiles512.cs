@@ -31,7 +31,7 @@ internal static unsafe class FloatTiles512
         return 1;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Eight(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
@@ -91,7 +91,7 @@ internal static unsafe class FloatTiles512
         y71.Store(y + 16);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Four(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
@@ -127,7 +127,7 @@ internal static unsafe class FloatTiles512
         y31.Store(y + 16);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Two(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
@@ -151,7 +151,7 @@ internal static unsafe class FloatTiles512
         y11.Store(y + 16);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void One(float* x, int xStride, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);

@@ -35,7 +35,7 @@ internal static unsafe class Int8Tiles
         return 1;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Six(byte* x, int depth, sbyte* w, int* sums)
     {
         Vector256<int> s00 = default, s01 = default, s10 = default, s11 = default, s20 = default, s21 = default, s30 = default, s31 = default, s40 = default, s41 = default, s50 = default, s51 = default;
@@ -77,7 +77,7 @@ internal static unsafe class Int8Tiles
         s51.Store(sums + 88);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Four(byte* x, int depth, sbyte* w, int* sums)
     {
         Vector256<int> s00 = default, s01 = default, s10 = default, s11 = default, s20 = default, s21 = default, s30 = default, s31 = default;
@@ -109,7 +109,7 @@ internal static unsafe class Int8Tiles
         s31.Store(sums + 56);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Two(byte* x, int depth, sbyte* w, int* sums)
     {
         Vector256<int> s00 = default, s01 = default, s10 = default, s11 = default;
@@ -131,7 +131,7 @@ internal static unsafe class Int8Tiles
         s11.Store(sums + 24);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void One(byte* x, int depth, sbyte* w, int* sums)
     {
         Vector256<int> s00 = default, s01 = default;

@@ -22,7 +22,7 @@ internal static unsafe class Int8WideTiles
         return 1;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void Two(byte* x, int depth, sbyte* w, int* sums)
     {
         Vector256<int> s0 = default, s1 = default, s2 = default, s3 = default, t0 = default, t1 = default, t2 = default, t3 = default;
@@ -49,7 +49,7 @@ internal static unsafe class Int8WideTiles
         Store(t2, t3, sums + 24);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void One(byte* x, int depth, sbyte* w, int* sums)
     {
         Vector256<int> s0 = default, s1 = default, s2 = default, s3 = default;

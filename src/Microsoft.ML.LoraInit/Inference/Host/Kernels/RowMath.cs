@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
@@ -95,6 +96,7 @@ internal static unsafe class RowMath
     }
 
     // erf by Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| < 1.5e-7.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Gelu(Vector256<float> x)
     {
         var z = Vector256.Abs(x) * 0.70710678f;
@@ -108,6 +110,7 @@ internal static unsafe class RowMath
     }
 
     // eˣ for x ≤ 0: 2ⁿ · eʳ with |r| ≤ ln 2 / 2 and the polynomial of Cephes' expf; 0 below the range.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Exp(Vector256<float> x)
     {
         var n = Vector256.Floor((x * 1.44269504f) + Vector256.Create(0.5f));
