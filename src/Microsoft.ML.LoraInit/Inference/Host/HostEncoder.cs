@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Inference.Host.Kernels;
+using Microsoft.ML.LoraInit.Host;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Inference.Host.Kernels;
+using Microsoft.ML.LoraInit.Host;
 using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Inference.Host;

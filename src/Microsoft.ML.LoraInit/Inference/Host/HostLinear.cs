@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Host;
+
 namespace Microsoft.ML.LoraInit.Inference.Host;
 
 /// <summary>y = x Wᵀ + b with a weight that never changes, held in the order in which the product reads it.</summary>

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Inference.Host.Kernels;
+using Microsoft.ML.LoraInit.Host;
 
 namespace Microsoft.ML.LoraInit.Inference.Host;
 

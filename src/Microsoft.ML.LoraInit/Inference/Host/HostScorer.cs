@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Host;
 using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;

@@ -22,7 +22,7 @@ internal sealed class FusedEncoder : IDisposable
         _model = model;
         _parameters = parameters;
         _kernels = kernels;
-        LayerMath math = kernels is HostKernels ? new TapedMath(kernels) : new KernelMath(kernels);
+        var math = new LayerMath(kernels);
         var last = model.Layers.Count - 1;
         _layers = [.. model.Layers.Select((layer, i) => i == last
             ? (FusedLayer)new FusedLastLayer(layer, model.Config, kernels, math, i)

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Host;
 using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
@@ -13,6 +14,7 @@ internal sealed class FusedProjection : IDisposable
     private readonly Tensor _weight; // [out, in]
     private readonly Tensor _bias;   // [out]
     private readonly bool _ownsWeight;
+    private readonly bool _isOnHost;
     private readonly Part[] _adapted;
     private readonly long _inputs;
     private Tensor? _a;         // [rank, in], all adapters' A below each other
@@ -27,6 +29,7 @@ internal sealed class FusedProjection : IDisposable
         _ownsWeight = linears.Length > 1;
         _weight = _ownsWeight ? cat(linears.Select(l => l.Weight.Value).ToArray(), 0).DetachFromDisposeScope() : linears[0].Weight.Value;
         _bias = _ownsWeight ? cat(linears.Select(l => l.Bias.Value).ToArray(), 0).DetachFromDisposeScope() : linears[0].Bias.Value;
+        _isOnHost = TensorProduct.Serves(_weight);
         var adapted = new List<Part>();
         long offset = 0, rank = 0;
         foreach (var linear in linears)
@@ -71,7 +74,7 @@ internal sealed class FusedProjection : IDisposable
     /// <summary>x [rows, in] → [rows, out], and x Aᵀ [rows, rank] for the backward pass.</summary>
     public (Tensor Output, Tensor? Low) forward(Tensor x)
     {
-        var output = nn.functional.linear(x, _weight, _bias);
+        var output = _isOnHost ? TensorProduct.Linear(x, _weight, _bias) : nn.functional.linear(x, _weight, _bias);
         if (!IsAdapted)
             return (output, null);
         var low = x.mm(_a!.t());
@@ -102,8 +105,14 @@ internal sealed class FusedProjection : IDisposable
         }
         if (!wantsInput)
             return null;
-        var result = residual is null ? gradient.mm(_weight) : residual.addmm(gradient, _weight, 1, 1);
+        var result = _isOnHost ? OnHost() : residual is null ? gradient.mm(_weight) : residual.addmm(gradient, _weight, 1, 1);
         return lowGradient is null ? result : result.addmm_(lowGradient, _a!, 1, 1);
+
+        Tensor OnHost()
+        {
+            var product = TensorProduct.Transposed(gradient, _weight);
+            return residual is null ? product : product.add_(residual);
+        }
     }
 
     public void Dispose()

@@ -1,7 +1,7 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.LoraInit.Host;
 using Microsoft.ML.LoraInit.Inference.Host;
-using Microsoft.ML.LoraInit.Inference.Host.Kernels;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference.Host;
 

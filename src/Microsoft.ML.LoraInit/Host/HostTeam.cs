@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Inference.Host;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>The threads that may share an operation.</summary>
 /// <param name="Threads">At most so many, the caller among them.</param>

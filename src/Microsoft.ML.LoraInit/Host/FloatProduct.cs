@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
 
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>
 /// Products of fp32 rows with packed panels of 32 columns, [inputs, 32] each. Every number is one chain of fused multiply-adds

@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>
 /// Tiles of up to 2 rows and 16 columns by AVX2, in 16 bits: its product of bytes saturates. Each sum is kept in two halves, of the

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 
-namespace Microsoft.ML.LoraInit.Inference.Host;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>
 /// Numbers that begin at a cache line and stay where they are. The collector owns them, so a model that nobody disposes of

@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Inference.Host;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>Memory for the time of an operation: pinned, not cleared, kept by its thread for the next one.</summary>
 internal static unsafe class HostScratch

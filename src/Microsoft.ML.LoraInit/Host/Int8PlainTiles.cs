@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>A row and 16 columns in plain arithmetic, for processors without AVX2.</summary>
 internal static unsafe class Int8PlainTiles

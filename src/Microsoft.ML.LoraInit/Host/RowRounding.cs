@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics;
 
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>Between fp32 and the 8 bits of <see cref="Int8Product"/>.</summary>
 internal static unsafe class RowRounding

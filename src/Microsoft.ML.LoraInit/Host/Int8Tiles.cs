@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>Tiles of up to 6 rows and 16 columns by AVX-VNNI, which multiplies and adds up 32 pairs of bytes at once.</summary>
 internal static unsafe class Int8Tiles

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>Tiles of up to 8 rows and 32 columns, accumulated in 16 of AVX-512's 32 registers.</summary>
 internal static unsafe class FloatTiles512

@@ -1,6 +1,6 @@
 using System.Runtime.Intrinsics.X86;
 
-namespace Microsoft.ML.LoraInit.Inference.Host.Kernels;
+namespace Microsoft.ML.LoraInit.Host;
 
 /// <summary>Rows rounded to 8 bits: x = scale·p + start.</summary>
 /// <param name="values">p, [rows, depth].</param>
