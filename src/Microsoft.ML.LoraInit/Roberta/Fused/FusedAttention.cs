@@ -16,9 +16,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
     /// <summary>Every token attends. projected [rows, 3 · hidden], taken over, → [rows, hidden], and what gives ∂projected from its gradient.</summary>
     public AttentionResult All(Tensor projected, EncoderPass pass)
     {
-        // Without dropout and padding the library's own is as good.
-        if ((Drops(pass) || pass.Lengths is not null)
-            && kernels.TryAttend(projected, pass.Batch, pass.Length, config.Heads, pass.Lengths, _scale, Mask(pass)) is { } attended)
+        if (kernels.TryAttend(projected, pass.Batch, pass.Length, config.Heads, pass.Lengths, _scale, Mask(pass)) is { } attended)
             return attended;
         return Drops(pass)
             ? WithDropout(projected, pass)
