@@ -80,10 +80,10 @@ public static class LoraTextTransformerExport
     /// <see cref="RobertaTextTokenizer"/> makes both.
     /// </para>
     /// <para>
-    /// Outputs, fp32 [batch, outputs]: <c>logits</c>, and by task <c>probabilities</c> (classes), <c>probability</c> (of true)
-    /// or <c>score</c> (a number). The file's metadata has <c>lorainit.</c> version, base_model, base_model_sha256, task, classes
-    /// (a JSON array in the order of the outputs), pairs, max_length and pad_token_id. Every method can be written, also
-    /// bottleneck adapters; a model that scores in bf16 is written in fp32.
+    /// Outputs, fp32 [batch, outputs]: <c>logits</c>, and by task <c>probabilities</c> (of classes or labels),
+    /// <c>probability</c> (of true) or <c>score</c> (a number). The file's metadata has <c>lorainit.</c> version, base_model,
+    /// base_model_sha256, task, classes (a JSON array in the order of the outputs; of labels too), pairs, max_length and
+    /// pad_token_id. Every method can be written, also bottleneck adapters; a model that scores in bf16 is written in fp32.
     /// </para>
     /// </remarks>
     /// <param name="model">The trained model.</param>

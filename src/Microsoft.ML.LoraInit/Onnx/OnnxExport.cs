@@ -48,7 +48,7 @@ internal static class OnnxExport
         yield return new("lorainit.base_model", StoredBase.Of(model.Checkpoint, identity) is { Kind: "directory" } ? Path.GetFileName(identity.Id) : identity.Id);
         yield return new("lorainit.base_model_sha256", identity.Sha256);
         yield return new("lorainit.task", task.Kind);
-        if (task is MulticlassTask { ClassNames: { } names })
+        if (((task as MulticlassTask)?.ClassNames ?? (task as MultiLabelTask)?.LabelNames) is { } names)
             yield return new("lorainit.classes", JsonSerializer.Serialize(names, Json));
         yield return new("lorainit.pairs", model.ModelSettings.Texts.Text2 is null ? "false" : "true");
         yield return new("lorainit.max_length", model.ModelSettings.MaxLength.ToString(CultureInfo.InvariantCulture));

@@ -11,7 +11,8 @@ internal sealed class DataOptions
     private readonly Option<string?> _text = new("--text-column") { Description = "Column of the text: a name of the header or a number from 1. Default: Text.", HelpName = "NAME|N" };
     private readonly Option<string?> _text2 = new("--text2-column") { Description = "Column of the second text of a pair.", HelpName = "NAME|N" };
     private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label.", HelpName = "NAME|N" };
-    private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true), or a number.", HelpName = "multiclass|binary|regression" };
+    private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true), any of several labels, or a number.", HelpName = "multiclass|binary|multilabel|regression" };
+    private readonly Option<string?> _delimiter = new("--label-delimiter") { Description = $"What stands between the labels of a row (--kind multilabel). Default: {LabelList.DefaultDelimiter}", HelpName = "CHARACTER" };
     private readonly Option<bool> _noHeader = new("--no-header") { Description = "The first line is a row; name the columns by number." };
     private readonly Option<bool> _skipMalformed = new("--skip-malformed") { Description = "Leave out lines with a wrong number of columns (the published QQP has some) instead of refusing the file." };
     private readonly bool _labelled;
@@ -20,14 +21,17 @@ internal sealed class DataOptions
     {
         _labelled = labelled;
         _task.AcceptOnlyFromAmong([.. GlueLayouts.Names]);
-        _kind.AcceptOnlyFromAmong("multiclass", "binary", "regression");
+        _kind.AcceptOnlyFromAmong("multiclass", "binary", "multilabel", "regression");
         command.Options.Add(_task);
         command.Options.Add(_text);
         command.Options.Add(_text2);
         if (labelled)
             command.Options.Add(_label);
         if (asksKind)
+        {
             command.Options.Add(_kind);
+            command.Options.Add(_delimiter);
+        }
         command.Options.Add(_noHeader);
         command.Options.Add(_skipMalformed);
     }
@@ -39,10 +43,11 @@ internal sealed class DataOptions
         var columns = new[] { result.GetValue(_text), result.GetValue(_text2), _labelled ? result.GetValue(_label) : null };
         var kind = fromModel ?? result.GetValue(_kind);
         bool skip = result.GetValue(_skipMalformed);
+        var delimiter = result.GetValue(_delimiter);
         if (result.GetValue(_task) is { } task)
         {
-            if (columns.Any(c => c is not null) || result.GetValue(_noHeader) || (fromModel is null && kind is not null))
-                throw new UsageException("--task says where everything is: give either it or --text-column, --text2-column, --label-column, --kind and --no-header.");
+            if (columns.Any(c => c is not null) || result.GetValue(_noHeader) || delimiter is not null || (fromModel is null && kind is not null))
+                throw new UsageException("--task says where everything is: give either it or --text-column, --text2-column, --label-column, --kind, --label-delimiter and --no-header.");
             var preset = GlueLayouts.Get(task);
             if (fromModel is { } trained && trained != preset.Kind)
                 throw new UsageException($"--task {task} is a {Name(preset.Kind)} task and the model was trained for {Name(trained)}.");
@@ -50,6 +55,8 @@ internal sealed class DataOptions
         }
         if (kind is null)
             throw new UsageException("give --task, or --kind with --text-column and --label-column.");
+        if (delimiter is not null && kind != TaskKind.MultiLabel)
+            throw new UsageException("--label-delimiter goes with --kind multilabel alone.");
         return new()
         {
             Name = Name(kind.Value),
@@ -59,8 +66,14 @@ internal sealed class DataOptions
             Label = _labelled ? columns[2] ?? DataViews.Label : null,
             HasHeader = !result.GetValue(_noHeader),
             SkipMalformed = skip,
+            LabelDelimiter = delimiter is null ? LabelList.DefaultDelimiter : Delimiter(delimiter),
         };
     }
+
+    // A letter or a digit would cut names in two; a tab separates columns.
+    private static char Delimiter(string text) => text is [var one] && !char.IsLetterOrDigit(one) && !char.IsControl(one)
+        ? one
+        : throw new UsageException($"--label-delimiter is one character that is no letter, digit or tab, not '{text}'.");
 
     private static string Name(TaskKind kind) => kind.ToString().ToLowerInvariant();
 }

@@ -42,14 +42,14 @@ internal sealed class EvaluateCommand
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
         var layout = _data.Read(result, file.Kind);
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
-        if (file.Kind == TaskKind.Multiclass)
-            layout = layout with { Labels = file.Classes };
+        if (file.Classes.Count > 0)
+            layout = layout with { Labels = file.Classes, LabelDelimiter = file.LabelDelimiter };
 
         long skipped = 0;
         var rows = TextFile.ReadAll(result.GetRequiredValue(_file), layout, _ => skipped++);
         if (skipped > 0)
             _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines were left out.");
-        var data = DataViews.Create(ml, rows.Select(r => { cancellation.ThrowIfCancellationRequested(); return r; }), file.Kind, file.IsPair);
+        var data = DataViews.Create(ml, rows.Select(r => { cancellation.ThrowIfCancellationRequested(); return r; }), file.Kind, file.IsPair, file.LabelDelimiter);
         var metrics = Metrics.Evaluate(ml, file.Model.Transform(data), file.Kind);
         var report = RunReport.Create(layout.Name, file.Trained, metrics);
         if (jsonPath is not null)

@@ -77,19 +77,23 @@ internal sealed class InspectCommand
         var rows = TextFile.ReadAll(path, layout, _ => skipped++);
         if (skipped > 0)
             _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines of {path} were left out.");
-        var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null);
+        var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null, layout.LabelDelimiter);
         LoraTrainerOptions options = layout.Kind switch
         {
             TaskKind.Binary => new LoraBinaryTextClassificationTrainer.Options(),
+            TaskKind.MultiLabel => new LoraMultiLabelTextClassificationTrainer.Options(),
             TaskKind.Regression => new LoraTextRegressionTrainer.Options(),
             _ => new LoraTextClassificationTrainer.Options(),
         };
         options.TextColumnName = DataViews.Text;
         options.Text2ColumnName = layout.Text2 is null ? null : DataViews.Text2;
         options.LabelColumnName = DataViews.Label;
-        if (layout.Kind != TaskKind.Multiclass)
-            return (options, view);
-        IReadOnlyList<string> classes = layout.Labels ?? [.. rows.Select(r => r.Label!).Distinct().Order(StringComparer.Ordinal)];
-        return (options, Pipelines.LabelKeys(ml, classes).Fit(view).Transform(view));
+        var classes = Pipelines.Classes(layout, rows);
+        return (options, layout.Kind switch
+        {
+            TaskKind.Multiclass => Pipelines.LabelKeys(ml, classes).Fit(view).Transform(view),
+            TaskKind.MultiLabel => Pipelines.LabelVector(ml, classes, layout.LabelDelimiter).Fit(view).Transform(view),
+            _ => view,
+        });
     }
 }

@@ -63,13 +63,16 @@ internal sealed class PredictCommand
 
     private void One(MLContext ml, ModelFile file, string text, string? text2)
     {
-        var data = DataViews.Create(ml, [new TextRow(text, text2, null)], file.Kind, file.IsPair);
-        var prediction = PredictionWriter.Read(file.Model.Transform(data), file.Kind).Single();
+        var data = DataViews.Create(ml, [new TextRow(text, text2, null)], file.Kind, file.IsPair, file.LabelDelimiter);
+        var prediction = PredictionWriter.Read(file.Model.Transform(data), file).Single();
         var shown = text2 is null ? text : $"{text}” – “{text2}";
         switch (file.Kind)
         {
             case TaskKind.Multiclass:
                 PredictionBars.Write(_terminal, shown, file.Classes, prediction.Scores, file.Classes.Count);
+                break;
+            case TaskKind.MultiLabel:
+                PredictionBars.Write(_terminal, shown, file.Classes, prediction.Scores, file.Classes.Count, [.. LabelList.Split(prediction.Label, file.LabelDelimiter)]);
                 break;
             case TaskKind.Binary:
                 PredictionBars.Write(_terminal, shown, ["true", "false"], [prediction.Scores[0], 1 - prediction.Scores[0]]);
@@ -89,8 +92,8 @@ internal sealed class PredictCommand
             cancellation.ThrowIfCancellationRequested();
             return row;
         });
-        var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair));
-        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file.Kind), file.Kind, file.Classes);
+        var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
+        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file), file);
         _terminal.Output.WriteLine($"{count} predictions written to {Path.GetFullPath(output)}.");
     }
 }

@@ -55,13 +55,14 @@ internal sealed class TrainCommand
         var ml = _run.Start(result, _terminal, _training.Seed(result));
         bool pair = layout.Text2 is not null;
         var trainRows = Read(result.GetRequiredValue(_train), layout);
-        IReadOnlyList<string> classes = layout.Kind != TaskKind.Multiclass ? []
-            : layout.Labels ?? [.. trainRows.Select(r => r.Label!).Distinct().Order(StringComparer.Ordinal)];
-        var validationRows = result.GetValue(_validation) is { } path
-            ? Read(path, layout.Kind == TaskKind.Multiclass ? layout with { Labels = classes } : layout) : null;
-        var train = DataViews.Create(ml, trainRows, layout.Kind, pair);
-        var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair);
-        _terminal.Output.WriteLine($"{trainRows.Count} training rows, {validationRows?.Count ?? 0} validation rows{(classes.Count > 0 ? $", {classes.Count} classes" : "")}.");
+        var classes = Pipelines.Classes(layout, trainRows);
+        if (layout.Kind == TaskKind.MultiLabel && classes.Count == 0)
+            throw new UsageException($"--train: no row of {result.GetValue(_train)} has a label in the column {layout.Label}.");
+        var validationRows = result.GetValue(_validation) is { } path ? Read(path, classes.Count > 0 ? layout with { Labels = classes } : layout) : null;
+        var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter);
+        var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair, layout.LabelDelimiter);
+        var named = classes.Count == 0 ? "" : $", {classes.Count} {(layout.Kind == TaskKind.MultiLabel ? "labels" : "classes")}";
+        _terminal.Output.WriteLine($"{trainRows.Count} training rows, {validationRows?.Count ?? 0} validation rows{named}.");
 
         LoraTrainerOptions? used = null;
         var model = ProgressDisplay.Show(_terminal, progress =>
@@ -85,7 +86,7 @@ internal sealed class TrainCommand
             return ExitCodes.Cancelled;
         }
 
-        var metrics = validation is null ? new EpochMetrics() : Metrics.Evaluate(ml, model.Transform(validation), layout.Kind);
+        var metrics = validation is null ? new Evaluation() : Metrics.Evaluate(ml, model.Transform(validation), layout.Kind);
         var report = RunReport.Create(layout.Name, used!, history, metrics);
         if (jsonPath is not null)
             report.Write(jsonPath);

@@ -14,6 +14,9 @@ internal static class ValidationMetricOption
         ["log-loss"] = ClassificationValidationMetric.LogLoss,
     };
 
+    // With several labels a row there is no choice.
+    private static readonly Dictionary<string, bool> MultiLabel = new() { ["f1"] = true };
+
     private static readonly Dictionary<string, RegressionValidationMetric> Regression = new()
     {
         ["pearson"] = RegressionValidationMetric.Pearson,
@@ -23,7 +26,7 @@ internal static class ValidationMetricOption
 
     public static Option<string?> Create()
     {
-        var option = new Option<string?>("--validation-metric") { Description = "What chooses the best epoch. Default: the task's own with --task, else accuracy or pearson." };
+        var option = new Option<string?>("--validation-metric") { Description = "What chooses the best epoch. Default: the task's own with --task, else accuracy, f1 (micro, with several labels a row) or pearson." };
         option.AcceptOnlyFromAmong([.. Classification.Keys, .. Regression.Keys]);
         return option;
     }
@@ -44,6 +47,9 @@ internal static class ValidationMetricOption
                 break;
             case LoraBinaryTextClassificationTrainer.Options binary:
                 binary.ValidationMetric = Get(Classification, name);
+                break;
+            case LoraMultiLabelTextClassificationTrainer.Options:
+                Get(MultiLabel, name);
                 break;
             case LoraTextRegressionTrainer.Options regression:
                 regression.ValidationMetric = Get(Regression, name);

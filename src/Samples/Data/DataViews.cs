@@ -11,18 +11,34 @@ internal static class DataViews
     public const string Text2 = "Text2";
     public const string Label = "Label";
 
+    // With several labels a row: what stands between them. Model files keep it with the column.
+    private const string DelimiterAnnotation = "LabelDelimiter";
+
     /// <summary>The rows; without <paramref name="pair"/> there is no column Text2, so that a model's schema says what it reads.</summary>
-    public static IDataView Create(MLContext ml, IEnumerable<TextRow> rows, TaskKind kind, bool pair) => kind switch
+    public static IDataView Create(MLContext ml, IEnumerable<TextRow> rows, TaskKind kind, bool pair, char delimiter = LabelList.DefaultDelimiter) => kind switch
     {
-        TaskKind.Multiclass => Load(ml, rows.Select(r => new MulticlassRow { Text = r.Text, Text2 = r.Text2, Label = r.Label ?? "" }), pair),
+        TaskKind.MultiLabel => Load(ml, rows.Select(r => new TextLabelRow { Text = r.Text, Text2 = r.Text2, Label = r.Label ?? "" }), pair,
+            label => label.AddAnnotation(DelimiterAnnotation, delimiter.ToString().AsMemory(), TextDataViewType.Instance)),
+        TaskKind.Multiclass => Load(ml, rows.Select(r => new TextLabelRow { Text = r.Text, Text2 = r.Text2, Label = r.Label ?? "" }), pair),
         TaskKind.Binary => Load(ml, rows.Select(r => new BinaryRow { Text = r.Text, Text2 = r.Text2, Label = IsTrue(r.Label) }), pair),
         _ => Load(ml, rows.Select(r => new RegressionRow { Text = r.Text, Text2 = r.Text2, Label = Number(r.Label) }), pair),
     };
 
-    private static IDataView Load<T>(MLContext ml, IEnumerable<T> rows, bool pair)
+    /// <summary>What stands between the labels, by the schema of rows with several labels each.</summary>
+    public static char Delimiter(DataViewSchema schema)
+    {
+        if (schema[Label].Annotations is not { } annotations || annotations.Schema.GetColumnOrNull(DelimiterAnnotation) is null)
+            return LabelList.DefaultDelimiter;
+        ReadOnlyMemory<char> delimiter = default;
+        annotations.GetValue(DelimiterAnnotation, ref delimiter);
+        return delimiter.Span[0];
+    }
+
+    private static IDataView Load<T>(MLContext ml, IEnumerable<T> rows, bool pair, Action<SchemaDefinition.Column>? annotate = null)
         where T : class
     {
         var schema = SchemaDefinition.Create(typeof(T));
+        annotate?.Invoke(schema[Label]);
         if (!pair)
             schema.Remove(schema.Single(c => c.MemberName == Text2));
         return ml.Data.LoadFromEnumerable(rows, schema);
@@ -32,7 +48,7 @@ internal static class DataViews
 
     private static float Number(string? label) => label is null ? 0 : float.Parse(label, NumberStyles.Float, CultureInfo.InvariantCulture);
 
-    private sealed class MulticlassRow
+    private sealed class TextLabelRow
     {
         public string? Text { get; set; }
 

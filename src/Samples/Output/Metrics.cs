@@ -3,11 +3,14 @@ using Microsoft.ML.LoraInit.Glue.Reading;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
+/// <summary>The metrics of a task's rows; of those with several labels each in a form of their own.</summary>
+internal sealed record Evaluation(EpochMetrics? Metrics = null, MultiLabelClassificationMetrics? Labels = null);
+
 /// <summary>The metrics of scored rows by ML.NET's evaluators, and what they leave out.</summary>
 internal static class Metrics
 {
     /// <summary>Evaluates rows that went through a model, in one pass of the model over them.</summary>
-    public static EpochMetrics Evaluate(MLContext ml, IDataView scored, TaskKind kind)
+    public static Evaluation Evaluate(MLContext ml, IDataView scored, TaskKind kind)
     {
         var cached = ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
         switch (kind)
@@ -15,15 +18,17 @@ internal static class Metrics
             case TaskKind.Regression:
                 var regression = ml.Regression.Evaluate(cached);
                 var correlation = ml.Regression.EvaluateCorrelation(cached);
-                return new()
+                return new(new EpochMetrics
                 {
                     Pearson = Finite(correlation.PearsonCorrelation),
                     Spearman = Finite(correlation.SpearmanCorrelation),
                     Mse = regression.MeanSquaredError,
-                };
+                });
+            case TaskKind.MultiLabel:
+                return new(Labels: ml.MulticlassClassification.EvaluateMultiLabel(cached));
             case TaskKind.Binary:
                 var binary = ml.BinaryClassification.Evaluate(cached);
-                return new()
+                return new(new EpochMetrics
                 {
                     Accuracy = binary.Accuracy,
                     F1 = Finite(binary.F1Score),
@@ -31,16 +36,16 @@ internal static class Metrics
                     Matthews = binary.ConfusionMatrix.MatthewsCorrelation(),
                     // ML.NET's binary evaluator counts in bits.
                     LogLoss = binary.LogLoss * Math.Log(2),
-                };
+                });
             default:
                 var multiclass = ml.MulticlassClassification.Evaluate(cached);
-                return new()
+                return new(new EpochMetrics
                 {
                     Accuracy = multiclass.MicroAccuracy,
                     F1 = F1Score(multiclass.ConfusionMatrix),
                     Matthews = multiclass.ConfusionMatrix.MatthewsCorrelation(),
                     LogLoss = multiclass.LogLoss,
-                };
+                });
         }
     }
 

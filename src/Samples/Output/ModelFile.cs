@@ -13,9 +13,11 @@ internal sealed class ModelFile : IDisposable
     {
         _path = path;
         Model = model;
-        Kind = KindOf(path, input);
+        var output = model.GetOutputSchema(input);
+        Kind = KindOf(path, input, output);
         IsPair = input.GetColumnOrNull(DataViews.Text2) is not null;
-        Classes = Kind == TaskKind.Multiclass ? ClassesOf(model.GetOutputSchema(input)) : [];
+        Classes = Kind is TaskKind.Multiclass or TaskKind.MultiLabel ? ClassesOf(output) : [];
+        LabelDelimiter = Kind == TaskKind.MultiLabel ? DataViews.Delimiter(input) : LabelList.DefaultDelimiter;
     }
 
     public ITransformer Model { get; }
@@ -25,8 +27,11 @@ internal sealed class ModelFile : IDisposable
     /// <summary>Whether the model reads pairs of texts.</summary>
     public bool IsPair { get; }
 
-    /// <summary>Class names in the order of the probabilities; empty unless multiclass.</summary>
+    /// <summary>Names of the classes or labels in the order of the probabilities; empty for numbers and yes or no.</summary>
     public IReadOnlyList<string> Classes { get; }
+
+    /// <summary>What stands between the labels of a row, where it may have several.</summary>
+    public char LabelDelimiter { get; }
 
     /// <summary>The trained part of the chain, or null if another program made the file without one.</summary>
     public LoraTextTransformer? Trained => Find(Model);
@@ -66,12 +71,13 @@ internal sealed class ModelFile : IDisposable
 
     public void Dispose() => (Model as IDisposable)?.Dispose();
 
-    private static TaskKind KindOf(string path, DataViewSchema input)
+    private static TaskKind KindOf(string path, DataViewSchema input, DataViewSchema output)
     {
         if (input.GetColumnOrNull(DataViews.Text)?.Type is not TextDataViewType)
             throw new UsageException($"--model: {path} has no text column '{DataViews.Text}'; it has {string.Join(", ", input.Select(c => c.Name))}.");
         return input.GetColumnOrNull(DataViews.Label)?.Type switch
         {
+            TextDataViewType when output.GetColumnOrNull(DataViews.Label)?.Type is VectorDataViewType => TaskKind.MultiLabel,
             TextDataViewType => TaskKind.Multiclass,
             BooleanDataViewType => TaskKind.Binary,
             NumberDataViewType number when number == NumberDataViewType.Single => TaskKind.Regression,

@@ -7,8 +7,12 @@ internal static class PredictionBars
 {
     private const int Width = 30;
 
-    /// <summary>Shows the <paramref name="top"/> likeliest; <paramref name="scores"/> are probabilities in the order of <paramref name="classes"/>.</summary>
-    public static void Write(Terminal terminal, string text, IReadOnlyList<string> classes, IReadOnlyList<float> scores, int top = 3)
+    /// <summary>
+    /// Shows the <paramref name="top"/> likeliest; <paramref name="scores"/> are probabilities in the order of <paramref name="classes"/>.
+    /// <paramref name="labels"/> are those predicted, where several may be; they then stand below in words.
+    /// </summary>
+    public static void Write(
+        Terminal terminal, string text, IReadOnlyList<string> classes, IReadOnlyList<float> scores, int top = 3, IReadOnlyList<string>? labels = null)
     {
         int nameWidth = classes.Max(c => c.Length);
         var order = Enumerable.Range(0, classes.Count).OrderByDescending(i => scores[i]).Take(top).ToArray();
@@ -17,8 +21,10 @@ internal static class PredictionBars
         {
             float score = scores[order[i]];
             var bar = new string('█', (int)Math.Round(score * Width)).PadRight(Width, '░');
-            Line(terminal, $"    {classes[order[i]].PadRight(nameWidth)}  {bar} {score,6:0.0 %}", i == 0 ? "green" : "grey");
+            Line(terminal, $"    {classes[order[i]].PadRight(nameWidth)}  {bar} {score,6:0.0 %}", (labels?.Contains(classes[order[i]]) ?? i == 0) ? "green" : "grey");
         }
+        if (labels is not null)
+            Line(terminal, $"    labels: {(labels.Count > 0 ? string.Join(", ", labels) : "none")}", "default");
     }
 
     private static void Line(Terminal terminal, string line, string style)

@@ -5,54 +5,61 @@ using Microsoft.ML.LoraInit.Glue.Reading;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
-/// <summary>One prediction: the label in words, the confidence in it, and a number a class (or the one value).</summary>
+/// <summary>One prediction: the label (or labels) in words, the confidence in a single one, and a number a class (or the one value).</summary>
 internal readonly record struct Prediction(string Label, float Confidence, float[] Scores);
 
 /// <summary>Reads scored rows in order and writes them as tab-separated text.</summary>
 internal static class PredictionWriter
 {
     /// <summary>The predictions, one a row, as they are asked for.</summary>
-    public static IEnumerable<Prediction> Read(IDataView scored, TaskKind kind)
+    public static IEnumerable<Prediction> Read(IDataView scored, ModelFile file)
     {
-        string[] wanted = kind switch
+        string[] wanted = file.Kind switch
         {
             TaskKind.Multiclass => ["Score", "PredictedLabel"],
-            TaskKind.Binary => ["Probability", "PredictedLabel"],
+            TaskKind.Binary or TaskKind.MultiLabel => ["Probability", "PredictedLabel"],
             _ => ["Score"],
         };
         using var cursor = scored.GetRowCursor(wanted.Select(name => scored.Schema[name]));
-        var read = Reader(cursor, scored.Schema, kind);
+        var read = Reader(cursor, scored.Schema, file);
         while (cursor.MoveNext())
             yield return read();
     }
 
     /// <summary>Writes a header and a line a row; nothing appears at <paramref name="path"/> before all of it is there.</summary>
     /// <returns>The number of rows.</returns>
-    public static long Write(string path, IEnumerable<Prediction> predictions, TaskKind kind, IReadOnlyList<string> classes)
+    public static long Write(string path, IEnumerable<Prediction> predictions, ModelFile file)
     {
         long rows = 0;
         AtomicFile.Write(path, stream =>
         {
             using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
-            writer.WriteLine(kind switch
+            var probabilities = file.Classes.Select(c => $"Probability:{c}");
+            writer.WriteLine(file.Kind switch
             {
-                TaskKind.Multiclass => string.Join('\t', ["PredictedLabel", "Confidence", .. classes.Select(c => $"Probability:{c}")]),
+                TaskKind.Multiclass => string.Join('\t', ["PredictedLabel", "Confidence", .. probabilities]),
+                TaskKind.MultiLabel => string.Join('\t', ["PredictedLabel", .. probabilities]),
                 TaskKind.Binary => "PredictedLabel\tConfidence\tProbability",
                 _ => "Score",
             });
             foreach (var prediction in predictions)
             {
                 var scores = string.Join('\t', prediction.Scores.Select(Text));
-                writer.WriteLine(kind == TaskKind.Regression ? scores : $"{prediction.Label}\t{Text(prediction.Confidence)}\t{scores}");
+                writer.WriteLine(file.Kind switch
+                {
+                    TaskKind.Regression => scores,
+                    TaskKind.MultiLabel => $"{prediction.Label}\t{scores}",
+                    _ => $"{prediction.Label}\t{Text(prediction.Confidence)}\t{scores}",
+                });
                 rows++;
             }
         });
         return rows;
     }
 
-    private static Func<Prediction> Reader(DataViewRow row, DataViewSchema schema, TaskKind kind)
+    private static Func<Prediction> Reader(DataViewRow row, DataViewSchema schema, ModelFile file)
     {
-        switch (kind)
+        switch (file.Kind)
         {
             case TaskKind.Multiclass:
                 var scores = row.GetGetter<VBuffer<float>>(schema["Score"]);
@@ -65,6 +72,18 @@ internal static class PredictionWriter
                     label(ref text);
                     var dense = values.DenseValues().ToArray();
                     return new(text.ToString(), dense.Max(), dense);
+                };
+            case TaskKind.MultiLabel:
+                var probabilities = row.GetGetter<VBuffer<float>>(schema["Probability"]);
+                var labels = row.GetGetter<VBuffer<bool>>(schema["PredictedLabel"]);
+                return () =>
+                {
+                    VBuffer<float> values = default;
+                    VBuffer<bool> predicted = default;
+                    probabilities(ref values);
+                    labels(ref predicted);
+                    var names = predicted.DenseValues().Zip(file.Classes).Where(slot => slot.First).Select(slot => slot.Second);
+                    return new(string.Join(file.LabelDelimiter, names), 0, [.. values.DenseValues()]);
                 };
             case TaskKind.Binary:
                 var probability = row.GetGetter<float>(schema["Probability"]);

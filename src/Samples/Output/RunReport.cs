@@ -37,8 +37,12 @@ internal sealed record RunReport
     [JsonIgnore]
     public EpochMetrics Metrics { get; init; } = new();
 
+    /// <summary>The metrics of rows with several labels each, which then stand in place of <see cref="Metrics"/>.</summary>
+    [JsonIgnore]
+    public MultiLabelClassificationMetrics? Labels { get; init; }
+
     /// <summary>Of a run that has just ended.</summary>
-    public static RunReport Create(string task, LoraTrainerOptions options, TrainingHistory history, EpochMetrics metrics)
+    public static RunReport Create(string task, LoraTrainerOptions options, TrainingHistory history, Evaluation evaluation)
     {
         bool lora = options.Method == FineTuningMethod.Lora();
         return new()
@@ -52,12 +56,13 @@ internal sealed record RunReport
             TrainableParameters = history.TrainableParameters,
             TotalParameters = history.TotalParameters,
             TrainSamplesPerSecond = history.TrainSamplesPerSecond,
-            Metrics = metrics,
+            Metrics = evaluation.Metrics ?? new(),
+            Labels = evaluation.Labels,
         };
     }
 
     /// <summary>Of a saved model; what its file does not tell is null.</summary>
-    public static RunReport Create(string task, LoraTextTransformer? model, EpochMetrics metrics) => new()
+    public static RunReport Create(string task, LoraTextTransformer? model, Evaluation evaluation) => new()
     {
         Task = task,
         Init = model?.Initialization?.Name ?? model?.Method.Name,
@@ -68,13 +73,16 @@ internal sealed record RunReport
         TrainableParameters = model?.History.TrainableParameters,
         TotalParameters = model?.History.TotalParameters,
         TrainSamplesPerSecond = model?.History.TrainSamplesPerSecond,
-        Metrics = metrics,
+        Metrics = evaluation.Metrics ?? new(),
+        Labels = evaluation.Labels,
     };
 
     public string ToJson()
     {
         var json = JsonSerializer.SerializeToNode(this, Options)!.AsObject();
-        json["metrics"] = JsonSerializer.SerializeToNode(Defined(Metrics), MetricOptions);
+        json["metrics"] = Labels is null ? JsonSerializer.SerializeToNode(Defined(Metrics), MetricOptions) : MultiLabelReport.ToJson(Labels);
+        if (Labels is not null)
+            json["labels"] = MultiLabelReport.PerLabel(Labels);
         return json.ToJsonString(Options) + "\n";
     }
 

@@ -9,21 +9,24 @@ internal static class Summary
     {
         if (report.TrainableParameters is { } trainable && report.TotalParameters is { } total)
             terminal.Output.WriteLine($"Trained {trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.0} %), best epoch {report.BestEpoch}{Speed(report)}.");
-        var metrics = Metrics.Present(report.Metrics).ToArray();
+        (string, double)[] metrics = [.. report.Labels is { } labels ? MultiLabelReport.Present(labels) : Metrics.Present(report.Metrics)];
         if (metrics.Length == 0)
             terminal.Output.WriteLine("No metrics: give --validation to get some.");
         else
             Table(terminal, metrics);
+        if (report.Labels is { } each)
+            MultiLabelReport.WriteLabels(terminal, each);
         if (modelPath is not null)
             terminal.Output.WriteLine($"Model saved to {Path.GetFullPath(modelPath)} ({new FileInfo(modelPath).Length / 1048576.0:0.0} MB).");
     }
 
-    public static void Table(Terminal terminal, IEnumerable<(string Name, double Value)> metrics)
+    public static void Table(Terminal terminal, IReadOnlyCollection<(string Name, double Value)> metrics)
     {
         if (!terminal.Live)
         {
+            int width = Math.Max(10, metrics.Max(m => m.Name.Length));
             foreach (var (name, value) in metrics)
-                terminal.Output.WriteLine($"{name,-10} {value:0.0000}");
+                terminal.Output.WriteLine($"{name.PadRight(width)} {value:0.0000}");
             return;
         }
         var table = new Table().Border(TableBorder.Rounded).AddColumn("metric").AddColumn(new TableColumn("value").RightAligned());

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Samples.Output;
+using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Samples;
 
@@ -38,6 +39,19 @@ public sealed class RunReportTests
         CollectionAssert.AreEqual(new[] { "accuracy", "f1", "matthews", "log_loss" }, Keys(Report));
         CollectionAssert.AreEqual(new[] { "pearson", "spearman", "mse" }, Keys(Report with { Metrics = new() { Pearson = 0.5, Spearman = 0.5, Mse = 1 } }));
         CollectionAssert.AreEqual(new[] { "mse" }, Keys(Report with { Metrics = new() { Pearson = double.NaN, Spearman = double.NaN, Mse = 1 } }));
+    }
+
+    [TestMethod]
+    public void SeveralLabelsHaveTheirMetricsInPlace()
+    {
+        var counts = new MultiLabelCounts(2);
+        counts.Add([true, false], [true, true]);
+        var json = JsonNode.Parse((Report with { Labels = new(counts, [new("one", 1, 1, 1, 1, 1, double.NaN), new("two", 0, 0, 0, 0, double.NaN, double.NaN)]) }).ToJson())!;
+        Assert.AreEqual(0.5, (double?)json["metrics"]!["hamming_loss"]);
+        Assert.AreEqual(1.0, (double?)json["metrics"]!["mean_average_precision"]);
+        Assert.IsFalse(json["metrics"]!.AsObject().ContainsKey("mean_auc") || json["metrics"]!.AsObject().ContainsKey("accuracy"));
+        CollectionAssert.AreEqual(new[] { "label", "rows", "precision", "recall", "f1", "average_precision" }, json["labels"]![0]!.AsObject().Select(p => p.Key).ToArray());
+        CollectionAssert.AreEqual(new[] { "label", "rows", "precision", "recall", "f1" }, json["labels"]![1]!.AsObject().Select(p => p.Key).ToArray());
     }
 
     [TestMethod]

@@ -49,18 +49,30 @@ internal static class TextFile
     private static string Label(string path, TextLayout layout, TsvLine line, int column)
     {
         var value = line.Cells[column].Trim();
+        if (layout.Kind == TaskKind.MultiLabel)
+            return Labels(path, layout, line, value);
         var problem = layout.Kind switch
         {
             TaskKind.Binary => value.ToLowerInvariant() is "0" or "1" or "true" or "false" ? null : $"the label '{Short(value)}' is not 0, 1, true or false.",
             TaskKind.Regression => float.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && float.IsFinite(number)
                 ? null : $"'{Short(value)}' is not a finite number.",
             _ when value.Length == 0 => "the label is empty.",
-            _ when layout.Labels is { } known && !known.Contains(value, StringComparer.Ordinal) =>
-                $"unknown label '{Short(value)}'; known are {string.Join(", ", known)}.",
-            _ => null,
+            _ => Unknown(layout, value),
         };
         return problem is null ? value : throw new GlueDataException(path, line.Number, layout.Label, problem);
     }
+
+    private static string Labels(string path, TextLayout layout, TsvLine line, string cell)
+    {
+        var labels = LabelList.Split(cell, layout.LabelDelimiter);
+        return labels.Select(label => Unknown(layout, label)).FirstOrDefault(p => p is not null) is not { } problem
+            ? string.Join(layout.LabelDelimiter, labels)
+            : throw new GlueDataException(path, line.Number, layout.Label, problem);
+    }
+
+    private static string? Unknown(TextLayout layout, string label) => layout.Labels is { } known && !known.Contains(label, StringComparer.Ordinal)
+        ? $"unknown label '{Short(label)}'; known are {string.Join(", ", known)}."
+        : null;
 
     private static string Short(string value) => value.Length <= 40 ? value : value[..40] + "…";
 

@@ -9,6 +9,9 @@ internal enum TaskKind
     /// <summary>Yes or no; the label is 0, 1, true or false.</summary>
     Binary,
 
+    /// <summary>Any of several labels; the label is a list of names, which may be empty.</summary>
+    MultiLabel,
+
     /// <summary>A number.</summary>
     Regression,
 }
@@ -39,8 +42,11 @@ internal sealed record TextLayout
     /// <summary>Whether lines may go on after <see cref="ColumnCount"/>.</summary>
     public bool MoreColumnsAllowed { get; init; }
 
-    /// <summary>The classes in the order of their keys; null to take the ones found in the training file, sorted.</summary>
+    /// <summary>The classes or labels in their order; null to take the ones found in the training file, sorted.</summary>
     public IReadOnlyList<string>? Labels { get; init; }
+
+    /// <summary>What stands between the labels of a row that may have several.</summary>
+    public char LabelDelimiter { get; init; } = LabelList.DefaultDelimiter;
 
     /// <summary>Leave out lines with a wrong number of columns instead of refusing the file.</summary>
     public bool SkipMalformed { get; init; }

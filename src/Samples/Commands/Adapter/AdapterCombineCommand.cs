@@ -54,8 +54,8 @@ internal sealed class AdapterCombineCommand
         const string Combined = "combined";
         var info = library.Combine(Combined, method, [.. paths.Zip(weights)], result.GetValue(_head), replace: true);
         using var step = library.CreateModel(Combined);
-        var rows = DataViews.Create(ml, [], first.Kind, first.IsPair);
-        ModelFile.Save(ml, Pipelines.Around(ml, step, first.Classes, rows), rows.Schema, path);
+        var rows = DataViews.Create(ml, [], first.Kind, first.IsPair, first.LabelDelimiter);
+        ModelFile.Save(ml, Pipelines.Around(ml, step, first.Kind, first.Classes, rows), rows.Schema, path);
         _terminal.Output.WriteLine($"{paths.Length} models combined by {method} (rank {string.Join(", ", info.Modules.Select(m => m.Rank).Distinct().Order())}), saved to {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1048576.0:0.0} MB).");
         return ExitCodes.Success;
     }

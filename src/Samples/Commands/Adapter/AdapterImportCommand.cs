@@ -56,7 +56,7 @@ internal sealed class AdapterImportCommand
             CancellationToken = cancellation,
         });
         var rows = DataViews.Create(ml, [], kind, pair);
-        ModelFile.Save(ml, Pipelines.Around(ml, step, labels ?? [], rows), rows.Schema, path);
+        ModelFile.Save(ml, Pipelines.Around(ml, step, kind, labels ?? [], rows), rows.Schema, path);
         _terminal.Output.WriteLine($"Model saved to {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1048576.0:0.0} MB).");
         return ExitCodes.Success;
     }

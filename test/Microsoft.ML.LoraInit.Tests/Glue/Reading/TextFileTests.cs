@@ -60,6 +60,21 @@ public sealed class TextFileTests
     }
 
     [TestMethod]
+    public void AListOfLabelsHasEachOnceWithoutBlanks()
+    {
+        var rows = Read("Label\tText\n b, a ,,b,\tone\n , \ttwo\n\tthree\n", Columns with { Kind = TaskKind.MultiLabel, LabelDelimiter = ',', Labels = ["a", "b"] });
+        CollectionAssert.AreEqual(new[] { "b,a", "", "" }, rows.Select(r => r.Label).ToArray());
+    }
+
+    [TestMethod]
+    public void AnUnknownLabelInAListIsNamed()
+    {
+        var error = Fails("Label\tText\na|b\tone\na|B\ttwo\n", Columns with { Kind = TaskKind.MultiLabel, Labels = ["a", "b"] });
+        Assert.AreEqual(3, error.Line);
+        StringAssert.Contains(error.Message, "'B'; known are a, b.");
+    }
+
+    [TestMethod]
     [DataRow("Regression", "NaN")]
     [DataRow("Regression", "∞")]
     [DataRow("Regression", "1e60")]

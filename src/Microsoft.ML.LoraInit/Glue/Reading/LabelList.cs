@@ -1,0 +1,11 @@
+namespace Microsoft.ML.LoraInit.Glue.Reading;
+
+/// <summary>The labels of a row in one cell: none, one, or several with a delimiter between.</summary>
+internal static class LabelList
+{
+    public const char DefaultDelimiter = '|';
+
+    /// <summary>The labels, each once, without the blanks around them. What is empty between two delimiters is no label.</summary>
+    public static IReadOnlyList<string> Split(string cell, char delimiter) =>
+        [.. cell.Split(delimiter, StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct(StringComparer.Ordinal)];
+}
