@@ -10,8 +10,8 @@ internal static class SupportedTorchSharp
 {
     private static int _warned;
 
-    /// <summary>The version of ML.NET 5.0.0 (libtorch 2.2.1, CUDA 12.1), and the one with libtorch 2.10 and CUDA 12.8.</summary>
-    public static IReadOnlyList<Version> Known { get; } = [new(0, 102, 7), new(0, 106, 0)];
+    /// <summary>The version of ML.NET 5.0.0 (libtorch 2.2.1, CUDA 12.1), and those with libtorch 2.10 and CUDA 12.8; ascending.</summary>
+    public static IReadOnlyList<Version> Known { get; } = [new(0, 102, 7), new(0, 106, 0), new(0, 107, 0)];
 
     /// <summary>The version in this process.</summary>
     public static Version Loaded { get; } = Shortened(typeof(TorchSharp.torch).Assembly.GetName().Version!);
@@ -33,7 +33,7 @@ internal static class SupportedTorchSharp
     {
         if (Known.Contains(version))
             return null;
-        var known = string.Join(" and ", Known);
+        var known = $"{string.Join(", ", Known.SkipLast(1))} and {Known[^1]}";
         if (version < Known[0])
             throw new NotSupportedException($"TorchSharp {version} is loaded, which is too old: reference TorchSharp and its native package (TorchSharp-cpu or TorchSharp-cuda-*) in one of the versions {known}.");
         return $"TorchSharp {version} is loaded; this library knows {known}. If calls fail, reference TorchSharp and its native package (TorchSharp-cpu or TorchSharp-cuda-*) in one of these versions.";

@@ -27,18 +27,19 @@ public class SupportedTorchSharpTests
     [TestMethod]
     [DataRow("0.102.7")]
     [DataRow("0.106.0")]
+    [DataRow("0.107.0")]
     public void AKnownVersionIsNotRemarkedOn(string version) => Assert.IsNull(SupportedTorchSharp.Warning(Version.Parse(version)));
 
     [TestMethod]
     [DataRow("0.104.0")]
-    [DataRow("0.107.0")]
+    [DataRow("0.108.0")]
     [DataRow("1.0.0")]
     public void AnUnknownVersionIsNamedWithTheKnownOnes(string version)
     {
         var warning = SupportedTorchSharp.Warning(Version.Parse(version));
 
         StringAssert.Contains(warning, version);
-        StringAssert.Contains(warning, "0.102.7 and 0.106.0");
+        StringAssert.Contains(warning, "0.102.7, 0.106.0 and 0.107.0");
     }
 
     [TestMethod]
