@@ -42,6 +42,6 @@ internal sealed record AdapterBlueprint(
                 : !parameter.Name.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal) || TrainB;
         return adapter;
 
-        Tensor Copy(Tensor source) => source.detach().to(ScalarType.Float32).to(device).clone();
+        Tensor Copy(Tensor source) => AdapterFactors.Copy(source, device);
     }
 }

@@ -20,6 +20,13 @@ internal sealed record AdapterFactors(Tensor A, Tensor B, Tensor? N = null)
             Check(target, "N", N, target.Rank, target.Rank);
     }
 
+    /// <summary>
+    /// A row-major copy in fp32, in the caller's scope. A decomposition's result may lie column by column and a clone keeps that,
+    /// while a file is read row by row; a product's last bits can depend on it.
+    /// </summary>
+    public static Tensor Copy(Tensor value, Device device) =>
+        value.detach().to(ScalarType.Float32).to(device).contiguous().clone();
+
     public static void Check(AdapterTarget target, string what, Tensor found, params long[] expected)
     {
         if (!found.shape.AsSpan().SequenceEqual(expected))

@@ -69,6 +69,6 @@ internal sealed class BaseCorrection : IDisposable
     private static Tensor Keep(Tensor source)
     {
         using var scope = NewDisposeScope();
-        return source.detach().to(ScalarType.Float32).cpu().clone().DetachFromDisposeScope();
+        return AdapterFactors.Copy(source, CPU).DetachFromDisposeScope();
     }
 }

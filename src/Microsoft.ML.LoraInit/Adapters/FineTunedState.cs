@@ -86,14 +86,12 @@ internal sealed class FineTunedState : IDisposable
         var adapters = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().ToArray();
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var parameter in model.Parameters.Except(model.BaseParameters.Where(p => !p.Trained)))
-            tensors.Add(parameter.Name, Copy(trained is not null && parameter.Trained ? trained[parameter.Name] : parameter.Value));
+            tensors.Add(parameter.Name, AdapterFactors.Copy(trained is not null && parameter.Trained ? trained[parameter.Name] : parameter.Value, CPU));
         foreach (var adapter in adapters)
             foreach (var (suffix, value) in adapter.Correction?.Tensors() ?? [])
-                tensors.Add(adapter.Target.ModuleName + suffix, Copy(value));
+                tensors.Add(adapter.Target.ModuleName + suffix, AdapterFactors.Copy(value, CPU));
         var fineTuning = FineTunedDescription.Write(method, initialization, adapters.Select(AdapterDescription.Of), model.Base.IsQuantized, optimizer);
         return new(model.Base.Identity, model.Config, model.Outputs, fineTuning, tensors);
-
-        static Tensor Copy(Tensor value) => value.detach().to(ScalarType.Float32).cpu().clone();
     }
 
     /// <summary>The model as it was trained: adapters beside the base, for going on with the training.</summary>

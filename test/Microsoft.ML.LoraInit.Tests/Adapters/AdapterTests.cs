@@ -57,6 +57,32 @@ public sealed class AdapterTests
         TensorAssert.Close(before, TinyModel.Logits(model), 1e-4, "logits");
     }
 
+    /// <summary>A decomposition's factors may lie column by column; read back from a file they lie row by row, and products are to give the same bits.</summary>
+    [TestMethod]
+    [DataRow(false, DisplayName = "LoRA")]
+    [DataRow(true, DisplayName = "three matrices")]
+    public void FactorsLieRowByRowHoweverTheyWereMade(bool middle)
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyModel.Create();
+
+        Attach(model, f => f with { A = ByColumns(f.A), B = ByColumns(f.B), N = f.N is null ? null : ByColumns(f.N), SubtractFromBase = true, FreezeA = true, FreezeB = true }, middle: middle);
+
+        using var state = FineTunedState.Capture(model, FineTuningMethod.Lora(), LoraInitialization.Kaiming());
+        foreach (var adapter in model.Linears.Select(l => l.Adapter!))
+            foreach (var value in adapter.Parameters.Select(p => p.Value).Concat(adapter.Correction!.Tensors().Select(t => t.Value)))
+                Assert.IsTrue(value.is_contiguous(), adapter.Target.ModuleName);
+        foreach (var (name, value) in state.Tensors)
+            Assert.IsTrue(value.is_contiguous(), name);
+
+        static Tensor ByColumns(Tensor value)
+        {
+            var turned = value.t().contiguous().t();
+            Assert.IsFalse(turned.is_contiguous());
+            return turned;
+        }
+    }
+
     [TestMethod]
     public void UncorrectedProductChangesTheFunction()
     {
