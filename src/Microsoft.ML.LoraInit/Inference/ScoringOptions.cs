@@ -61,9 +61,12 @@ public sealed record ScoringOptions
     /// </summary>
     public int? CpuThreads { get; init; }
 
+    /// <summary>What a command line says for its process, before the environment; null where it says nothing.</summary>
+    internal static int? ProcessThreads { get; set; }
+
     // The variable that limits torch's threads, and every other library's, limits these.
-    private static int DefaultThreads =>
-        int.TryParse(Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), out int threads) && threads > 0 ? threads : Environment.ProcessorCount;
+    private static int DefaultThreads => ProcessThreads ?? (
+        int.TryParse(Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), out int threads) && threads > 0 ? threads : Environment.ProcessorCount);
 
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     internal void Check()

@@ -14,13 +14,14 @@ internal sealed class PredictCommand
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
     private readonly Option<string?> _input = new("--input") { Description = "Tab-separated rows to predict for.", HelpName = "FILE" };
     private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions, tab-separated, in the input's order.", HelpName = "FILE" };
+    private readonly Option<bool> _int8 = new("--int8") { Description = "Score in 8-bit integers on the CPU: faster, and a little less exact." };
     private readonly DataOptions _data;
     private readonly RunOptions _run;
 
     private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
-        Option[] options = [_model, _text, _text2, _input, _output];
+        Option[] options = [_model, _text, _text2, _input, _output, _int8];
         foreach (var option in options)
             command.Options.Add(option);
         _data = new(command, labelled: false, asksKind: false);
@@ -48,7 +49,7 @@ internal sealed class PredictCommand
             AtomicFile.CheckPlace(output, "--output");
 
         var ml = _run.Start(result, _terminal);
-        using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
+        using var file = ModelFile.Load(ml, result.GetRequiredValue(_model), result.GetValue(_int8));
         if (text is not null)
         {
             file.Check(text2 is not null, "--text2");

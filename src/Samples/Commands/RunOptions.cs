@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Microsoft.ML.LoraInit.Samples.Output;
 using TorchSharp;
 
@@ -44,7 +43,8 @@ internal sealed class RunOptions
         if (wanted is { } threads)
         {
             torch.set_num_threads(threads);
-            Environment.SetEnvironmentVariable(ThreadsVariable, threads.ToString(CultureInfo.InvariantCulture)); // what limits models' scoring
+            // Not the environment variable: processes started from here would take it over, and compute other last digits.
+            ScoringOptions.ProcessThreads = threads;
         }
         else if (torch.get_num_threads() == 1 && Environment.GetEnvironmentVariable(ThreadsVariable) is null)
             torch.set_num_threads(Environment.ProcessorCount);

@@ -42,8 +42,11 @@ internal sealed class ModelFile : IDisposable
     public static void Save(MLContext ml, ITransformer model, DataViewSchema schema, string path) =>
         AtomicFile.Write(path, stream => ml.Model.Save(model, schema, stream));
 
-    /// <exception cref="UsageException">The file is missing, is not a model, or is one with other columns.</exception>
-    public static ModelFile Load(MLContext ml, string path)
+    /// <param name="ml">The context.</param>
+    /// <param name="path">A saved model.</param>
+    /// <param name="int8">Whether it is to score in 8-bit integers.</param>
+    /// <exception cref="UsageException">The file is missing, is not a model, is one with other columns, or does not score in 8 bits.</exception>
+    public static ModelFile Load(MLContext ml, string path, bool int8 = false)
     {
         if (!File.Exists(path))
             throw new UsageException($"--model: there is no file {path}.");
@@ -57,7 +60,10 @@ internal sealed class ModelFile : IDisposable
         {
             throw new UsageException($"--model: {path} cannot be loaded: {Reason(e)}", e);
         }
-        return new(path, model, schema);
+        var file = new ModelFile(path, model, schema);
+        if (int8)
+            file.UseInt8();
+        return file;
     }
 
     /// <summary>Checks that a layout gives the model the texts that it was trained on.</summary>
@@ -70,6 +76,19 @@ internal sealed class ModelFile : IDisposable
     }
 
     public void Dispose() => (Model as IDisposable)?.Dispose();
+
+    private void UseInt8()
+    {
+        try
+        {
+            (Trained ?? throw new ArgumentException($"{_path} has no part that this program trained.")).Scoring = new() { Int8 = true };
+        }
+        catch (ArgumentException e)
+        {
+            Dispose();
+            throw new UsageException($"--int8: {e.Message}", e);
+        }
+    }
 
     private static TaskKind KindOf(string path, DataViewSchema input, DataViewSchema output)
     {

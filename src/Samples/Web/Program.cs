@@ -1,7 +1,5 @@
 using Microsoft.ML.LoraInit.Samples.Web;
 
-// Requests run side by side, so each of them needs no threads of its own.
-TorchSharp.torch.set_num_threads(1);
 try
 {
     await using var app = WebSample.Create(args);

@@ -87,6 +87,11 @@ public class PredictionEngineTests
         step.Scoring = new() { Precision = Precision.BFloat16 };
         engine.Predict(Topics.Rows[1]); // an engine asked for the same row twice scores it once
         var rounded = engine.Predict(Topics.Rows[0]).Score;
+        step.Scoring = new() { Int8 = true };
+        engine.Predict(Topics.Rows[1]);
+        var int8 = engine.Predict(Topics.Rows[0]).Score;
+        var explained = step.Explain(Topics.Rows[0].Text, options: new() { Steps = 8 }).Scores.Select(Math.Exp).ToArray();
+        Assert.AreEqual(0, explained.Zip(int8, (a, b) => Math.Abs((a / explained.Sum()) - b)).Max(), 0.05, "tensors hold the same weights");
         step.Scoring = new() { MaxGatheredRows = 1, MaxConcurrentBatches = 2, MaxTokensPerBatch = 10 };
         engine.Predict(Topics.Rows[1]);
         var again = engine.Predict(Topics.Rows[0]).Score;
@@ -95,6 +100,8 @@ public class PredictionEngineTests
 
         Assert.IsTrue(load.Result > 0);
         CollectionAssert.AreNotEqual(exact, rounded);
+        CollectionAssert.AreNotEqual(exact, int8);
+        Assert.AreEqual(0, exact.Zip(int8, (a, b) => Math.Abs(a - b)).Max(), 0.05);
         CollectionAssert.AreEqual(exact, again, "fp32 is merged anew, not widened");
         Assert.AreEqual(1, step.Scoring.MaxGatheredRows);
         StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Scoring = new() { MaxGatheredRows = 0 }).Message, "MaxGatheredRows = 0");
@@ -103,6 +110,7 @@ public class PredictionEngineTests
         StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Scoring = new() { MaxConcurrentBatches = 0 }).Message, "MaxConcurrentBatches");
         StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Scoring = new() { MaxTokensPerBatch = 0 }).Message, "MaxTokensPerBatch");
         StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Scoring = new() { Precision = (Precision)9 }).Message, "Precision");
+        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Scoring = new() { Int8 = true, Precision = Precision.BFloat16 }).Message, "Int8");
         Assert.AreEqual(1, step.Scoring.MaxGatheredRows, "what is refused changes nothing");
         step.Dispose();
         Assert.ThrowsException<ObjectDisposedException>(() => step.Scoring = new());

@@ -17,32 +17,32 @@ public sealed class MultiLabelCommandTests
         " delivery ; urgent;\tI need the parcel today!", "delivery;billing;delivery\tThe postage on my bill is wrong.", "urgent\tQuickly, please.", ";\tA message about nothing.",
     ];
 
-    private static TemporaryFolder s_folder = null!;
+    private static TemporaryFolder _folder = null!;
 
-    private static string Model => s_folder.File("model.mlnet");
+    private static string Model => _folder.File("model.mlnet");
 
-    private static string Data => s_folder.File("data.tsv");
+    private static string Data => _folder.File("data.tsv");
 
     [ClassInitialize]
     public static async Task TrainOnce(TestContext _)
     {
-        s_folder = new();
+        _folder = new();
         File.WriteAllLines(Data, ["Label\tText", .. Rows]);
-        var train = await Succeeds(["train", "--train", Data, "--validation", Data, "--label-delimiter", ";", "--model", Model, "--json", s_folder.File("train.json"), .. Quick]);
+        var train = await Succeeds(["train", "--train", Data, "--validation", Data, "--label-delimiter", ";", "--model", Model, "--json", _folder.File("train.json"), .. Quick]);
         StringAssert.Contains(train.Output, "8 training rows, 8 validation rows, 3 labels.");
         StringAssert.Contains(train.Output, "micro F1");
     }
 
     [ClassCleanup]
-    public static void Remove() => s_folder.Dispose();
+    public static void Remove() => _folder.Dispose();
 
     [TestMethod]
     public async Task EvaluateInAnotherProcessNeedsTheModelAlone()
     {
-        var json = s_folder.File("evaluate.json");
+        var json = _folder.File("evaluate.json");
         var run = await CommandLineRun.ChildProcess("evaluate", "--model", Model, "--data", Data, "--json", json);
         Assert.AreEqual(ExitCodes.Success, run.ExitCode, string.Join('\n', run.Errors));
-        var (first, second) = (Json(s_folder.File("train.json")), Json(json));
+        var (first, second) = (Json(_folder.File("train.json")), Json(json));
         foreach (var (name, value) in first["metrics"]!.AsObject())
             Assert.AreEqual((double)value!, (double)second["metrics"]![name]!, 1e-6, name);
         CollectionAssert.AreEqual(
@@ -58,7 +58,7 @@ public sealed class MultiLabelCommandTests
     [TestMethod]
     public async Task PredictNamesTheLabelsFromOneHalfOn()
     {
-        var output = s_folder.File("out.tsv");
+        var output = _folder.File("out.tsv");
         await Succeeds(["predict", "--model", Model, "--input", Data, "--output", output]);
         var lines = File.ReadAllLines(output);
         Assert.AreEqual("PredictedLabel\tProbability:billing\tProbability:delivery\tProbability:urgent", lines[0]);
@@ -89,7 +89,7 @@ public sealed class MultiLabelCommandTests
     [TestMethod]
     public async Task CombinedModelsKeepTheirLabels()
     {
-        var (copy, both) = (s_folder.File("copy.mlnet"), s_folder.File("both.mlnet"));
+        var (copy, both) = (_folder.File("copy.mlnet"), _folder.File("both.mlnet"));
         File.Copy(Model, copy);
         await Succeeds(["adapter", "combine", "--model", Model, copy, "--method", "cat", "--out", both]);
         StringAssert.Contains((await Succeeds(["evaluate", "--model", both, "--data", Data])).Output, "\n  urgent");
@@ -102,12 +102,12 @@ public sealed class MultiLabelCommandTests
     [TestMethod]
     public async Task ALabelThatTrainingDidNotHaveIsNamed()
     {
-        var other = s_folder.File("other.tsv");
+        var other = _folder.File("other.tsv");
         File.WriteAllText(other, "Label\tText\nbilling\tThe bill.\nbilling;weather\tIt rains.\n");
         foreach (var run in new[]
         {
             await CommandLineRun.InProcess("evaluate", "--model", Model, "--data", other),
-            await CommandLineRun.InProcess(["train", "--train", Data, "--validation", other, "--label-delimiter", ";", "--model", s_folder.File("none.mlnet"), .. Quick]),
+            await CommandLineRun.InProcess(["train", "--train", Data, "--validation", other, "--label-delimiter", ";", "--model", _folder.File("none.mlnet"), .. Quick]),
         })
         {
             Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
@@ -118,19 +118,19 @@ public sealed class MultiLabelCommandTests
     [TestMethod]
     public async Task AFileWithoutAnyLabelIsRefused()
     {
-        var none = s_folder.File("none.tsv");
+        var none = _folder.File("none.tsv");
         File.WriteAllText(none, "Label\tText\n\tA text.\n|\tAnother.\n");
-        var run = await CommandLineRun.InProcess(["train", "--train", none, "--model", s_folder.File("none.mlnet"), .. Quick]);
+        var run = await CommandLineRun.InProcess(["train", "--train", none, "--model", _folder.File("none.mlnet"), .. Quick]);
         Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
         StringAssert.Contains(run.Errors.Single(), "none.tsv has a label in the column Label");
-        Assert.IsFalse(File.Exists(s_folder.File("none.mlnet")));
+        Assert.IsFalse(File.Exists(_folder.File("none.mlnet")));
     }
 
     [TestMethod]
     public async Task AnotherKindsMetricIsRefused()
     {
         var run = await CommandLineRun.InProcess(
-            ["train", "--train", Data, "--validation", Data, "--label-delimiter", ";", "--validation-metric", "pearson", "--model", s_folder.File("none.mlnet"), .. Quick]);
+            ["train", "--train", Data, "--validation", Data, "--label-delimiter", ";", "--validation-metric", "pearson", "--model", _folder.File("none.mlnet"), .. Quick]);
         Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
         StringAssert.Contains(run.Errors.Single(), "choose f1");
     }

@@ -30,6 +30,11 @@ public sealed class TrainEvaluatePredictTests
         foreach (var (name, value) in first["metrics"]!.AsObject())
             Assert.AreEqual((double)value!, (double)second["metrics"]![name]!, 1e-6, name);
         Assert.AreEqual(1, Directory.GetFiles(folder.Path, "*.mlnet").Length);
+
+        var rounded = await CommandLineRun.InProcess("evaluate", "--model", model, "--data", data, "--json", folder.File("int8.json"), "--int8");
+        Assert.AreEqual(ExitCodes.Success, rounded.ExitCode, string.Join('\n', rounded.Errors));
+        double difference = (double)second["metrics"]!["log_loss"]! - (double)Json(folder.File("int8.json"))["metrics"]!["log_loss"]!;
+        Assert.IsTrue(Math.Abs(difference) is > 0 and < 0.05, $"{difference}");
     }
 
     [TestMethod]
