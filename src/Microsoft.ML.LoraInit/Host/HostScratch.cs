@@ -4,7 +4,7 @@ namespace Microsoft.ML.LoraInit.Host;
 internal static unsafe class HostScratch
 {
     [ThreadStatic]
-    private static Stack<AlignedArray<byte>>? s_free;
+    private static Stack<AlignedArray<byte>>? _free;
 
     /// <summary>Room for so many numbers. Give the result to <see cref="Return"/> on the same thread; an exception may lose it to the collector.</summary>
     public static AlignedArray<byte> Floats(long count, out float* pointer)
@@ -17,12 +17,12 @@ internal static unsafe class HostScratch
     /// <inheritdoc cref="Floats"/>
     public static AlignedArray<byte> Bytes(long count, out byte* pointer)
     {
-        var free = s_free ??= new();
+        var free = _free ??= new();
         if (!free.TryPop(out var memory) || memory.Length < count)
             memory = new(Math.Max(1 << 16, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)count)));
         pointer = memory.Pointer;
         return memory;
     }
 
-    public static void Return(AlignedArray<byte> memory) => s_free!.Push(memory);
+    public static void Return(AlignedArray<byte> memory) => _free!.Push(memory);
 }
