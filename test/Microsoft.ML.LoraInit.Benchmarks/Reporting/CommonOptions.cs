@@ -27,7 +27,7 @@ internal sealed class CommonOptions
         {
             int threads = result.GetValue(options._threads) ?? Environment.ProcessorCount;
             set_num_threads(threads);
-            Environment.SetEnvironmentVariable("OMP_NUM_THREADS", threads.ToString(CultureInfo.InvariantCulture)); // what limits models' scoring
+            ScoringOptions.ProcessThreads = threads;
             var device = torch.device(result.GetValue(options._device)!);
             if (device.type == DeviceType.CUDA && !cuda.is_available())
                 throw new InvalidOperationException("CUDA is not available to TorchSharp.");
