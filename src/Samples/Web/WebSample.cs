@@ -1,6 +1,5 @@
 using System.Threading.RateLimiting;
 using Microsoft.AspNetCore.RateLimiting;
-using Microsoft.Extensions.ML;
 using Microsoft.ML.LoraInit.Samples.Web.Endpoints;
 using Microsoft.ML.LoraInit.Samples.Web.Serving;
 using Microsoft.ML.LoraInit.Samples.Web.Training;
@@ -30,7 +29,8 @@ internal static class WebSample
         builder.Services.AddProblemDetails();
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = false);
 
-        builder.Services.AddPredictionEnginePool<Request, Answer>().FromReplaceableFile(settings.ModelPath);
+        builder.Services.AddSingleton(new MLContext());
+        builder.Services.AddSingleton<ModelFileLoader>();
         builder.Services.AddSingleton<Predictor>();
         builder.Services.AddSingleton<TrainingStatus>();
         if (settings.TrainIfMissing)
@@ -38,8 +38,7 @@ internal static class WebSample
         builder.Services.AddHostedService<ModelFileWatcher>();
         builder.Services.AddHealthChecks().AddCheck<ModelHealthCheck>("model");
 
-        // A bounded number of predictions at a time: more threads than that only wait for the same cores. The pool keeps two
-        // engines a core, so none is made for a request only to be dropped after it.
+        // A bounded number of predictions at a time: more threads than that only wait for the same cores.
         builder.Services.AddRateLimiter(limiter =>
         {
             limiter.RejectionStatusCode = StatusCodes.Status503ServiceUnavailable;

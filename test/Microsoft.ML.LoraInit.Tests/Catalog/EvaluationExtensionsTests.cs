@@ -55,11 +55,11 @@ public sealed class EvaluationExtensionsTests
     [TestMethod]
     public void WhatCannotBeCorrelatedIsNamed()
     {
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => Correlate([1], [1])).Message, "two rows");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => Correlate([1, 2], [1, float.NaN])).Message, "'Score' holds NaN in row 2");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Correlate([1], [1])).Message, "two rows");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Correlate([1, 2], [1, float.NaN])).Message, "'Score' holds NaN in row 2");
         var data = _ml.Data.LoadFromEnumerable([new Valued { Label = 1, Score = 1, Name = "x" }]);
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => _ml.Regression.EvaluateCorrelation(data, "Missing")).Message, "'Missing'");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => _ml.Regression.EvaluateCorrelation(data, "Name")).Message, "Single");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => _ml.Regression.EvaluateCorrelation(data, "Missing")).Message, "'Missing'");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => _ml.Regression.EvaluateCorrelation(data, "Name")).Message, "Single");
     }
 
     private CorrelationMetrics Correlate(float[] labels, float[] scores) => _ml.Regression.EvaluateCorrelation(

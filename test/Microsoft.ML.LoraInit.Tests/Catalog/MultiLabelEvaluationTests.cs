@@ -53,12 +53,12 @@ public sealed class MultiLabelEvaluationTests
     [TestMethod]
     public void WhatCannotBeJudgedIsTold()
     {
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => Evaluate([])).Message, "no rows");
-        StringAssert.Contains(Assert.ThrowsException<InvalidDataException>(() => Evaluate([new([true, false, false], [1, float.NaN, 0])])).Message, "slot 1");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Evaluate([])).Message, "no rows");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Evaluate([new([true, false, false], [1, float.NaN, 0])])).Message, "slot 1");
         var ml = new MLContext();
         var view = ml.Data.LoadFromEnumerable(Rows);
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.EvaluateMultiLabel(view, "Labels")).Message, "'Labels'");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.EvaluateMultiLabel(view, scoreColumnName: "Label")).Message, "Single");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.EvaluateMultiLabel(view, "Labels")).Message, "'Labels'");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.EvaluateMultiLabel(view, scoreColumnName: "Label")).Message, "Single");
     }
 
     private static MultiLabelClassificationMetrics Evaluate(Row[] rows)

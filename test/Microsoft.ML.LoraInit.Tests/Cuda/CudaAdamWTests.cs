@@ -61,7 +61,7 @@ public class CudaAdamWTests
         var (value, gradient, first, second) = (ones(4, device: CUDA), ones(4, device: CUDA), zeros(4, device: CUDA), zeros(4, device: CUDA));
         var scalars = tensor(new[] { 0.1f, 10f, 30f, 0f }).cuda();
         var step = new AdamWStep(1, Beta1, Beta2, Epsilon, 0, 1);
-        Assert.ThrowsException<ArgumentException>(() => kernel.Step(value, gradient, first, second, null, null, null, scalars, step));
+        Assert.ThrowsExactly<ArgumentException>(() => kernel.Step(value, gradient, first, second, null, null, null, scalars, step));
         kernel.Step(value, gradient, first, second, null, null, tensor(float.NaN).cuda(), scalars, step);
         Assert.IsTrue(value.isnan().all().item<bool>());
     }

@@ -27,13 +27,13 @@ public class CudaAvailabilityTests
         Assert.IsFalse(string.IsNullOrEmpty(why));
         Assert.IsNull(CudaAdamW.TryCreate(Gpu, out why));
         Assert.IsFalse(string.IsNullOrEmpty(why));
-        Assert.ThrowsException<PlatformNotSupportedException>(() => new CudaStreamScope(Gpu));
+        Assert.ThrowsExactly<PlatformNotSupportedException>(() => new CudaStreamScope(Gpu));
     }
 
     [TestMethod]
     public void ACpuAndOtherTypesAreRefused()
     {
-        Assert.ThrowsException<ArgumentException>(() => new CudaStreamScope(CPU));
+        Assert.ThrowsExactly<ArgumentException>(() => new CudaStreamScope(CPU));
         Assert.IsNull(CudaKernels.TryCreate(CPU, ScalarType.Float32, out var why));
         StringAssert.Contains(why, "cpu");
         Assert.IsNull(CudaKernels.TryCreate(Gpu, ScalarType.Float64, out why));

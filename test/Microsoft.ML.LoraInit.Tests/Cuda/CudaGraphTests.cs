@@ -66,8 +66,8 @@ public class CudaGraphTests
         CudaTest.Close(eager.Weight, captured.Weight, 1e-4, 1e-5, "two graphs");
         first.Dispose();
         first.Dispose();
-        Assert.ThrowsException<ObjectDisposedException>(first.Replay);
-        Assert.ThrowsException<ObjectDisposedException>(() => CudaGraph.TryCapture(captured.Step, first, out _));
+        Assert.ThrowsExactly<ObjectDisposedException>(first.Replay);
+        Assert.ThrowsExactly<ObjectDisposedException>(() => CudaGraph.TryCapture(captured.Step, first, out _));
         using var third = CudaGraph.TryCapture(longer.Step, second, out why);
         Assert.IsNotNull(third, why);
         second.Replay();

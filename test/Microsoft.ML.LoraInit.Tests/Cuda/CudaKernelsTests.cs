@@ -150,7 +150,7 @@ public class CudaKernelsTests
         Fails("x", () => kernels.Gelu(x.t()));
         Fails("Float64", () => kernels.Gelu(x.to(ScalarType.Float64)));
 
-        static void Fails(string name, Action action) => StringAssert.Contains(Assert.ThrowsException<ArgumentException>(action).Message, name);
+        static void Fails(string name, Action action) => StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(action).Message, name);
     }
 
     private static DropoutMask Mask(double keep, int index) => keep < 1 ? new(tensor(new[] { -987654321L }).cuda(), index, keep) : DropoutMask.None;

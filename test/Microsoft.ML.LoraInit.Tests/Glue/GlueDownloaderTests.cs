@@ -49,7 +49,7 @@ public sealed class GlueDownloaderTests : IDisposable
     public async Task AWrongChecksumIsRefusedAndNothingStays()
     {
         using var server = new LoopbackServer(c => LoopbackServer.Send(c, _zip));
-        var error = await Assert.ThrowsExceptionAsync<InvalidDataException>(() => Downloader(server, new string('0', 64)).DownloadAsync(GlueTask.Rte, _folder.Path));
+        var error = await Assert.ThrowsExactlyAsync<InvalidDataException>(() => Downloader(server, new string('0', 64)).DownloadAsync(GlueTask.Rte, _folder.Path));
         StringAssert.Contains(error.Message, Hash(_zip));
         Assert.AreEqual(0, Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories).Length);
     }
@@ -63,14 +63,14 @@ public sealed class GlueDownloaderTests : IDisposable
         Assert.AreEqual(Hash(_zip), File.ReadAllText(archive + ".sha256").Trim());
         Directory.Delete(_folder.File("RTE"), recursive: true);
         File.AppendAllText(archive, "x");
-        await Assert.ThrowsExceptionAsync<InvalidDataException>(() => Downloader(server, null).DownloadAsync(GlueTask.Rte, _folder.Path));
+        await Assert.ThrowsExactlyAsync<InvalidDataException>(() => Downloader(server, null).DownloadAsync(GlueTask.Rte, _folder.Path));
     }
 
     [TestMethod]
     public async Task OfflineUsesWhatIsThereAndAsksNobody()
     {
         using var server = new LoopbackServer(c => LoopbackServer.Send(c, _zip));
-        var error = await Assert.ThrowsExceptionAsync<GlueDataException>(() => Downloader(server, Hash(_zip), offline: true).DownloadAsync(GlueTask.Rte, _folder.Path));
+        var error = await Assert.ThrowsExactlyAsync<GlueDataException>(() => Downloader(server, Hash(_zip), offline: true).DownloadAsync(GlueTask.Rte, _folder.Path));
         StringAssert.Contains(error.Message, "https://example.org/RTE.zip");
         Directory.CreateDirectory(_folder.File("archives"));
         File.WriteAllBytes(_folder.File(Path.Combine("archives", "RTE.zip")), _zip);
@@ -82,7 +82,7 @@ public sealed class GlueDownloaderTests : IDisposable
     public async Task RefusalsAreNotTriedAgainAndServerErrorsAre()
     {
         using var gone = new LoopbackServer();
-        var error = await Assert.ThrowsExceptionAsync<HttpRequestException>(() => Downloader(gone, null).DownloadAsync(GlueTask.Rte, _folder.Path));
+        var error = await Assert.ThrowsExactlyAsync<HttpRequestException>(() => Downloader(gone, null).DownloadAsync(GlueTask.Rte, _folder.Path));
         Assert.AreEqual(HttpStatusCode.NotFound, error.StatusCode);
         Assert.AreEqual(1, gone.Requests.Count);
 
@@ -103,7 +103,7 @@ public sealed class GlueDownloaderTests : IDisposable
     {
         var zip = Zip(("RTE/train.tsv", "x"));
         using var server = new LoopbackServer(c => LoopbackServer.Send(c, zip));
-        var error = await Assert.ThrowsExceptionAsync<GlueDataException>(() => Downloader(server, null).DownloadAsync(GlueTask.Rte, _folder.Path));
+        var error = await Assert.ThrowsExactlyAsync<GlueDataException>(() => Downloader(server, null).DownloadAsync(GlueTask.Rte, _folder.Path));
         StringAssert.Contains(error.Message, "dev.tsv");
     }
 

@@ -23,7 +23,7 @@ public class GlueGridRunTests
         StringAssert.Contains(run.Output, "12 runs finished");
     }
 
-    [ClassCleanup(ClassCleanupBehavior.EndOfClass)]
+    [ClassCleanup]
     public static void Delete() => Folder.Dispose();
 
     [TestMethod]

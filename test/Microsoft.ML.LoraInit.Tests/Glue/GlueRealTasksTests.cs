@@ -20,7 +20,7 @@ public class GlueRealTasksTests
         return folder;
     });
 
-    [ClassCleanup(ClassCleanupBehavior.EndOfClass)]
+    [ClassCleanup]
     public static void Delete() => Folder.Dispose();
 
     [TestMethod]

@@ -65,7 +65,7 @@ public sealed class GlueTaskTests : IDisposable
     {
         Write("SST-2/train.tsv", "sentence\tlabel\nx\t1\n");
         Write("SST-2/dev.tsv", dev);
-        var error = Assert.ThrowsException<GlueDataException>(() => GlueTask.Sst2.Load(_ml, _folder.Path));
+        var error = Assert.ThrowsExactly<GlueDataException>(() => GlueTask.Sst2.Load(_ml, _folder.Path));
         Assert.AreEqual(_folder.File(Path.Combine("SST-2", "dev.tsv")), error.Path);
         Assert.AreEqual(line, error.Line);
         Assert.AreEqual(column, error.Column);
@@ -77,7 +77,7 @@ public sealed class GlueTaskTests : IDisposable
     {
         Write("STS-B/sts-train.csv", "m\tf\t2012\t1\tNaN\tA\tB\n");
         Write("STS-B/sts-dev.csv", "m\tf\t2012\t1\t1\tA\tB\n");
-        var error = Assert.ThrowsException<GlueDataException>(() => GlueTask.StsB.Load(_ml, _folder.Path));
+        var error = Assert.ThrowsExactly<GlueDataException>(() => GlueTask.StsB.Load(_ml, _folder.Path));
         Assert.AreEqual((1L, "5"), (error.Line!.Value, error.Column!));
     }
 
@@ -98,7 +98,7 @@ public sealed class GlueTaskTests : IDisposable
         Write("SST-2/train.tsv", "sentence\tlabel\nx\t1\n");
         StringAssert.Contains(Fails(_folder.Path), "dev.tsv");
 
-        string Fails(string folder) => Assert.ThrowsException<GlueDataException>(() => GlueTask.Sst2.Load(_ml, folder)).Message;
+        string Fails(string folder) => Assert.ThrowsExactly<GlueDataException>(() => GlueTask.Sst2.Load(_ml, folder)).Message;
     }
 
     [TestMethod]
@@ -107,7 +107,7 @@ public sealed class GlueTaskTests : IDisposable
         Write("QQP/train.tsv", "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tA?\tB?\t0\nbroken\n");
         Write("QQP/dev.tsv", "id\tqid1\tqid2\tquestion1\tquestion2\tis_duplicate\n1\t2\t3\tA?\tB?\t1\n");
         Assert.AreEqual(1, GlueTask.Qqp.Load(_ml, _folder.Path, new() { SkipMalformed = true }).SkippedLines);
-        Assert.ThrowsException<GlueDataException>(() => GlueTask.Qqp.Load(_ml, _folder.Path));
+        Assert.ThrowsExactly<GlueDataException>(() => GlueTask.Qqp.Load(_ml, _folder.Path));
     }
 
     [TestMethod]
@@ -119,7 +119,7 @@ public sealed class GlueTaskTests : IDisposable
             Assert.AreSame(task, GlueTask.Parse(task.DisplayName));
         }
         Assert.AreEqual(10, GlueTask.All.Count);
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => GlueTask.Parse("snli")).Message, "cola, sst2");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => GlueTask.Parse("snli")).Message, "cola, sst2");
     }
 
     [TestMethod]

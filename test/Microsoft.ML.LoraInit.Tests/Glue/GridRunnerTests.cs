@@ -58,7 +58,7 @@ public class GridRunnerTests
             }
             return TestRuns.Finished(c, 0.5);
         });
-        Assert.ThrowsException<OperationCanceledException>(() => new GridRunner(store, executor, new RecordingObserver()).Run(_cells, source.Token));
+        Assert.ThrowsExactly<OperationCanceledException>(() => new GridRunner(store, executor, new RecordingObserver()).Run(_cells, source.Token));
         Assert.AreEqual(2, store.ReadAll().Count);
         Assert.IsTrue(Directory.Exists(store.WorkDirectory(_cells[2])), "the checkpoints must stay");
         Assert.AreEqual(new GridSummary(6, 0, 2), new GridRunner(store, Executor(), new RecordingObserver()).Run(_cells, default));
@@ -101,7 +101,7 @@ public class GridRunnerTests
         Directory.CreateDirectory(store.RunsDirectory);
         File.WriteAllText(store.PathOf(_cells[7]), "{");
         var observer = new RecordingObserver();
-        Assert.ThrowsException<RunFileException>(() => new GridRunner(store, Executor(), observer).Run(_cells, default));
+        Assert.ThrowsExactly<RunFileException>(() => new GridRunner(store, Executor(), observer).Run(_cells, default));
         Assert.AreEqual(0, observer.StartedRuns.Count);
     }
 

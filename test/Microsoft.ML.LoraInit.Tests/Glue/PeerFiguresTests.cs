@@ -8,7 +8,7 @@ public class PeerFiguresTests
 {
     private static readonly TemporaryFolder Folder = new();
 
-    [ClassCleanup(ClassCleanupBehavior.EndOfClass)]
+    [ClassCleanup]
     public static void Delete() => Folder.Dispose();
 
     [TestMethod]
@@ -69,8 +69,8 @@ public class PeerFiguresTests
     public void OtherFilesAreRefused(string text)
     {
         var path = Write("wrong.json", text);
-        StringAssert.StartsWith(Assert.ThrowsException<RunFileException>(() => PeerFigures.Read([path])).Message, path);
-        StringAssert.Contains(Assert.ThrowsException<RunFileException>(() => PeerFigures.Read([path + "x"])).Message, "does not exist");
+        StringAssert.StartsWith(Assert.ThrowsExactly<RunFileException>(() => PeerFigures.Read([path])).Message, path);
+        StringAssert.Contains(Assert.ThrowsExactly<RunFileException>(() => PeerFigures.Read([path + "x"])).Message, "does not exist");
     }
 
     private static string Write(string name, string text)

@@ -94,9 +94,9 @@ public class ReportFilesTests
     [TestMethod]
     public void NoRunsMakeNoReport()
     {
-        Assert.ThrowsException<RunFileException>(() => ReportFiles.Write(_folder, _folder));
+        Assert.ThrowsExactly<RunFileException>(() => ReportFiles.Write(_folder, _folder));
         Directory.CreateDirectory(new RunStore(_folder).RunsDirectory);
-        StringAssert.Contains(Assert.ThrowsException<RunFileException>(() => ReportFiles.Write(_folder, _folder)).Message, "no runs");
+        StringAssert.Contains(Assert.ThrowsExactly<RunFileException>(() => ReportFiles.Write(_folder, _folder)).Message, "no runs");
     }
 
     private static IReadOnlyList<RunRecord> Runs(string baseModel) =>

@@ -52,7 +52,7 @@ public class RunGridTests
     [DataRow("auto", "SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=4 SLURM_ARRAY_TASK_STEP=3", "steps of 3")]
     public void WrongShardsAreRefused(string text, string environment, string expected)
     {
-        var error = Assert.ThrowsException<ArgumentException>(() => Shard.Resolve(text, Variables(environment)));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => Shard.Resolve(text, Variables(environment)));
         StringAssert.Contains(error.Message, expected);
     }
 
@@ -63,7 +63,7 @@ public class RunGridTests
         Assert.AreEqual(8, epochs.For("cola"));
         Assert.AreEqual(2, epochs.For("sst2"));
         foreach (var wrong in new[] { "sst2=2", "0", "8,9", "8,sst2=x" })
-            Assert.ThrowsException<ArgumentException>(() => PerTask.ParseCounts("--epochs", wrong, t => t), wrong);
+            Assert.ThrowsExactly<ArgumentException>(() => PerTask.ParseCounts("--epochs", wrong, t => t), wrong);
     }
 
     [TestMethod]

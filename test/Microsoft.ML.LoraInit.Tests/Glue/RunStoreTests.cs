@@ -49,7 +49,7 @@ public class RunStoreTests
         Directory.CreateDirectory(store.RunsDirectory);
         var path = store.PathOf(TestRuns.Config());
         File.WriteAllText(path, text);
-        var error = Assert.ThrowsException<RunFileException>(() => store.Find(TestRuns.Config()));
+        var error = Assert.ThrowsExactly<RunFileException>(() => store.Find(TestRuns.Config()));
         StringAssert.StartsWith(error.Message, path);
         StringAssert.Contains(error.Message, expected);
     }
@@ -60,11 +60,11 @@ public class RunStoreTests
         var store = new RunStore(_folder);
         var newer = TestRuns.Finished(TestRuns.Config(), 0.5) with { Format = RunRecord.CurrentFormat + 1 };
         store.Write(newer);
-        StringAssert.Contains(Assert.ThrowsException<RunFileException>(() => store.Find(newer.Config)).Message, "format 2");
+        StringAssert.Contains(Assert.ThrowsExactly<RunFileException>(() => store.Find(newer.Config)).Message, "format 2");
 
         store.Write(TestRuns.Finished(TestRuns.Config(seed: 1), 0.5));
         File.Copy(store.PathOf(TestRuns.Config(seed: 1)), store.PathOf(TestRuns.Config(seed: 2)));
-        StringAssert.Contains(Assert.ThrowsException<RunFileException>(() => store.Find(TestRuns.Config(seed: 2))).Message, "another run");
+        StringAssert.Contains(Assert.ThrowsExactly<RunFileException>(() => store.Find(TestRuns.Config(seed: 2))).Message, "another run");
     }
 
     [TestMethod]
@@ -92,11 +92,11 @@ public class RunStoreTests
         a.Write(TestRuns.Finished(TestRuns.Config(), 0.5));
         b.Write(TestRuns.Finished(TestRuns.Config(), 0.6));
         var target = Path.Combine(_folder, "all");
-        var error = Assert.ThrowsException<RunFileException>(() => RunMerge.Merge([a.Directory, b.Directory], target));
+        var error = Assert.ThrowsExactly<RunFileException>(() => RunMerge.Merge([a.Directory, b.Directory], target));
         StringAssert.Contains(error.Message, a.PathOf(TestRuns.Config()));
         StringAssert.Contains(error.Message, b.PathOf(TestRuns.Config()));
         Assert.IsFalse(Directory.Exists(target));
         StringAssert.Contains(
-            Assert.ThrowsException<RunFileException>(() => RunMerge.Merge([Path.Combine(_folder, "nowhere")], target)).Message, "does not exist");
+            Assert.ThrowsExactly<RunFileException>(() => RunMerge.Merge([Path.Combine(_folder, "nowhere")], target)).Message, "does not exist");
     }
 }

@@ -85,7 +85,7 @@ public class TwoStageGridTests
             var store = new RunStore(Path.Combine(_folder, $"{after}"));
             using var source = new CancellationTokenSource();
             var ended = 0;
-            Assert.ThrowsException<OperationCanceledException>(() => new GridRunner(store, Executor(c =>
+            Assert.ThrowsExactly<OperationCanceledException>(() => new GridRunner(store, Executor(c =>
             {
                 if (ended++ == after)
                     source.Cancel();

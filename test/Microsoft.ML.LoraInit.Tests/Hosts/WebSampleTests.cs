@@ -180,7 +180,7 @@ public class WebSampleTests
     [DataRow("model", "")]
     public void OptionsThatCannotBeUsedAreNamed(string option, string value)
     {
-        var error = Assert.ThrowsException<ArgumentException>(() => Microsoft.ML.LoraInit.Samples.Web.WebSample.Create([$"--{option}", value]));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => Microsoft.ML.LoraInit.Samples.Web.WebSample.Create([$"--{option}", value]));
         StringAssert.Contains(error.Message, $"--{option}");
     }
 }

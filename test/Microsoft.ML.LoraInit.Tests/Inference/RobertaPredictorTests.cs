@@ -135,7 +135,7 @@ public sealed class RobertaPredictorTests
             threads.Wait();
             Assert.AreEqual(8, refused);
             Assert.IsTrue(answered >= 8);
-            Assert.ThrowsException<ObjectDisposedException>(() => predictor.Predict(texts));
+            Assert.ThrowsExactly<ObjectDisposedException>(() => predictor.Predict(texts));
         }
         Assert.AreEqual(before, LiveTensors());
     }
@@ -213,7 +213,7 @@ public sealed class RobertaPredictorTests
         {
             var weights = RandomModel.Weights(Config);
             change(weights);
-            var error = Assert.ThrowsException<ArgumentException>(() => new RobertaPredictor(Config, weights));
+            var error = Assert.ThrowsExactly<ArgumentException>(() => new RobertaPredictor(Config, weights));
             foreach (var part in parts)
                 StringAssert.Contains(error.Message, part);
         }
@@ -225,8 +225,8 @@ public sealed class RobertaPredictorTests
         using var predictor = Predictor();
         Assert.AreEqual(0, predictor.Predict([]).Length);
         var tooLong = new EncodedText([.. Enumerable.Repeat(5, Config.MaxLength + 1)]);
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => predictor.Predict([new([0, 2]), tooLong])).Message, "Row 2 has 65 tokens");
-        Assert.ThrowsException<OperationCanceledException>(() => predictor.Predict([new([0, 2])], new CancellationToken(true)));
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => predictor.Predict([new([0, 2]), tooLong])).Message, "Row 2 has 65 tokens");
+        Assert.ThrowsExactly<OperationCanceledException>(() => predictor.Predict([new([0, 2])], new CancellationToken(true)));
     }
 
     private static RobertaPredictor Predictor(RobertaConfig? config = null, PredictorOptions? options = null) =>

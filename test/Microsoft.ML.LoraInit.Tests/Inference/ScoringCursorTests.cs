@@ -93,16 +93,16 @@ public class ScoringCursorTests
 
         Assert.IsTrue(cursor.IsColumnActive(view.Schema["Number"]));
         Assert.IsFalse(cursor.IsColumnActive(view.Schema["Text"]));
-        Assert.ThrowsException<InvalidOperationException>(() => cursor.GetGetter<bool>(view.Schema["Flag"]));
-        Assert.ThrowsException<InvalidOperationException>(() => cursor.GetGetter<double>(view.Schema["Score"]));
+        Assert.ThrowsExactly<InvalidOperationException>(() => cursor.GetGetter<bool>(view.Schema["Flag"]));
+        Assert.ThrowsExactly<InvalidOperationException>(() => cursor.GetGetter<double>(view.Schema["Score"]));
         var score = cursor.GetGetter<float>(view.Schema["Score"]);
         float value = 0;
-        Assert.ThrowsException<InvalidOperationException>(() => score(ref value), "before the first MoveNext");
+        Assert.ThrowsExactly<InvalidOperationException>(() => score(ref value), "before the first MoveNext");
         while (cursor.MoveNext())
             score(ref value);
         Assert.AreEqual(-1, cursor.Position);
         Assert.IsFalse(cursor.MoveNext());
-        Assert.ThrowsException<InvalidOperationException>(() => score(ref value), "after the end");
+        Assert.ThrowsExactly<InvalidOperationException>(() => score(ref value), "after the end");
     }
 
     [TestMethod]
@@ -157,7 +157,7 @@ public class ScoringCursorTests
         using var cursor = view.GetRowCursor([view.Schema["Score"]]);
         int rows = 0;
 
-        Assert.ThrowsException<FormatException>(() =>
+        Assert.ThrowsExactly<FormatException>(() =>
         {
             while (cursor.MoveNext())
                 rows++;
@@ -179,7 +179,7 @@ public class ScoringCursorTests
         using var cursor = view.GetRowCursor([view.Schema["Score"]]);
         int rows = 0;
 
-        Assert.ThrowsException<FormatException>(() =>
+        Assert.ThrowsExactly<FormatException>(() =>
         {
             while (cursor.MoveNext())
                 rows++;

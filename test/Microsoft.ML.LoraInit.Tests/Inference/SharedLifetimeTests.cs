@@ -16,10 +16,10 @@ public sealed class SharedLifetimeTests
         lifetime.Close();
         lifetime.Close();
         Assert.AreEqual(0, freed);
-        StringAssert.Contains(Assert.ThrowsException<ObjectDisposedException>(() => lifetime.Enter()).Message, "thing");
+        StringAssert.Contains(Assert.ThrowsExactly<ObjectDisposedException>(() => lifetime.Enter()).Message, "thing");
         second.Dispose();
         Assert.AreEqual(1, freed);
-        Assert.ThrowsException<ObjectDisposedException>(() => lifetime.Enter());
+        Assert.ThrowsExactly<ObjectDisposedException>(() => lifetime.Enter());
     }
 
     [TestMethod]

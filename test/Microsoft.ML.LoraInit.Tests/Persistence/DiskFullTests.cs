@@ -16,9 +16,9 @@ public class DiskFullTests
         {
             var ml = Topics.Context();
 
-            Assert.ThrowsException<IOException>(() => ml.Model.Save(TrainedModels.Multiclass, null, folder.File("model.mlnet")));
+            Assert.ThrowsExactly<IOException>(() => ml.Model.Save(TrainedModels.Multiclass, null, folder.File("model.mlnet")));
 
-            Assert.ThrowsException<FormatException>(() =>
+            Assert.ThrowsExactly<FormatException>(() =>
             {
                 try
                 {

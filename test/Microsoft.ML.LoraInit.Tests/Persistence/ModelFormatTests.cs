@@ -81,5 +81,5 @@ public class ModelFormatTests
     }
 
     private static string Refusal(byte[] bytes) =>
-        Assert.ThrowsException<InvalidDataException>(() => ModelReader.Read(new MemoryStream(bytes), CPU)).Message;
+        Assert.ThrowsExactly<InvalidDataException>(() => ModelReader.Read(new MemoryStream(bytes), CPU)).Message;
 }

@@ -116,7 +116,7 @@ public class SaveAndLoadTests
 
         // Saving it with the base now would store another base than the scores come from.
         TrainedModels.Step(model).SaveMode = ModelSaveMode.SelfContained;
-        StringAssert.Contains(Assert.ThrowsException<InvalidDataException>(() => ml.Model.Save(model, null, new MemoryStream())).Message, "changed since the training");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => ml.Model.Save(model, null, new MemoryStream())).Message, "changed since the training");
 
         Directory.Delete(directory, recursive: true);
         var missing = LoadError(folder.File("model.mlnet"));
@@ -165,7 +165,7 @@ public class SaveAndLoadTests
 
     // ML.NET creates a loader by reflection, which wraps the reason.
     private static string LoadError(string path) =>
-        Assert.ThrowsException<InvalidDataException>(() =>
+        Assert.ThrowsExactly<InvalidDataException>(() =>
         {
             try
             {

@@ -12,7 +12,7 @@ public class DropoutSourceTests
     // Both kinds run on the CPU, so both are tested on every machine.
     private static IEnumerable<object[]> Kinds => [["host"], ["tensor"]];
 
-    [DataTestMethod]
+    [TestMethod]
     [DynamicData(nameof(Kinds))]
     public void KeepsTheShareAskedForAndScalesIt(string kind)
     {
@@ -28,7 +28,7 @@ public class DropoutSourceTests
         }
     }
 
-    [DataTestMethod]
+    [TestMethod]
     [DynamicData(nameof(Kinds))]
     public void MasksOfOneStepAreUncorrelated(string kind)
     {
@@ -44,7 +44,7 @@ public class DropoutSourceTests
             Assert.AreEqual(0, (masks[0].narrow(0, 0, Count - lag) * masks[0].narrow(0, lag, Count - lag)).mean().item<float>(), 5.5 / Math.Sqrt(Count), $"lag {lag}");
     }
 
-    [DataTestMethod]
+    [TestMethod]
     [DynamicData(nameof(Kinds))]
     public void TheSeedDecidesAndTheGlobalStateStays(string kind)
     {

@@ -68,7 +68,7 @@ public sealed class RunReportTests
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "report.json");
         File.WriteAllText(path, "old");
-        Assert.ThrowsException<IOException>(() => AtomicFile.Write(path, stream =>
+        Assert.ThrowsExactly<IOException>(() => AtomicFile.Write(path, stream =>
         {
             stream.WriteByte(1);
             throw new IOException("no space");

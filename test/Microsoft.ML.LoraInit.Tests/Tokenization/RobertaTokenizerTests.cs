@@ -59,7 +59,7 @@ public sealed class RobertaTokenizerTests
     [DataRow(513, false)]
     public void ALengthThatHoldsNoTextOrExceedsTheModelIsRefused(int maxLength, bool pair)
     {
-        var error = Assert.ThrowsException<ArgumentOutOfRangeException>(() => Mini.Encode("x", pair ? "y" : null, maxLength));
+        var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Mini.Encode("x", pair ? "y" : null, maxLength));
         StringAssert.Contains(error.Message, "512");
     }
 
@@ -124,7 +124,7 @@ public sealed class RobertaTokenizerTests
 
         static void Refused(string vocabulary, string merges, string message)
         {
-            var error = Assert.ThrowsException<InvalidDataException>(() => TestTokenizers.Create(
+            var error = Assert.ThrowsExactly<InvalidDataException>(() => TestTokenizers.Create(
                 new MemoryStream(Encoding.UTF8.GetBytes(vocabulary)), new MemoryStream(Encoding.UTF8.GetBytes(merges)), 256));
             StringAssert.Contains(error.Message, message);
         }

@@ -22,10 +22,10 @@ public class BadInputTests
     {
         StringAssert.Contains(Refused<ArgumentException>(Topics.Options(o => o.TextColumnName = "Value"), Topics.Rows), "'Value'");
         StringAssert.Contains(Refused<ArgumentException>(Topics.Options(o => o.ExampleWeightColumnName = "Number"), Topics.Rows), "Single");
-        var unkeyed = Assert.ThrowsException<ArgumentException>(() =>
+        var unkeyed = Assert.ThrowsExactly<ArgumentException>(() =>
             _ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options()).Fit(Topics.View(_ml)));
         StringAssert.Contains(unkeyed.Message, "MapValueToKey");
-        var notBoolean = Assert.ThrowsException<ArgumentException>(() =>
+        var notBoolean = Assert.ThrowsExactly<ArgumentException>(() =>
             _ml.BinaryClassification.Trainers.LoraTextClassification("Label").Fit(Topics.View(_ml)));
         StringAssert.Contains(notBoolean.Message, "Boolean");
     }
@@ -35,7 +35,7 @@ public class BadInputTests
     {
         var keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(Topics.View(_ml));
         var none = keys.Transform(_ml.Data.FilterRowsByColumn(Topics.View(_ml), "Value", 100, 200));
-        var error = Assert.ThrowsException<InvalidDataException>(() => _ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options()).Fit(none));
+        var error = Assert.ThrowsExactly<InvalidDataException>(() => _ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options()).Fit(none));
         StringAssert.Contains(error.Message, "no rows");
     }
 
@@ -44,7 +44,7 @@ public class BadInputTests
     {
         var sport = Topics.Rows.Where(r => r.Label == "sport").ToArray();
         StringAssert.Contains(Refused<ArgumentException>(Topics.Options(), sport), "at least two classes");
-        var binary = Assert.ThrowsException<InvalidDataException>(() =>
+        var binary = Assert.ThrowsExactly<InvalidDataException>(() =>
             _ml.BinaryClassification.Trainers.LoraTextClassification(Topics.Binary()).Fit(Topics.View(_ml, sport)));
         StringAssert.Contains(binary.Message, "same label");
     }
@@ -54,11 +54,11 @@ public class BadInputTests
     {
         var keys = _ml.Transforms.Conversion.MapValueToKey("Label").Fit(Topics.View(_ml));
         var unknown = keys.Transform(Topics.View(_ml, Topics.Rows.Take(4).Append(new() { Text = "x", Label = "music" })));
-        var key = Assert.ThrowsException<InvalidDataException>(() => _ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options()).Fit(unknown));
+        var key = Assert.ThrowsExactly<InvalidDataException>(() => _ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options()).Fit(unknown));
         StringAssert.Contains(key.Message, "Row 5");
 
         var nan = Topics.Rows.Take(4).Append(new() { Text = "x", Value = float.NaN });
-        var number = Assert.ThrowsException<InvalidDataException>(() => _ml.Regression.Trainers.LoraTextRegression(Topics.Regression()).Fit(Topics.View(_ml, nan)));
+        var number = Assert.ThrowsExactly<InvalidDataException>(() => _ml.Regression.Trainers.LoraTextRegression(Topics.Regression()).Fit(Topics.View(_ml, nan)));
         StringAssert.Contains(number.Message, "Row 5");
     }
 
@@ -87,7 +87,7 @@ public class BadInputTests
     public void ADeviceThatIsNotThereIsRefusedUnlessTheCpuWillDo()
     {
         var ml = new MLContext(1) { GpuDeviceId = 99, FallbackToCpu = false };
-        var error = Assert.ThrowsException<InvalidOperationException>(() => Topics.Pipeline(ml, Topics.Options()).Fit(Topics.View(ml)));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => Topics.Pipeline(ml, Topics.Options()).Fit(Topics.View(ml)));
         StringAssert.Contains(error.Message, "99");
 
         ml.FallbackToCpu = true;
@@ -165,11 +165,11 @@ public class BadInputTests
             });
         });
 
-        Assert.ThrowsException<OperationCanceledException>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml)));
+        Assert.ThrowsExactly<OperationCanceledException>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml)));
     }
 
     private string Refused<T>(LoraTextClassificationTrainer.Options options, IEnumerable<Topics.Row> rows)
-        where T : Exception => Assert.ThrowsException<T>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml, rows))).Message;
+        where T : Exception => Assert.ThrowsExactly<T>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml, rows))).Message;
 
     private sealed class Recorder(Action<TrainingProgress> action) : IProgress<TrainingProgress>
     {

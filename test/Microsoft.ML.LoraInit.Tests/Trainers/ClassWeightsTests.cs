@@ -89,7 +89,7 @@ public sealed class ClassWeightsTests
                 o.ClassWeights = ClassWeights.PerClass(weights);
                 o.BaseModel = RobertaCheckpoint.FromHub("nobody/never-opened");
             }));
-            StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => pipeline.Fit(Topics.View(ml))).Message, message);
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => pipeline.Fit(Topics.View(ml))).Message, message);
         }
     }
 
@@ -97,10 +97,10 @@ public sealed class ClassWeightsTests
     public void WeightsMustBePositiveNumbers()
     {
         foreach (var weight in (double[])[0, -1, double.NaN, double.PositiveInfinity])
-            StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ClassWeights.PerClass(new Dictionary<string, double> { ["a"] = weight })).Message, "'a'");
-        Assert.ThrowsException<ArgumentException>(() => ClassWeights.PerClass(new Dictionary<string, double>()));
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ClassWeights.PerClass(new Dictionary<string, double> { ["a"] = weight })).Message, "'a'");
+        Assert.ThrowsExactly<ArgumentException>(() => ClassWeights.PerClass(new Dictionary<string, double>()));
         var ml = Topics.Context();
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => Topics.Pipeline(ml, Topics.Options(o => o.ClassWeights = null!))).Message, "ClassWeights");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Topics.Pipeline(ml, Topics.Options(o => o.ClassWeights = null!))).Message, "ClassWeights");
     }
 
     [TestMethod]

@@ -70,7 +70,7 @@ public class LoraTrainerOptionsValidatorTests
     {
         var options = Topics.Options(Bad[name].Change);
 
-        var error = Assert.ThrowsException<ArgumentException>(() => new MLContext().MulticlassClassification.Trainers.LoraTextClassification(options));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => new MLContext().MulticlassClassification.Trainers.LoraTextClassification(options));
 
         StringAssert.Contains(error.Message, Bad[name].Option);
     }
@@ -80,7 +80,7 @@ public class LoraTrainerOptionsValidatorTests
     {
         var ml = new MLContext();
         var pipeline = Topics.Pipeline(ml, Topics.Options(o => o.Devices = [Cuda(98), Cuda(99)]));
-        var error = Assert.ThrowsException<InvalidOperationException>(() => pipeline.Fit(Topics.View(ml)));
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => pipeline.Fit(Topics.View(ml)));
         StringAssert.Contains(error.Message, "Options.Devices names cuda:98");
     }
 
@@ -100,7 +100,7 @@ public class LoraTrainerOptionsValidatorTests
         var shape = Topics.Shape(Topics.View(ml));
         Assert.AreEqual("Score", trainer.GetOutputSchema(shape).Last().Name);
         Assert.AreEqual("Score", second.GetOutputSchema(shape).Last().Name, "the caller's later change must not reach the trainer");
-        Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(options).GetOutputSchema(shape));
+        Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(options).GetOutputSchema(shape));
     }
 
     private static torch.Device Cuda(int index) => new(DeviceType.CUDA, index);

@@ -110,18 +110,18 @@ public sealed class MultiLabelTrainerTests
         StringAssert.Contains(half, "slot 1");
         StringAssert.Contains(Fails<InvalidDataException>([new Vector { Label = [0, 1, 0] }, new Vector { Label = [0, 1, 0] }]), "same labels");
         var ml = Topics.Context();
-        var scalar = Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers
+        var scalar = Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers
             .LoraMultiLabelTextClassification(Options(o => o.LabelColumnName = "Food")).Fit(View(ml)));
         StringAssert.Contains(scalar.Message, "'Food' has the type Boolean");
         StringAssert.Contains(scalar.Message, "Concatenate");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification("Food").GetOutputSchema(Topics.Shape(View(ml)))).Message, "Food");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(Options(o => o.PredictionThreshold = 1))).Message, "PredictionThreshold = 1");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification("Food").GetOutputSchema(Topics.Shape(View(ml)))).Message, "Food");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(Options(o => o.PredictionThreshold = 1))).Message, "PredictionThreshold = 1");
 
         static string Fails<T>(Vector[] rows)
             where T : Exception
         {
             var ml = Topics.Context();
-            return Assert.ThrowsException<T>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(Options()).Fit(ml.Data.LoadFromEnumerable(rows))).Message;
+            return Assert.ThrowsExactly<T>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(Options()).Fit(ml.Data.LoadFromEnumerable(rows))).Message;
         }
     }
 
@@ -133,7 +133,7 @@ public sealed class MultiLabelTrainerTests
         var other = ml.Transforms.Concatenate("Label", "Sport", "Food", "Weather").Fit(View(ml)).Transform(View(ml));
         var trainer = ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(Options(o => o.ValidationData = other));
 
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => trainer.Fit(train)).Message, "Sport, Food, Weather");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => trainer.Fit(train)).Message, "Sport, Food, Weather");
     }
 
     private static IDataView View(MLContext ml) => ml.Data.LoadFromEnumerable(Rows);

@@ -69,11 +69,11 @@ public class ValidationMetricTests
     public void AMetricWithoutRowsOrOutOfRangeIsRefused()
     {
         var ml = new MLContext();
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(
             Topics.Options(o => (o.ValidationMetric, o.ValidationFraction) = ((ClassificationValidationMetric)9, 0.1)))).Message, "ValidationMetric = 9");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.BinaryClassification.Trainers.LoraTextClassification(
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.BinaryClassification.Trainers.LoraTextClassification(
             Topics.Binary(o => o.ValidationMetric = ClassificationValidationMetric.F1))).Message, "ValidationMetric = F1 has no effect");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => ml.Regression.Trainers.LoraTextRegression(
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.Regression.Trainers.LoraTextRegression(
             Topics.Regression(o => o.ValidationMetric = RegressionValidationMetric.Spearman))).Message, "ValidationMetric = Spearman has no effect");
     }
 

@@ -47,7 +47,7 @@ public class SupportedTorchSharpTests
     [DataRow("0.98.1")]
     public void AnOlderVersionIsRefused(string version)
     {
-        var error = Assert.ThrowsException<NotSupportedException>(() => SupportedTorchSharp.Warning(Version.Parse(version)));
+        var error = Assert.ThrowsExactly<NotSupportedException>(() => SupportedTorchSharp.Warning(Version.Parse(version)));
 
         StringAssert.Contains(error.Message, version);
         StringAssert.Contains(error.Message, "TorchSharp-cpu");

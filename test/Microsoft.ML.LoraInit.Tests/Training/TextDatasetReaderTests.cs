@@ -108,8 +108,8 @@ public sealed class TextDatasetReaderTests
     public void ColumnsAndLengthAreCheckedBeforeARowIsRead()
     {
         var data = Context.Data.LoadFromEnumerable(Unreadable());
-        Assert.ThrowsException<ArgumentException>(() => Read(data, new("Nothing"), LabelKind.Key));
-        Assert.ThrowsException<ArgumentOutOfRangeException>(() => TextDatasetReader.Read(data, new("Text"), LabelKind.Key, TestTokenizers.Mini, 513));
+        Assert.ThrowsExactly<ArgumentException>(() => Read(data, new("Nothing"), LabelKind.Key));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TextDatasetReader.Read(data, new("Text"), LabelKind.Key, TestTokenizers.Mini, 513));
 
         static IEnumerable<Row> Unreadable()
         {
@@ -125,7 +125,7 @@ public sealed class TextDatasetReaderTests
         using var cancellation = new CancellationTokenSource();
         int read = 0;
         var endless = Context.Data.LoadFromEnumerable(Endless());
-        Assert.ThrowsException<OperationCanceledException>(() => TextDatasetReader.Read(
+        Assert.ThrowsExactly<OperationCanceledException>(() => TextDatasetReader.Read(
             endless, new("Text"), LabelKind.Key, TestTokenizers.Mini, 64, new Immediate(reports), cancellation.Token));
         Assert.IsTrue(reports.Count > 0 && reports[0].Step > 0 && reports.All(r => r.Phase == TrainingPhase.Tokenizing));
         Assert.IsTrue(read < 200_000, $"{read} rows were read after the cancellation");
@@ -155,7 +155,7 @@ public sealed class TextDatasetReaderTests
 
     private static void Refused(IDataView data, TextColumns columns, LabelKind kind, params string[] parts)
     {
-        var error = Assert.ThrowsException<InvalidDataException>(() => Read(data, columns, kind));
+        var error = Assert.ThrowsExactly<InvalidDataException>(() => Read(data, columns, kind));
         foreach (var part in parts)
             StringAssert.Contains(error.Message, part);
     }

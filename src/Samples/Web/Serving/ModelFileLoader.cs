@@ -1,19 +1,15 @@
-using Microsoft.Extensions.ML;
-using Microsoft.Extensions.Primitives;
-
 namespace Microsoft.ML.LoraInit.Samples.Web.Serving;
 
 /// <summary>
-/// Gives a <c>PredictionEnginePool</c> the model of a file, and the next one when the file has been replaced. A file that
-/// cannot be loaded (unfinished, damaged, other columns) changes nothing: the model before goes on serving. The model that
-/// was replaced is disposed of as soon as the pool has the new one; predictions under way still end with it.
+/// Holds the model of a file, and the next one when the file has been replaced. A file that cannot be loaded (unfinished,
+/// damaged, other columns) changes nothing: the model before goes on serving. The model that was replaced is disposed of as
+/// soon as the new one serves; predictions under way still end with it.
 /// </summary>
-internal sealed partial class ModelFileLoader(MLContext ml, string path, ILogger<ModelFileLoader> logger) : ModelLoader, IDisposable
+internal sealed partial class ModelFileLoader(MLContext ml, WebSettings settings, ILogger<ModelFileLoader> logger) : IDisposable
 {
     private readonly Lock _gate = new();
-    private volatile ServedModel? _current, _offered;
+    private volatile ServedModel? _current;
     private volatile string? _problem;
-    private CancellationTokenSource _reload = new();
     private FileStamp? _seen;
     private bool _disposed;
 
@@ -23,12 +19,6 @@ internal sealed partial class ModelFileLoader(MLContext ml, string path, ILogger
     /// <summary>Why the file as it is now does not serve; null where it does.</summary>
     public string? Problem => _problem;
 
-    public override IChangeToken GetReloadToken() => new CancellationChangeToken(Volatile.Read(ref _reload).Token);
-
-    /// <exception cref="InvalidOperationException">No file could be loaded yet.</exception>
-    public override ITransformer GetModel() =>
-        _offered?.Transformer ?? throw new InvalidOperationException($"There is no model: {_problem ?? "its file was not read yet"}");
-
     /// <summary>Looks at the file and loads it if it is another one than before.</summary>
     /// <returns>Whether a new model serves.</returns>
     public bool Refresh()
@@ -37,40 +27,33 @@ internal sealed partial class ModelFileLoader(MLContext ml, string path, ILogger
         {
             if (_disposed)
                 return false;
-            var stamp = FileStamp.Of(path);
+            var stamp = FileStamp.Of(settings.ModelPath);
             if (stamp is null)
             {
                 _seen = null;
-                Report(null, $"There is no file {path}.");
+                Report(null, $"There is no file {settings.ModelPath}.");
                 return false;
             }
             if (stamp == _seen)
                 return false;
             try
             {
-                var next = ServedModel.Load(ml, path);
+                var next = ServedModel.Load(ml, settings.ModelPath);
                 _seen = stamp;
                 Replace(next);
                 return true;
             }
             catch (IOException e)
             {
-                Report(e, $"{path}: {e.Message}"); // It may be readable the next time.
+                Report(e, $"{settings.ModelPath}: {e.Message}"); // It may be readable the next time.
             }
             catch (Exception e) when (e is InvalidDataException or UnauthorizedAccessException)
             {
                 _seen = stamp;
-                Report(e, $"{path}: {e.Message}");
+                Report(e, $"{settings.ModelPath}: {e.Message}");
             }
             return false;
         }
-    }
-
-    /// <summary>Runs something that must not see a model replaced meanwhile.</summary>
-    public T WhileUnchanged<T>(Func<T> function)
-    {
-        lock (_gate)
-            return function();
     }
 
     public void Dispose()
@@ -78,20 +61,17 @@ internal sealed partial class ModelFileLoader(MLContext ml, string path, ILogger
         lock (_gate)
         {
             _disposed = true;
-            (_offered?.Transformer as IDisposable)?.Dispose();
+            _current?.Dispose();
         }
     }
 
     private void Replace(ServedModel next)
     {
-        var before = _offered;
-        _offered = next;
-        using (var reload = Interlocked.Exchange(ref _reload, new CancellationTokenSource()))
-            reload.Cancel(); // The pool makes its engines from the new model when this returns.
-        (before?.Transformer as IDisposable)?.Dispose();
+        var before = _current;
         _current = next;
+        before?.Dispose();
         _problem = null;
-        Loaded(path, next.Version, before?.Version ?? "none");
+        Loaded(settings.ModelPath, next.Version, before?.Version ?? "none");
     }
 
     private void Report(Exception? exception, string problem)

@@ -1,22 +1,9 @@
-using Microsoft.Extensions.ML;
-
 namespace Microsoft.ML.LoraInit.Samples.Web.Serving;
 
-/// <summary>Predicts with the pool's engines, never with a model that has been replaced.</summary>
-/// <remarks>
-/// An engine that was out while its model was replaced must not go back: the pool would take it for one of the new model
-/// (PoolLoader and PredictionEnginePool of Microsoft.Extensions.ML 5.0.0 in dotnet/machinelearning). Its model is disposed
-/// of, so it says so, and is dropped.
-/// </remarks>
-internal sealed class Predictor(IServiceProvider services, ModelFileLoader loader)
+/// <summary>Predicts with the model that serves, never with one that has been replaced.</summary>
+internal sealed class Predictor(ModelFileLoader loader)
 {
     private const int Attempts = 100;
-
-    private PredictionEnginePool<Request, Answer>? _pool;
-
-    // Made with the first prediction: the pool asks for a model at once. It must not be replaced before the pool listens.
-    private PredictionEnginePool<Request, Answer> Pool =>
-        _pool ??= loader.WhileUnchanged(services.GetRequiredService<PredictionEnginePool<Request, Answer>>);
 
     /// <summary>The classes' probabilities, the most probable first.</summary>
     /// <exception cref="InvalidOperationException">There is no model yet.</exception>
@@ -24,17 +11,15 @@ internal sealed class Predictor(IServiceProvider services, ModelFileLoader loade
     {
         for (int attempt = 1; ; attempt++)
         {
-            var engine = Pool.GetPredictionEngine();
+            var model = loader.Current ?? throw new InvalidOperationException($"There is no model: {loader.Problem ?? "its file was not read yet"}");
             try
             {
-                var scores = engine.Predict(new Request { Text = text }).Score;
-                var classes = ServedModel.ClassesOf(engine.OutputSchema);
-                Pool.ReturnPredictionEngine(engine);
-                return [.. classes.Zip(scores).OrderByDescending(c => c.Second)];
+                var scores = model.Engines.Predict(new Request { Text = text }).Score;
+                return [.. model.Classes.Zip(scores).OrderByDescending(c => c.Second)];
             }
             catch (ObjectDisposedException) when (attempt < Attempts)
             {
-                // The next engine is of the new model, or of the old one, of which there are only a few.
+                // It was replaced between the two lines above: the loader has the next one.
             }
         }
     }

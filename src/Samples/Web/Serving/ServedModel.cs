@@ -5,11 +5,13 @@ namespace Microsoft.ML.LoraInit.Samples.Web.Serving;
 
 /// <summary>A model that has been loaded and has answered once.</summary>
 /// <param name="Transformer">The model; whoever replaces it disposes of it.</param>
+/// <param name="Engines">Predict with it.</param>
 /// <param name="Version">The first 12 hexadecimal digits of the file's SHA-256.</param>
 /// <param name="SavedAt">When the file was written.</param>
 /// <param name="LoadedAt">When it was loaded.</param>
 /// <param name="Classes">The classes' names, in the order of the probabilities.</param>
-internal sealed record ServedModel(ITransformer Transformer, string Version, DateTimeOffset SavedAt, DateTimeOffset LoadedAt, IReadOnlyList<string> Classes)
+internal sealed record ServedModel(
+    ITransformer Transformer, EnginePool Engines, string Version, DateTimeOffset SavedAt, DateTimeOffset LoadedAt, IReadOnlyList<string> Classes) : IDisposable
 {
     /// <exception cref="InvalidDataException">The file is damaged, unfinished, or a model of other columns.</exception>
     /// <exception cref="IOException">The file is not there, or not readable just now.</exception>
@@ -22,10 +24,11 @@ internal sealed record ServedModel(ITransformer Transformer, string Version, Dat
         var transformer = Load(ml, file);
         try
         {
-            var classes = Try(ml, transformer);
+            var engines = new EnginePool(ml, transformer);
+            var classes = Try(engines);
             if (FileStamp.Of(path) != before)
                 throw new IOException($"{path} changed while it was read.");
-            return new(transformer, version, before.WrittenAt, DateTimeOffset.UtcNow, classes);
+            return new(transformer, engines, version, before.WrittenAt, DateTimeOffset.UtcNow, classes);
         }
         catch
         {
@@ -33,6 +36,8 @@ internal sealed record ServedModel(ITransformer Transformer, string Version, Dat
             throw;
         }
     }
+
+    public void Dispose() => (Transformer as IDisposable)?.Dispose();
 
     private static ITransformer Load(MLContext ml, Stream file)
     {
@@ -47,13 +52,12 @@ internal sealed record ServedModel(ITransformer Transformer, string Version, Dat
     }
 
     /// <summary>One prediction, so that a model that cannot serve is refused before it serves; gives the classes.</summary>
-    private static string[] Try(MLContext ml, ITransformer transformer)
+    private static string[] Try(EnginePool engines)
     {
         try
         {
-            using var engine = ml.Model.CreatePredictionEngine<Request, Answer>(transformer, new PredictionEngineOptions { OwnsTransformer = false, IgnoreMissingColumns = false });
-            var classes = ClassesOf(engine.OutputSchema);
-            int scores = engine.Predict(new Request { Text = "A first question." }).Score.Length;
+            var classes = ClassesOf(engines.OutputSchema());
+            int scores = engines.Predict(new Request { Text = "A first question." }).Score.Length;
             return scores == classes.Length ? classes : throw new InvalidDataException($"It has {classes.Length} class names for {scores} scores.");
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or FormatException)

@@ -109,7 +109,7 @@ public sealed class TextFileTests
 
     private static GlueDataException Fails(string content, TextLayout layout)
     {
-        var error = Assert.ThrowsException<GlueDataException>(() => Read(content, layout));
+        var error = Assert.ThrowsExactly<GlueDataException>(() => Read(content, layout));
         StringAssert.Contains(error.Message, "data.tsv");
         return error;
     }

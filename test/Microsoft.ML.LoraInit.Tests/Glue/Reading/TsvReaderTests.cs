@@ -48,7 +48,7 @@ public sealed class TsvReaderTests
     public void AMissingFileIsNamed()
     {
         var path = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString("N"), "none.tsv");
-        var error = Assert.ThrowsException<GlueDataException>(() => TsvReader.Read(path).ToList());
+        var error = Assert.ThrowsExactly<GlueDataException>(() => TsvReader.Read(path).ToList());
         StringAssert.Contains(error.Message, path);
         StringAssert.Contains(error.Message, "no such file");
     }
@@ -57,7 +57,7 @@ public sealed class TsvReaderTests
     public void AFolderIsRefused()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Assert.ThrowsException<GlueDataException>(() => TsvReader.Read(folder.Path).ToList()).Message, "folder");
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => TsvReader.Read(folder.Path).ToList()).Message, "folder");
     }
 
     [TestMethod]
@@ -66,7 +66,7 @@ public sealed class TsvReaderTests
         using var folder = new TemporaryFolder();
         var path = System.IO.Path.Combine(folder.Path, "latin1.tsv");
         File.WriteAllBytes(path, [(byte)'a', 0xE9, (byte)'b', (byte)'\n']);
-        StringAssert.Contains(Assert.ThrowsException<GlueDataException>(() => TsvReader.Read(path).ToList()).Message, "UTF-8");
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => TsvReader.Read(path).ToList()).Message, "UTF-8");
     }
 
     private static List<TsvLine> Read(string content)

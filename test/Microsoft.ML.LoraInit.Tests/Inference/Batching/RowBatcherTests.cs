@@ -81,9 +81,9 @@ public sealed class RowBatcherTests
 
         foreach (int i in (int[])[0, 1, 2, 4])
             Assert.AreEqual(i, Result(callers[i]));
-        Assert.AreEqual("row 3", Assert.ThrowsException<FormatException>(() => Result(callers[3])).Message);
+        Assert.AreEqual("row 3", Assert.ThrowsExactly<FormatException>(() => Result(callers[3])).Message);
         Assert.AreEqual(9, batcher.Score(Text(9))[0], "the next row is scored");
-        Assert.ThrowsException<FormatException>(() => batcher.Score(Text(3)), "also alone");
+        Assert.ThrowsExactly<FormatException>(() => batcher.Score(Text(3)), "also alone");
         Assert.AreEqual(9, batcher.Score(Text(9))[0]);
     }
 
@@ -99,12 +99,12 @@ public sealed class RowBatcherTests
         var last = model.Enqueue(batcher, [3]);
 
         stop.Cancel();
-        Assert.ThrowsException<OperationCanceledException>(() => cancelled.GetAwaiter().GetResult(), "before the model is free");
+        Assert.ThrowsExactly<OperationCanceledException>(() => cancelled.GetAwaiter().GetResult(), "before the model is free");
         model.Open();
 
         Task.WaitAll([.. callers, .. last], Patience);
         Assert.AreEqual("0 | 1,3", model.Log);
-        Assert.ThrowsException<OperationCanceledException>(() => batcher.Score(Text(4), new CancellationToken(true)));
+        Assert.ThrowsExactly<OperationCanceledException>(() => batcher.Score(Text(4), new CancellationToken(true)));
     }
 
     [TestMethod]

@@ -70,8 +70,8 @@ public sealed class ExplainTests
         Assert.AreEqual("Score", explanation.Outputs.Single());
         Assert.AreEqual("Thesoupneedssalt.", string.Concat(explanation.Tokens.Where(t => !t.IsSecondText).Select(t => t.Text)));
         Assert.AreEqual("Itisaboutfood.", string.Concat(explanation.Tokens.Where(t => t.IsSecondText).Select(t => t.Text)));
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Explain("alone")).Message, "text2");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => TrainedModels.Step(TrainedModels.Binary).Explain("a", "b")).Message, "text2");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => step.Explain("alone")).Message, "text2");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => TrainedModels.Step(TrainedModels.Binary).Explain("a", "b")).Message, "text2");
     }
 
     [TestMethod]
@@ -106,9 +106,9 @@ public sealed class ExplainTests
     public void OptionsOutOfRangeAreTold()
     {
         var step = TrainedModels.Step(TrainedModels.Binary);
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Explain(Text, null, new() { Steps = 0 })).Message, "Steps = 0");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Explain(Text, null, new() { Method = (AttributionMethod)9 })).Message, "Method");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Explain(Text, null, new() { Baseline = (AttributionBaseline)9 })).Message, "Baseline");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => step.Explain(Text).IndexOf("false")).Message, "'false'");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => step.Explain(Text, null, new() { Steps = 0 })).Message, "Steps = 0");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => step.Explain(Text, null, new() { Method = (AttributionMethod)9 })).Message, "Method");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => step.Explain(Text, null, new() { Baseline = (AttributionBaseline)9 })).Message, "Baseline");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => step.Explain(Text).IndexOf("false")).Message, "'false'");
     }
 }

@@ -101,7 +101,7 @@ public sealed class HostScorerTests
         {
             var weights = RandomModel.Weights(RandomModel.Config);
             change(weights);
-            var error = Assert.ThrowsException<ArgumentException>(() => Predictor(weights, RandomModel.Config));
+            var error = Assert.ThrowsExactly<ArgumentException>(() => Predictor(weights, RandomModel.Config));
             StringAssert.Contains(error.Message, what);
             StringAssert.Contains(error.Message, name);
         }
@@ -116,7 +116,7 @@ public sealed class HostScorerTests
         predictor.Predict(RandomModel.Texts(30, Odd));
         Assert.AreEqual(before, LiveTensors());
         predictor.Dispose();
-        Assert.ThrowsException<ObjectDisposedException>(() => predictor.Predict(RandomModel.Texts(1, Odd)));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => predictor.Predict(RandomModel.Texts(1, Odd)));
     }
 
     [TestMethod]
@@ -124,9 +124,9 @@ public sealed class HostScorerTests
     {
         using var predictor = Predictor(RandomModel.Weights(Odd), Odd);
         Assert.AreEqual(0, predictor.Predict([]).Length);
-        Assert.ThrowsException<OperationCanceledException>(() => predictor.Predict([new([0, 2])], new CancellationToken(true)));
+        Assert.ThrowsExactly<OperationCanceledException>(() => predictor.Predict([new([0, 2])], new CancellationToken(true)));
         // No memory is read that is not the table's.
-        Assert.ThrowsException<ArgumentOutOfRangeException>(() => predictor.Predict([new([0, Odd.VocabularySize, 2])]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => predictor.Predict([new([0, Odd.VocabularySize, 2])]));
         Assert.AreEqual(2, predictor.Predict([new([0, 2]), new([0, 5, 2])]).Length);
     }
 

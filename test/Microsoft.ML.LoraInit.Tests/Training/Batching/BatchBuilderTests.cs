@@ -31,7 +31,7 @@ public sealed class BatchBuilderTests
     }
 
     [TestMethod]
-    public void NoRowsAreRefused() => Assert.ThrowsException<ArgumentException>(() => BatchBuilder.Build(Texts, [], 1, torch.CPU));
+    public void NoRowsAreRefused() => Assert.ThrowsExactly<ArgumentException>(() => BatchBuilder.Build(Texts, [], 1, torch.CPU));
 
     [TestMethod]
     public void TheScopeFreesTheBatch()

@@ -55,10 +55,10 @@ public class LoraSearchSpaceTests
             (new() { Initializations = [] }, "Initializations is empty"), (new() { Ranks = [4, 4] }, "Ranks has a value twice"), (new() { Ranks = [4, 0] }, "Ranks has 0"),
             (new() { Alphas = [double.NaN] }, "Alphas has NaN"), (new() { MinLearningRate = 1e-2, MaxLearningRate = 1e-3 }, "are no range"), (new() { MinLearningRate = 0 }, "are no range"),
         })
-            StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => wrong.ToSearchSpace()).Message, expected);
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => wrong.ToSearchSpace()).Message, expected);
         var other = new LoraSearchSpace { Initializations = [LoraInitialization.EVA()] }.ToSearchSpace();
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => new LoraSearchSpace().Apply(other.SampleFromFeatureSpace(other.Default), new LoraTextClassificationTrainer.Options())).Message, "'eva'");
-        StringAssert.Contains(Assert.ThrowsException<ArgumentException>(() => new LoraSearchSpace().Apply(Microsoft.ML.SearchSpace.Parameter.CreateNestedParameter(), new LoraTextClassificationTrainer.Options())).Message, "'Initialization'");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new LoraSearchSpace().Apply(other.SampleFromFeatureSpace(other.Default), new LoraTextClassificationTrainer.Options())).Message, "'eva'");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new LoraSearchSpace().Apply(Microsoft.ML.SearchSpace.Parameter.CreateNestedParameter(), new LoraTextClassificationTrainer.Options())).Message, "'Initialization'");
     }
 
     [TestMethod]
