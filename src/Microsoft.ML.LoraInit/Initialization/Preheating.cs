@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Roberta.Fused;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -60,7 +61,7 @@ internal sealed class Preheating(RobertaClassifier model, InitializationContext 
                 context.Report("Preheating the adapters", done, steps);
                 using var scope = NewDisposeScope();
                 using var batch = queue.Take();
-                using var dropout = DropoutSource.Create(SeededRandom.Hash(context.Seed, $"preheat dropout/{done}"), model.Device);
+                using var dropout = KernelDropout.FromSeed(SeededRandom.Hash(context.Seed, $"preheat dropout/{done}"), model.Device);
                 optimizer.ZeroGradient();
                 parameters.Bind();
                 task.Loss(model.forward(batch.Inputs, new ForwardContext { Dropout = dropout }), batch.Targets, batch.Weights).backward();

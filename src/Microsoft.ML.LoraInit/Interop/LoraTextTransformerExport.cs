@@ -108,7 +108,7 @@ public static class LoraTextTransformerExport
 
         public Tensor Weight(string module)
         {
-            _files ??= MergedExport.OpenBase(model);
+            _files ??= model.OpenBase();
             var name = $"{module}.weight";
             return _files.LoadTensors(n => n == name, CPU, ScalarType.Float32)[name];
         }

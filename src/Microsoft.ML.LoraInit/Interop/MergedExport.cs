@@ -23,7 +23,7 @@ internal static class MergedExport
     {
         if (model.State.Bottlenecks.Count > 0)
             throw new NotSupportedException($"The model was trained by the method '{model.State.Method.Name}'; its bottlenecks stay beside the weights, and a plain RoBERTa has no place for them. Keep it as an .mlnet file.");
-        using var files = OpenBase(model);
+        using var files = model.OpenBase();
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);
@@ -44,17 +44,6 @@ internal static class MergedExport
             foreach (var tensor in merged.Values)
                 tensor.Dispose();
         }
-    }
-
-    /// <summary>The base that a model was trained on.</summary>
-    /// <exception cref="InvalidDataException">What is there now is another one.</exception>
-    public static CheckpointFiles OpenBase(FineTunedModel model)
-    {
-        var files = model.Checkpoint.Open(null, CancellationToken.None);
-        if (files.Identity.Sha256 == model.State.Base.Sha256)
-            return files;
-        using (files)
-            throw new InvalidDataException($"The base model '{model.Checkpoint.Id}' has changed since the training: its weights' SHA-256 is {files.Identity.Sha256}, it was {model.State.Base.Sha256}. Restore it.");
     }
 
     private static JsonObject Config(string baseConfig, FineTunedModel model)

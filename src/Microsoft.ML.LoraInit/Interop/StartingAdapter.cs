@@ -15,7 +15,7 @@ internal static class StartingAdapter
             return;
         if (string.IsNullOrWhiteSpace(folder))
             throw new ArgumentException($"{nameof(options.InitialAdapter)} is empty: name an adapter's folder, or use null for fresh adapters.");
-        var defaults = new LoraTextRegressionTrainer.Options();
+        var defaults = new Defaults();
         (string Name, bool IsDefault)[] decided =
         [
             (nameof(options.Rank), options.Rank == defaults.Rank),
@@ -32,6 +32,9 @@ internal static class StartingAdapter
         if (decided.FirstOrDefault(d => !d.IsDefault) is { Name: { } name })
             throw new ArgumentException($"{name} is set, and {nameof(options.InitialAdapter)} = '{folder}' brings its own: leave {name} at its default, or train without {nameof(options.InitialAdapter)}.");
     }
+
+    /// <summary>The options as they are where nobody sets them.</summary>
+    private sealed class Defaults : LoraTrainerOptions;
 
     /// <summary>Reads the option's folder for a base of this shape; null where the option is not set. The tensors belong to the caller's dispose scope.</summary>
     /// <param name="options">The options.</param>

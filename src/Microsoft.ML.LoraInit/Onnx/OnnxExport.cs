@@ -21,7 +21,7 @@ internal static class OnnxExport
     public static void Write(string path, FineTunedModel model)
     {
         var score = OnnxScore.Of(model.ModelSettings.Scores.Task);
-        using var files = MergedExport.OpenBase(model);
+        using var files = model.OpenBase();
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);

@@ -52,21 +52,4 @@ internal static class QuantizedBase
         var value = weights[name].to(ScalarType.Float32).cpu();
         return (Holds(name, value) ? Nf4.RoundTrip(value) : value.alias()).MoveToOuterDisposeScope();
     }
-
-    /// <summary>Refuses options that a quantised base cannot serve, before anything is opened.</summary>
-    /// <exception cref="ArgumentException">The initialisation corrects the base or needs its gradients.</exception>
-    public static void CheckInitialization(LoraTrainerOptions options)
-    {
-        if (options.BaseQuantization != BaseQuantization.None && options.Method.UsesAdapters && options.Initialization.QuantizedBaseObstacle is { } obstacle)
-            throw new ArgumentException($"BaseQuantization = {options.BaseQuantization} does not go with the initialisation '{options.Initialization.Name}': {obstacle}. Choose another initialisation (loftq is made for a quantised base), or BaseQuantization.None.");
-    }
-
-    /// <summary>Refuses what would train packed weights.</summary>
-    /// <exception cref="ArgumentException">The initialisation or the method does not go with a quantised base.</exception>
-    public static void Check(LoraTrainerOptions options, IEnumerable<string> linears)
-    {
-        CheckInitialization(options);
-        if (options.BaseQuantization != BaseQuantization.None && linears.FirstOrDefault(l => options.Method.TrainsBase($"{l}.weight")) is { } trained)
-            throw new ArgumentException($"BaseQuantization = {options.BaseQuantization} does not go with the method '{options.Method.Name}', which trains '{trained}.weight': a weight in 4 bits stays as it is. Choose another method, or BaseQuantization.None.");
-    }
 }

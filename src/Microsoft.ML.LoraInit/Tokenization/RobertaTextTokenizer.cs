@@ -39,7 +39,7 @@ public sealed class RobertaTextTokenizer
     public static RobertaTextTokenizer Of(LoraTextTransformer model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        using var files = MergedExport.OpenBase(model.Model);
+        using var files = model.Model.OpenBase();
         return new(TokenizerFiles.Read(files), model.Model.ModelSettings.MaxLength);
     }
 

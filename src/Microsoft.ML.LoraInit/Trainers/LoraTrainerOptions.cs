@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Adapters;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit;
@@ -160,55 +161,20 @@ public abstract class LoraTrainerOptions
     /// </summary>
     public ModelSaveMode? SaveMode { get; set; }
 
+    /// <summary>What the options say of the adapters, in the planner's form.</summary>
+    internal AdapterSettings ToAdapterSettings() => new()
+    {
+        Rank = Rank,
+        Alpha = Alpha,
+        RankStabilized = RankStabilized,
+        Dropout = LoraDropout,
+        UseDora = UseDora,
+        TargetModules = TargetModules,
+        LayersToTransform = LayersToTransform,
+        RankPattern = RankPattern,
+        AlphaPattern = AlphaPattern,
+    };
+
     /// <summary>A copy, so that neither Fit nor a caller changes the other's options.</summary>
     internal LoraTrainerOptions Clone() => (LoraTrainerOptions)MemberwiseClone();
-}
-
-/// <summary>Learning-rate schedules after warm-up.</summary>
-public enum LearningRateSchedule
-{
-    /// <summary>Linearly to zero.</summary>
-    Linear,
-
-    /// <summary>Half a cosine to zero.</summary>
-    Cosine,
-
-    /// <summary>Stays.</summary>
-    Constant,
-}
-
-/// <summary>What is done to the gradients of the adapters' factors before the optimiser's step.</summary>
-public enum GradientPreconditioning
-{
-    /// <summary>Nothing.</summary>
-    None,
-
-    /// <summary>
-    /// The metric of the low-rank product (arXiv 2402.02347; the update of LoRA-One, arXiv 2502.01235, and of NoRA+, arXiv
-    /// 2410.18965): A's gradient becomes (BᵀB + εI)⁻¹ g_A, B's g_B (AAᵀ + εI)⁻¹.
-    /// </summary>
-    Riemannian,
-}
-
-/// <summary>Precision of the frozen base.</summary>
-public enum Precision
-{
-    /// <summary>bf16 on a GPU, fp32 on a CPU.</summary>
-    Auto,
-
-    /// <summary>32-bit floats.</summary>
-    Float32,
-
-    /// <summary>bfloat16.</summary>
-    BFloat16,
-}
-
-/// <summary>How the weights of the frozen base's linear layers are held.</summary>
-public enum BaseQuantization
-{
-    /// <summary>In the run's precision.</summary>
-    None,
-
-    /// <summary>In 4 bits: NormalFloat-4 in blocks of 64 with double quantisation (arXiv 2305.14314), 4.127 bits a weight.</summary>
-    Nf4,
 }

@@ -4,6 +4,7 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -134,9 +135,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
         options.Method.Validate(config);
         using var scope = NewDisposeScope();
-        QuantizedBase.Check(options, AdapterPlanner.Modules(config).Select(m => m.Name));
+        QuantizationCheck.All(options, AdapterPlanner.Modules(config).Select(m => m.Name));
         if (StartingAdapter.Read(options, config, outputs) is null && options.Method.UsesAdapters)
-            foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
+            foreach (var target in AdapterPlanner.Plan(options.ToAdapterSettings(), config))
                 options.Initialization.Validate(target);
         return options.MaxLength ?? config.MaxLength;
     }

@@ -64,5 +64,5 @@ public class DropoutSourceTests
     }
 
     private static DropoutSource Create(string kind, ulong seed) =>
-        kind == "tensor" ? new KernelDropout(new TensorKernels(), tensor(new[] { unchecked((long)seed) })) : DropoutSource.Create(seed, CPU);
+        kind == "tensor" ? new KernelDropout(new TensorKernels(), tensor(new[] { unchecked((long)seed) })) : KernelDropout.FromSeed(seed, CPU);
 }

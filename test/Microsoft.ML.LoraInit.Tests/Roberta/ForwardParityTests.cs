@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Roberta.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Roberta;
@@ -53,7 +54,7 @@ public sealed class ForwardParityTests
         var config = files.Config with { AttentionDropout = 1e-12, HiddenDropout = 0, ClassifierDropout = 0 };
         using var weights = new BaseWeights(config, files.Identity, loaded.Tensors.ToDictionary(t => t.Key, t => t.Value.alias()));
         using var model = new RobertaClassifier(weights, 3, expected.Names.Where(n => n.StartsWith("classifier.", StringComparison.Ordinal)).ToDictionary(n => n, n => expected.Read(n)));
-        using var generator = DropoutSource.Create(1, CPU);
+        using var generator = KernelDropout.FromSeed(1, CPU);
 
         var logits = model.forward(ParityModel.Batch(expected), new ForwardContext { Dropout = generator });
 

@@ -61,7 +61,7 @@ internal sealed class InspectionRun
         using var files = _training.BaseModel.Open(_training.Progress, _training.CancellationToken);
         var maxLength = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
         if (_options.Against is { } against)
-            foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(_training), files.Config))
+            foreach (var target in AdapterPlanner.Plan(_training.ToAdapterSettings(), files.Config))
                 against.Validate(target);
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);
@@ -76,7 +76,7 @@ internal sealed class InspectionRun
         using var start = new StartingPoint();
         using var other = new StartingPoint();
         InitializationCost? cost = null;
-        _training.Method.Apply(adapted, new FineTuningPlan(AdapterSettings.From(_training), _training.Initialization, _seed, targets =>
+        _training.Method.Apply(adapted, new FineTuningPlan(_training.ToAdapterSettings(), _training.Initialization, _seed, targets =>
         {
             cost = Initialize(start, adapted, targets, _training.Initialization, task, data);
             return start.Adapters;
