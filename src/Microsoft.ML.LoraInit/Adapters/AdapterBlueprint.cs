@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;

@@ -1,7 +1,7 @@
 using Microsoft.ML;
 using Microsoft.ML.LoraInit;
-using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Libraries;
+using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.Runtime;
 
 // What ML.NET looks up when it meets our signature in a saved model: no registration call is needed, because the model

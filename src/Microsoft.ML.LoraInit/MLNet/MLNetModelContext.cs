@@ -1,5 +1,3 @@
-using Microsoft.ML.Runtime;
-
 namespace Microsoft.ML.LoraInit.MLNet;
 
 /// <summary>Puts a transformer's stream into a model that ML.NET saves, and takes it out again.</summary>

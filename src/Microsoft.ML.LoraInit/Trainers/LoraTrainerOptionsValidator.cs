@@ -1,7 +1,6 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Options;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Peft;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Trainers;

@@ -1,10 +1,8 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Cuda;
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Options;
-using Microsoft.ML.LoraInit.Quantization;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 using Microsoft.ML.LoraInit.Training.Optimization;

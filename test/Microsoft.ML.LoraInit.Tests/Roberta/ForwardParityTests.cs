@@ -1,6 +1,6 @@
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Roberta.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Roberta;

@@ -1,7 +1,6 @@
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Roberta.Fused;
 using Microsoft.ML.LoraInit.Tests.Roberta;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 
