@@ -10,6 +10,7 @@ public class PackageTests
 {
     private const string Library = "Microsoft.ML.LoraInit";
     private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
+    private const string Glue = "Microsoft.ML.LoraInit.Glue";
     private const string AutoML = "Microsoft.ML.LoraInit.AutoML";
     private const string Templates = "Microsoft.ML.LoraInit.Templates";
 
@@ -18,7 +19,7 @@ public class PackageTests
     private static PackageFolder Packed => _packed!;
 
     [ClassInitialize]
-    public static void Pack(TestContext context) => _packed = new(Library, Mini, AutoML, "Templates");
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, AutoML, "Templates");
 
     [ClassCleanup]
     public static void Remove() => _packed?.Dispose();
@@ -26,6 +27,7 @@ public class PackageTests
     [TestMethod]
     [DataRow(Library)]
     [DataRow(Mini)]
+    [DataRow(Glue)]
     [DataRow(AutoML)]
     public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id)
     {
@@ -40,6 +42,7 @@ public class PackageTests
     [TestMethod]
     [DataRow(Library, "Microsoft.ML,Microsoft.ML.Tokenizers,TorchSharp")]
     [DataRow(Mini, "")]
+    [DataRow(Glue, "Microsoft.ML")]
     [DataRow(AutoML, "Microsoft.ML.AutoML,Microsoft.ML.LoraInit")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {
