@@ -10,7 +10,7 @@ namespace Microsoft.ML.LoraInit.Roberta;
 internal abstract class DropoutSource : IDisposable
 {
     /// <summary>The source for a device.</summary>
-    /// <remarks>A hash: TorchSharp 0.102.7 makes CPU generators only, whatever device it is asked for, and those are slower.</remarks>
+    /// <remarks>A hash: TorchSharp, 0.107.0 too, makes CPU generators only, whatever device it is asked for, and those are slower.</remarks>
     public static DropoutSource Create(ulong seed, Device device) => KernelDropout.FromSeed(seed, device);
 
     /// <summary>A mask of x's shape, type and device: 1/keep with probability keep, else 0 (inverted dropout).</summary>
