@@ -17,8 +17,8 @@ public class PredictionEnginePoolTests
         using var folder = new TemporaryFolder();
         var ml = Topics.Context();
         ml.Model.Save(TrainedModels.Multiclass, Topics.View(ml).Schema, folder.File("model.mlnet"));
-        var services = new ServiceCollection().AddLogging();
-        services.AddPredictionEnginePool<Topics.Row, Topics.Prediction>().FromFile(folder.File("model.mlnet"), watchForChanges: false);
+        var services = new ServiceCollection();
+        services.AddPredictionEnginePool<Topics.Row, Topics.Prediction>().FromFile(string.Empty, folder.File("model.mlnet"), watchForChanges: false);
         using var provider = services.BuildServiceProvider();
         var pool = provider.GetRequiredService<PredictionEnginePool<Topics.Row, Topics.Prediction>>();
 
@@ -31,8 +31,8 @@ public class PredictionEnginePoolTests
     [TestMethod]
     public void AnEngineThatWasOutComesBackAndTheModelBeforeGoesWithIt()
     {
-        var loader = new Loader(TrainedModels.Multiclass);
-        var services = new ServiceCollection().AddLogging();
+        using var loader = new Loader(TrainedModels.Multiclass);
+        var services = new ServiceCollection();
         services.AddPredictionEnginePool<Topics.Row, Topics.Prediction>();
         services.AddOptions<PredictionEnginePoolOptions<Topics.Row, Topics.Prediction>>().Configure(o => o.ModelLoader = loader);
         using var provider = services.BuildServiceProvider();
@@ -71,7 +71,7 @@ public class PredictionEnginePoolTests
         return ml.Model.Load(stream, out _);
     }
 
-    private sealed class Loader(ITransformer model) : ModelLoader
+    private sealed class Loader(ITransformer model) : ModelLoader, IDisposable
     {
         private ITransformer _model = model;
         private CancellationTokenSource _reload = new();
@@ -85,5 +85,7 @@ public class PredictionEnginePoolTests
             _model = next;
             Interlocked.Exchange(ref _reload, new CancellationTokenSource()).Cancel();
         }
+
+        public void Dispose() => _reload.Dispose();
     }
 }
