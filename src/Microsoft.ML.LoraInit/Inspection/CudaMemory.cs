@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Inspection;
 
 /// <summary>
-/// A CUDA device's used memory, from the driver that libtorch has loaded: TorchSharp 0.102.7 has no figure of its own.
+/// A CUDA device's used memory, from the driver that libtorch has loaded: TorchSharp (0.107.0) has no figure of its own.
 /// </summary>
 internal static unsafe class CudaMemory
 {

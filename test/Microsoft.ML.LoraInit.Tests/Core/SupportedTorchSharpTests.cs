@@ -8,38 +8,36 @@ namespace Microsoft.ML.LoraInit.Tests.Core;
 public class SupportedTorchSharpTests
 {
     [TestMethod]
-    public void TheVersionTestedIsKnownAndTheOneAskedFor()
+    public void TheVersionLoadedIsTheOneAskedForAndCalledTested()
     {
         var asked = BuildSettings.Get("TorchSharpVersion");
 
         Assert.AreEqual(Version.Parse(asked), SupportedTorchSharp.Loaded);
-        CollectionAssert.Contains(SupportedTorchSharp.Known.ToList(), SupportedTorchSharp.Loaded, "Tests that pass on a version are the reason to list it.");
+        Assert.AreEqual(SupportedTorchSharp.Loaded, SupportedTorchSharp.Tested, "Tests that pass on a version are the reason to call it tested.");
     }
 
     [TestMethod]
-    public void EveryKnownVersionIsDocumented()
+    public void TheTestedAndTheOldestVersionAreDocumented()
     {
         var text = File.ReadAllText(BuildSettings.Source("docs", "packages.md"));
-        foreach (var version in SupportedTorchSharp.Known)
-            StringAssert.Contains(text, $"| {version} |");
+        StringAssert.Contains(text, $"| {SupportedTorchSharp.Tested} |");
+        StringAssert.Contains(text, $"| {SupportedTorchSharp.Oldest} ");
     }
+
+    [TestMethod]
+    public void TheTestedVersionIsNotRemarkedOn() => Assert.IsNull(SupportedTorchSharp.Warning(new(0, 107, 0)));
 
     [TestMethod]
     [DataRow("0.102.7")]
     [DataRow("0.106.0")]
-    [DataRow("0.107.0")]
-    public void AKnownVersionIsNotRemarkedOn(string version) => Assert.IsNull(SupportedTorchSharp.Warning(Version.Parse(version)));
-
-    [TestMethod]
-    [DataRow("0.104.0")]
     [DataRow("0.108.0")]
     [DataRow("1.0.0")]
-    public void AnUnknownVersionIsNamedWithTheKnownOnes(string version)
+    public void AnotherVersionIsNamedWithTheTestedOne(string version)
     {
         var warning = SupportedTorchSharp.Warning(Version.Parse(version));
 
         StringAssert.Contains(warning, version);
-        StringAssert.Contains(warning, "0.102.7, 0.106.0 and 0.107.0");
+        StringAssert.Contains(warning, "tested with 0.107.0");
     }
 
     [TestMethod]
@@ -52,7 +50,4 @@ public class SupportedTorchSharpTests
         StringAssert.Contains(error.Message, version);
         StringAssert.Contains(error.Message, "TorchSharp-cpu");
     }
-
-    [TestMethod]
-    public void TheKnownVersionsAreAscending() => CollectionAssert.AreEqual(SupportedTorchSharp.Known.Order().ToList(), SupportedTorchSharp.Known.ToList());
 }
