@@ -3,14 +3,13 @@ using System.Collections.Generic;
 using System.IO;
 using System.Text;
 using Microsoft.Build.Framework;
-using Microsoft.Build.Utilities;
 
 /// <summary>
 /// Copies a Linux library with one required version of another library marked as weak, so that the loader of a system whose
 /// library is older goes on. Only where nothing in the file depends on that version: see <see cref="Relax"/>.
 /// </summary>
 /// <remarks>Compiled by MSBuild when it is needed, hence one file in an early C# with no namespace.</remarks>
-public class RelaxLibraryVersion : Task
+public class RelaxLibraryVersion : Microsoft.Build.Utilities.Task
 {
     private const ushort Weak = 2; // VER_FLG_WEAK
     private const int MaxLength = 1 << 30;
@@ -46,6 +45,7 @@ public class RelaxLibraryVersion : Task
             if (new FileInfo(Source).Length > MaxLength)
                 throw new IOException("it is too large to be a library.");
             byte[] file = File.ReadAllBytes(Source);
+            string refusal = null;
             try
             {
                 if (Relax(file, Library, Version, UnusedSymbol) == 0)
@@ -53,14 +53,16 @@ public class RelaxLibraryVersion : Task
             }
             catch (InvalidDataException e)
             {
-                Log.LogWarning(null, "LORA0001", null, null, 0, 0, 0, 0,
-                    "{0} is used as it is: {1}. On Linux systems without {2} the program may not find libtorch.", Source, e.Message, Version);
+                refusal = e.Message;
             }
             Directory.CreateDirectory(Path.GetDirectoryName(Destination));
             File.WriteAllBytes(temporary, file);
             if (File.Exists(Destination))
                 File.Delete(Destination);
             File.Move(temporary, Destination);
+            if (refusal != null)
+                Log.LogWarning(null, "LORA0001", null, null, 0, 0, 0, 0,
+                    "{0} is used as it is: {1}. On Linux systems without {2} the program may not find libtorch.", Source, refusal, Version);
         }
         catch (Exception e) when (e is IOException || e is UnauthorizedAccessException)
         {
