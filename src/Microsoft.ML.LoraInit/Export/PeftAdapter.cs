@@ -36,10 +36,12 @@ public static class PeftAdapter
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">A file of the folder is missing.</exception>
     /// <exception cref="NotSupportedException">The adapter's weights are a pickle; the message says how to convert them.</exception>
+    /// <exception cref="InvalidOperationException">TorchSharp's native libraries cannot be loaded; the message says what is missing.</exception>
     /// <exception cref="InvalidDataException">The adapter is damaged, has no head, does not fit the base, or has settings that are not supported; the message names the key.</exception>
     public static LoraTextTransformer Load(string folder, PeftAdapterOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        NativeLibraries.Require();
         using var scope = NewDisposeScope();
         using var adapter = PeftFolder.Open(folder);
         var outputs = Outputs(adapter, options);

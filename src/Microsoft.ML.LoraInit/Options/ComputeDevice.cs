@@ -14,10 +14,10 @@ internal static class ComputeDevice
     /// <c>FallbackToCpu</c> deciding what happens where that device is not there; else the CPU.
     /// </summary>
     /// <exception cref="NotSupportedException">TorchSharp is too old.</exception>
-    /// <exception cref="InvalidOperationException">A CUDA device was asked for and is not there.</exception>
+    /// <exception cref="InvalidOperationException">TorchSharp's native libraries cannot be loaded; a CUDA device was asked for and is not there.</exception>
     public static Device Resolve(IHostEnvironment environment, Device? option)
     {
-        SupportedTorchSharp.Check(environment); // fitting and loading both come by here, before any tensor is made
+        Require(environment);
         if (option is not null)
             return option.type != DeviceType.CUDA || Exists(Index(option))
                 ? option
@@ -32,11 +32,13 @@ internal static class ComputeDevice
     }
 
     /// <summary>The devices of a run, the main one first: <c>Options.Devices</c> where given, else the one of <see cref="Resolve"/>.</summary>
-    /// <exception cref="InvalidOperationException">A CUDA device was asked for and is not there.</exception>
+    /// <exception cref="NotSupportedException">TorchSharp is too old.</exception>
+    /// <exception cref="InvalidOperationException">TorchSharp's native libraries cannot be loaded; a CUDA device was asked for and is not there.</exception>
     public static IReadOnlyList<Device> ResolveAll(IHostEnvironment environment, LoraTrainerOptions options)
     {
         if (options.Devices is not { } devices)
             return [Resolve(environment, options.Device)];
+        Require(environment);
         foreach (var device in devices)
             if (device.type == DeviceType.CUDA && !Exists(Index(device)))
                 throw Missing($"Options.Devices names {device}");
@@ -53,6 +55,13 @@ internal static class ComputeDevice
         Precision.BFloat16 => ScalarType.BFloat16,
         _ => device.type == DeviceType.CUDA ? ScalarType.BFloat16 : ScalarType.Float32,
     };
+
+    /// <summary>Fitting and loading both come by here, before any tensor is made.</summary>
+    private static void Require(IHostEnvironment environment)
+    {
+        SupportedTorchSharp.Check(environment);
+        NativeLibraries.Require();
+    }
 
     private static bool Exists(int index) => cuda.is_available() && index < cuda.device_count();
 

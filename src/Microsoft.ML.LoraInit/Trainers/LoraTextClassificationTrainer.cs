@@ -31,6 +31,7 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     /// <param name="input">Rows with the columns that the options name.</param>
     /// <returns>The trained model, which holds native memory until disposed.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or an option does not fit the base model.</exception>
+    /// <exception cref="InvalidOperationException">TorchSharp's native libraries cannot be loaded, or a CUDA device was asked for and is not there; the message says what is missing.</exception>
     /// <exception cref="InvalidDataException">There are no rows, one class only, or a row without a valid label; or the base model is damaged.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
     public LoraTextClassificationTransformer Fit(IDataView input) => new(new TextTrainerRun(_environment, _options).Fit(input));
