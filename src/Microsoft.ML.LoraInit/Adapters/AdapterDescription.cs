@@ -60,7 +60,7 @@ internal sealed record AdapterDescription
         Correction = adapter.Correction switch
         {
             null => CorrectionKind.None,
-            { Subtracts: true } => CorrectionKind.Subtracted,
+            { Subtracted: not null } => CorrectionKind.Subtracted,
             _ => CorrectionKind.Replaced,
         },
     };

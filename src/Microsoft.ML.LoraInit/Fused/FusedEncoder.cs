@@ -16,6 +16,7 @@ internal sealed class FusedEncoder : IDisposable
     private readonly EncoderKernels _kernels;
     private readonly FusedLayer[] _layers;
     private readonly int _firstAdapted;
+    private readonly Tensor? _start; // fp32, aligned with the flat parameters
 
     private FusedEncoder(RobertaClassifier model, TrainableParameters parameters, EncoderKernels kernels)
     {
@@ -28,6 +29,7 @@ internal sealed class FusedEncoder : IDisposable
             ? (FusedLayer)new FusedLastLayer(layer, model.Config, kernels, math, i)
             : new FusedInnerLayer(layer, model.Config, kernels, math, i))];
         _firstAdapted = Array.FindIndex(_layers, l => l.IsAdapted);
+        _start = Start();
     }
 
     /// <summary>The encoder of a model with its adapters on, or null where it trains something else than plain LoRA.</summary>
@@ -36,6 +38,7 @@ internal sealed class FusedEncoder : IDisposable
         var adapters = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().ToArray();
         var plain = adapters.Length > 0
             && adapters.All(a => a is LoraAdapter { Dropout: 0 })
+            && adapters.Select(a => a.Start is null).Distinct().Count() == 1
             && !model.Base.IsQuantized
             && model.BaseParameters.All(p => !p.Trained)
             && model.Layers.All(l => l.AttentionBottleneck is null && l.OutputBottleneck is null);
@@ -57,7 +60,7 @@ internal sealed class FusedEncoder : IDisposable
     public (Tensor First, Action<Tensor> Backward) forward(EncodedBatch batch, Tensor? lengths, Tensor? seed, Tensor gradient)
     {
         using var noGrad = no_grad();
-        var views = new AdapterViews(_parameters, gradient, _model.Base.DType);
+        var views = new AdapterViews(_parameters, gradient, _model.Base.DType, _start);
         foreach (var projection in Projections)
             projection.Bind(views);
         var pass = new EncoderPass((int)batch.Rows, (int)batch.Length, lengths, batch.AttentionMask?.unsqueeze(1).unsqueeze(1), seed);
@@ -89,6 +92,29 @@ internal sealed class FusedEncoder : IDisposable
     {
         foreach (var layer in _layers)
             layer.Dispose();
+        _start?.Dispose();
+    }
+
+    private Tensor? Start()
+    {
+        var adapters = _model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().Where(a => a.Start is not null).ToArray();
+        if (adapters.Length == 0)
+            return null;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var start = zeros(_parameters.Count, ScalarType.Float32, _model.Device);
+        foreach (var adapter in adapters)
+        {
+            Copy(adapter.A, adapter.Start!.Initial.A);
+            Copy(adapter.B, adapter.Start.Initial.B);
+        }
+        return start.DetachFromDisposeScope();
+
+        void Copy(Parameter parameter, Tensor value)
+        {
+            if (_parameters.Start(parameter) is { } first)
+                start.narrow(0, first, parameter.Count).copy_(value.reshape(-1));
+        }
     }
 
     private static Tensor Frozen(FusedLayer layer, Tensor x, EncoderPass pass)

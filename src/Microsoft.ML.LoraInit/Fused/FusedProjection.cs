@@ -8,6 +8,7 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// <summary>
 /// Linear layers over one input as one product, with plain LoRA on some of them: the A of all are one matrix, so that
 /// adapters cost one product with A and one with each B. The backward pass is written out; the frozen weight gets no gradient.
+/// Adapters with a <see cref="SubtractedStart"/> take part as [ΔA; A] and [B₀, ΔB], of twice their rank.
 /// </summary>
 internal sealed class FusedProjection : IDisposable
 {
@@ -17,8 +18,9 @@ internal sealed class FusedProjection : IDisposable
     private readonly bool _isOnHost;
     private readonly Part[] _adapted;
     private readonly long _inputs;
-    private Tensor? _a;         // [rank, in], all adapters' A below each other
-    private Tensor? _gradientA; // the same
+    private readonly bool _hasStart;
+    private Tensor? _a;         // [rank, in], all adapters' A below each other; with starts [2 · rank, in], each ΔA before its A
+    private Tensor? _gradientA; // [rank, in]
 
     /// <param name="linears">Layers with one input; at least one. Their adapters, if any, are <see cref="LoraAdapter"/>.</param>
     public FusedProjection(params Linear[] linears)
@@ -42,6 +44,9 @@ internal sealed class FusedProjection : IDisposable
             offset += linear.OutFeatures;
         }
         _adapted = [.. adapted];
+        _hasStart = _adapted.Any(p => p.Adapter.Start is not null);
+        foreach (var part in _adapted.Where(_ => _hasStart))
+            part.InitialB = part.Adapter.Start!.Initial.B.to(_weight.dtype).DetachFromDisposeScope();
         Rank = rank;
     }
 
@@ -66,12 +71,21 @@ internal sealed class FusedProjection : IDisposable
         foreach (var part in _adapted)
         {
             var b = part.Adapter.B;
-            part.B = (b.Trained ? views.Value(b, b.Count) : b.Value.to(_weight.dtype)).view(part.Outputs, part.Rank);
+            part.B = _hasStart ? cat([part.InitialB!, ChangeOf(part)], 1)
+                : (b.Trained ? views.Value(b, b.Count) : b.Value.to(_weight.dtype)).view(part.Outputs, part.Rank);
             part.GradientB = b.Trained ? views.Gradient(b, b.Count).view(part.Outputs, part.Rank) : null;
         }
+        if (!_hasStart)
+            return;
+        var change = views.Change(first, count).view(Rank, _inputs);
+        _a = cat([.. _adapted.SelectMany(p => new[] { change.narrow(0, p.LowOffset, p.Rank), _a.narrow(0, p.LowOffset, p.Rank) })], 0);
+
+        Tensor ChangeOf(Part part) => part.Adapter.B.Trained
+            ? views.Change(part.Adapter.B, part.Adapter.B.Count).view(part.Outputs, part.Rank)
+            : zeros_like(part.InitialB!);
     }
 
-    /// <summary>x [rows, in] → [rows, out], and x Aᵀ [rows, rank] for the backward pass.</summary>
+    /// <summary>x [rows, in] → [rows, out], and x Aᵀ [rows, rank] (with starts x [ΔA; A]ᵀ [rows, 2 · rank]) for the backward pass.</summary>
     public (Tensor Output, Tensor? Low) forward(Tensor x)
     {
         var output = _isOnHost ? TensorProduct.Linear(x, _weight, _bias) : nn.functional.linear(x, _weight, _bias);
@@ -79,14 +93,14 @@ internal sealed class FusedProjection : IDisposable
             return (output, null);
         var low = x.mm(_a!.t());
         foreach (var part in _adapted)
-            part.OutputOf(output).addmm_(part.LowOf(low), part.B!.t(), 1, (float)part.Adapter.Scaling);
+            part.OutputOf(output).addmm_(Low(part, low), part.B!.t(), 1, (float)part.Adapter.Scaling);
         return (output, low);
     }
 
     /// <summary>Adds the adapters' gradients to the buffer and gives ∂x.</summary>
     /// <param name="gradient">∂output [rows, out].</param>
     /// <param name="x">The forward pass's input; null without adapters.</param>
-    /// <param name="low">The forward pass's x Aᵀ; null without adapters.</param>
+    /// <param name="low">What the forward pass gave beside its output; null without adapters.</param>
     /// <param name="residual">Another gradient of x, which the result includes; or null.</param>
     /// <param name="wantsInput">Whether ∂x is used at all.</param>
     public Tensor? backward(Tensor gradient, Tensor? x, Tensor? low, Tensor? residual, bool wantsInput)
@@ -94,14 +108,14 @@ internal sealed class FusedProjection : IDisposable
         Tensor? lowGradient = null;
         if (IsAdapted)
         {
-            lowGradient = empty(gradient.shape[0], Rank, gradient.dtype, gradient.device);
+            lowGradient = empty(gradient.shape[0], _a!.shape[0], gradient.dtype, gradient.device);
             foreach (var part in _adapted)
             {
                 var (own, scaling) = (part.OutputOf(gradient), (float)part.Adapter.Scaling);
-                part.LowOf(lowGradient).addmm_(own, part.B!, 0, scaling);
-                part.GradientB?.add_(own.t().mm(part.LowOf(low!)), scaling);
+                Low(part, lowGradient).addmm_(own, part.B!, 0, scaling);
+                part.GradientB?.add_(own.t().mm(_hasStart ? Halves(part, low!).Second : Low(part, low!)), scaling);
             }
-            _gradientA!.add_(lowGradient.t().mm(x!));
+            _gradientA!.add_((_hasStart ? OfA(lowGradient) : lowGradient).t().mm(x!));
         }
         if (!wantsInput)
             return null;
@@ -115,8 +129,22 @@ internal sealed class FusedProjection : IDisposable
         }
     }
 
+    /// <summary>An adapter's columns of x Aᵀ.</summary>
+    private Tensor Low(Part part, Tensor low) => _hasStart
+        ? low.narrow(1, 2 * part.LowOffset, 2 * part.Rank)
+        : low.narrow(1, part.LowOffset, part.Rank);
+
+    /// <summary>Those of ΔA and those of A.</summary>
+    private (Tensor First, Tensor Second) Halves(Part part, Tensor low) =>
+        (low.narrow(1, 2 * part.LowOffset, part.Rank), low.narrow(1, (2 * part.LowOffset) + part.Rank, part.Rank));
+
+    /// <summary>∂(x Aᵀ) [rows, rank] from ∂(x [ΔA; A]ᵀ): A is in both halves, with B₀ and with ΔB.</summary>
+    private Tensor OfA(Tensor lowGradient) => cat([.. _adapted.Select(p => Halves(p, lowGradient)).Select(h => h.First + h.Second)], 1);
+
     public void Dispose()
     {
+        foreach (var part in _adapted)
+            part.InitialB?.Dispose();
         if (_ownsWeight)
         {
             _weight.Dispose();
@@ -130,8 +158,9 @@ internal sealed class FusedProjection : IDisposable
 
         public Tensor? GradientB { get; set; }
 
-        public Tensor OutputOf(Tensor output) => output.narrow(1, Offset, Outputs);
+        /// <summary>B₀ in the type of the passes, where the adapter has a start.</summary>
+        public Tensor? InitialB { get; set; }
 
-        public Tensor LowOf(Tensor low) => low.narrow(1, LowOffset, Rank);
+        public Tensor OutputOf(Tensor output) => output.narrow(1, Offset, Outputs);
     }
 }

@@ -26,7 +26,8 @@ internal sealed class BaseCorrection : IDisposable
         public const string Replacement = ".base";
     }
 
-    public bool Subtracts => _initial is not null;
+    /// <summary>B₀ and A₀ where W − s·B₀·A₀ takes W's place; null where another weight does. fp32 on the CPU, owned by this.</summary>
+    public AdapterFactors? Subtracted => _initial;
 
     /// <summary>W − s·B₀·A₀ takes W's place. The factors are copied to the CPU, which computes nothing with them before a merge.</summary>
     public static BaseCorrection Subtract(AdapterFactors initial) =>
