@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 
-namespace Microsoft.ML.LoraInit.Training;
+namespace Microsoft.ML.LoraInit.Core;
 
 /// <summary>Says what keeps TorchSharp's native libraries from being loaded, and what to do.</summary>
 internal static partial class NativeLibraryDiagnosis

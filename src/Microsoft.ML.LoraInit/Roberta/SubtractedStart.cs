@@ -1,6 +1,6 @@
 using static TorchSharp.torch;
 
-namespace Microsoft.ML.LoraInit.Adapters;
+namespace Microsoft.ML.LoraInit.Roberta;
 
 /// <summary>
 /// What an adapter's product started from, where the layer keeps the untouched W and the adapter adds only what training changed:

@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
-namespace Microsoft.ML.LoraInit.Training;
+namespace Microsoft.ML.LoraInit.Core;
 
 /// <summary>
 /// Loads TorchSharp's native libraries, or says why that cannot be done: TorchSharp's own message names a missing package whatever

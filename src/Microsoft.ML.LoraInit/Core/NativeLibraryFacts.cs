@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Microsoft.ML.LoraInit.Training;
+namespace Microsoft.ML.LoraInit.Core;
 
 /// <summary>What there is to know about native libraries that could not be loaded.</summary>
 internal sealed record NativeLibraryFacts

@@ -1,6 +1,6 @@
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Core;
 
-namespace Microsoft.ML.LoraInit.Tests.Training;
+namespace Microsoft.ML.LoraInit.Tests.Core;
 
 /// <summary>What is said of native libraries that cannot be loaded, for systems that these tests do not run on.</summary>
 [TestClass]

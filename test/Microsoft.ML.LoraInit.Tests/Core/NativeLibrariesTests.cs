@@ -1,6 +1,6 @@
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
-namespace Microsoft.ML.LoraInit.Tests.Training;
+namespace Microsoft.ML.LoraInit.Tests.Core;
 
 /// <summary>A program without libtorch: this assembly and what it needs, copied without native libraries.</summary>
 [TestClass]
