@@ -43,6 +43,5 @@ internal static class NativeLibraries
     /// <summary>A notebook or script, for which TorchSharp gathers the libraries out of their packages.</summary>
     private static bool FromPackageFolder(Assembly assembly) => assembly.Location.Contains("torchsharp", StringComparison.Ordinal);
 
-    private static InvalidOperationException Unusable(NativeLibraryFacts facts, Exception? cause) =>
-        new(NativeLibraryDiagnosis.Explain(facts), cause ?? (facts.Refusal is { } refusal ? new DllNotFoundException(refusal) : null));
+    private static InvalidOperationException Unusable(NativeLibraryFacts facts, Exception? cause) => new(NativeLibraryDiagnosis.Explain(facts), cause);
 }

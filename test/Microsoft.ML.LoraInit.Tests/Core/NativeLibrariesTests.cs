@@ -1,3 +1,4 @@
+using System.Reflection;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Core;
@@ -41,8 +42,9 @@ public class NativeLibrariesTests
                 _ => (object)AdapterLibrary.Create(RobertaCheckpoint.Mini),
             };
         }
-        catch (Exception e)
+        catch (Exception thrown)
         {
+            var e = thrown is TargetInvocationException { InnerException: { } inner } ? inner : thrown; // ML.NET loads by reflection
             Console.WriteLine($"{e.GetType().Name}: {e.Message}");
         }
     }
