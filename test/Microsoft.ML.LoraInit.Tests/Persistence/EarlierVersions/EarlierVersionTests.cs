@@ -14,8 +14,9 @@ public sealed class EarlierVersionTests
     private const double Tolerance = 1e-6;
 
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Data", "v0.1.0");
-    private static readonly RobertaCheckpoint Base = RobertaCheckpoint.FromDirectory(Path.Combine(Folder, "base"));
     private static readonly IReadOnlyList<StoredRun> Runs = StoredRun.Read(Path.Combine(Folder, "runs.json"));
+
+    internal static RobertaCheckpoint Base { get; } = RobertaCheckpoint.FromDirectory(Path.Combine(Folder, "base"));
 
     private static IEnumerable<object[]> Models => Runs.Select(r => new object[] { r.Name });
 
@@ -57,7 +58,8 @@ public sealed class EarlierVersionTests
         using var whole = Load(File.OpenRead(ModelPath(name)));
         var (expected, actual) = (TrainedModels.Step(whole), TrainedModels.Step((ITransformer)resumed));
         CollectionAssert.AreEquivalent(expected.Model.State.Tensors.Keys.ToArray(), actual.Model.State.Tensors.Keys.ToArray());
-        foreach (var (tensor, values) in expected.Model.State.Tensors)
+        // The softmax does not see the keys' biases: their gradients are rounding alone, and differ from processor to processor.
+        foreach (var (tensor, values) in expected.Model.State.Tensors.Where(t => !t.Key.EndsWith("key.bias", StringComparison.Ordinal)))
             Near([values.data<float>().ToArray()], [actual.Model.State.Tensors[tensor].data<float>().ToArray()], tensor);
         Near(run.Scores, StoredRun.ScoresOf((ITransformer)resumed));
         Assert.AreEqual(expected.Initialization, actual.Initialization);
@@ -105,9 +107,9 @@ public sealed class EarlierVersionTests
 
     public static string DisplayName(MethodInfo method, object[] data) => $"{method.Name} ({data[0]})";
 
-    private static StoredRun Run(string name) => Runs.Single(r => r.Name == name);
+    internal static StoredRun Run(string name) => Runs.Single(r => r.Name == name);
 
-    private static string ModelPath(string name) => Path.Combine(Folder, "models", $"{name}.mlnet");
+    internal static string ModelPath(string name) => Path.Combine(Folder, "models", $"{name}.mlnet");
 
     private static TransformerChain<ITransformer> Load(Stream stream)
     {
