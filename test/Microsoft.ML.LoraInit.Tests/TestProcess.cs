@@ -23,7 +23,10 @@ internal static class TestProcess
     }
 
     /// <summary>Starts the class's method; its output can be read from the process.</summary>
-    public static Process Start<T>(params string[] args)
+    public static Process Start<T>(params string[] args) => Start<T>(new Dictionary<string, string>(), args);
+
+    /// <summary>Starts it with variables of its environment set.</summary>
+    public static Process Start<T>(IReadOnlyDictionary<string, string> environment, params string[] args)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
         {
@@ -32,6 +35,8 @@ internal static class TestProcess
         };
         foreach (var argument in (string[])["exec", typeof(TestProcess).Assembly.Location, typeof(T).FullName!, .. args])
             start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return Process.Start(start)!;
     }
 }
