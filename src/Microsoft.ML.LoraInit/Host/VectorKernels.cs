@@ -10,8 +10,11 @@ namespace Microsoft.ML.LoraInit.Host;
 /// </summary>
 internal static class VectorKernels
 {
+    /// <summary>Whether it is left aside on any processor, by what is made from then on: benchmarks compare with tensors in one process.</summary>
+    public static bool IsOff { get; set; }
+
     /// <summary>Whether it serves for fp32.</summary>
-    public static bool Serve => Vector256.IsHardwareAccelerated;
+    public static bool Serve => Vector256.IsHardwareAccelerated && !IsOff;
 
     /// <summary>Whether it serves for products of 8-bit integers.</summary>
     public static bool ServeInt8 => Serve && Avx2.IsSupported;
