@@ -44,7 +44,7 @@ internal readonly unsafe struct Int8Columns(sbyte* values, float* scales, float*
         new(values + ((long)depth * Int8Product.Width), scales + Int8Product.Width, sums + Int8Product.Width, bias + Int8Product.Width);
 }
 
-/// <summary>Products of 8-bit rows with packed panels of 16 columns. The sums are exact, so all processors give the same scores.</summary>
+/// <summary>Products of 8-bit rows with packed panels of 16 columns, by AVX2. The sums are exact, so all processors give the same scores.</summary>
 internal static unsafe class Int8Product
 {
     /// <summary>Columns of a panel.</summary>
@@ -71,9 +71,7 @@ internal static unsafe class Int8Product
             for (int row = 0; row < x.Rows;)
             {
                 var rest = x.From(row);
-                int done = AvxVnni.IsSupported ? Int8Tiles.Multiply(rest, w.Values, sums)
-                    : Avx2.IsSupported ? Int8WideTiles.Multiply(rest, w.Values, sums)
-                    : Int8PlainTiles.Multiply(rest, w.Values, sums);
+                int done = AvxVnni.IsSupported ? Int8Tiles.Multiply(rest, w.Values, sums) : Int8WideTiles.Multiply(rest, w.Values, sums);
                 Scale(rest, done, w, sums, y + ((long)row * yStride) + start, yStride, valid);
                 row += done;
             }

@@ -69,6 +69,7 @@ internal sealed class FineTunedModel : IDisposable
 
     /// <summary>Scores as the options say from now on. Calls under way finish as they began.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="NotSupportedException">The processor does not serve 8 bits.</exception>
     /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
     public void Configure(ScoringOptions options)

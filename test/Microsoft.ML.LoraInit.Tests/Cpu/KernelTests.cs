@@ -56,6 +56,7 @@ public sealed unsafe class KernelTests
     [DataRow(6, 30, 131)]
     public void Int8ProductsAreNear(int rows, int outputs, int inputs)
     {
+        Processor.NeedsInt8();
         var (x, weight, bias) = (Numbers(rows * inputs), Numbers(outputs * inputs), Numbers(outputs));
         var y = Apply(new Int8Linear(weight, bias), x, rows);
         // Half a step of x (2 / 255 wide) for each weight of up to 1, half a step of w (1 / 127) for each x, both, and fp32's own rounding.
@@ -72,6 +73,7 @@ public sealed unsafe class KernelTests
     [TestMethod]
     public void Int8SumsAreExactOnEveryProcessor()
     {
+        Processor.NeedsInt8();
         const int Rows = 13, Depth = 132;
         var x = new AlignedArray<byte>(Rows * Depth);
         var w = new AlignedArray<sbyte>(Int8Product.Width * Depth);
@@ -85,9 +87,7 @@ public sealed unsafe class KernelTests
                 for (int i = 0; i < Depth; i++)
                     expected[(row * Int8Product.Width) + column] += x[(row * Depth) + i] * w[(i / 4 * 4 * Int8Product.Width) + (4 * column) + (i % 4)];
 
-        var tiles = new List<IntegerTile> { Int8PlainTiles.Multiply };
-        if (Avx2.IsSupported)
-            tiles.Add(Int8WideTiles.Multiply);
+        var tiles = new List<IntegerTile> { Int8WideTiles.Multiply };
         if (AvxVnni.IsSupported)
             tiles.Add(Int8Tiles.Multiply);
         foreach (var tile in tiles)

@@ -31,6 +31,7 @@ public sealed class HostScorerTests
     [DataRow(true)]
     public void ScoresDependOnNeitherCompanyNorThreads(bool isInt8)
     {
+        Processor.NeedsInt8(isInt8);
         var texts = RandomModel.Texts(60, Even);
         using var reference = Predictor(RandomModel.Weights(Even), Even, new() { IsInt8 = isInt8, HostThreads = 1 });
         var expected = texts.SelectMany(text => reference.Predict([text])[0]).ToArray();
@@ -47,6 +48,7 @@ public sealed class HostScorerTests
     [TestMethod]
     public void Int8IsNearFp32()
     {
+        Processor.NeedsInt8();
         var texts = RandomModel.Texts(40, Even);
         using var exact = Predictor(RandomModel.Weights(Even), Even);
         using var rounded = Predictor(RandomModel.Weights(Even), Even, new() { IsInt8 = true });
@@ -60,6 +62,7 @@ public sealed class HostScorerTests
     [DataRow(true)]
     public void OthersComputeWithTheWeightsThatScore(bool isInt8)
     {
+        Processor.NeedsInt8(isInt8);
         using var predictor = Predictor(WithBottlenecks(Odd), Odd, new() { IsInt8 = isInt8 });
         var texts = RandomModel.Texts(6, Odd);
         var scores = predictor.Predict(texts);
