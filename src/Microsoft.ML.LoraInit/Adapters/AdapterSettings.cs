@@ -20,6 +20,9 @@ internal sealed record AdapterSettings
 
     public TargetModules TargetModules { get; init; } = TargetModules.QueryValue;
 
+    /// <summary>Layers that <see cref="TargetModules"/> chooses and that get none all the same; null for none.</summary>
+    public TargetModules? ExcludeModules { get; init; }
+
     /// <summary>Encoder layers adapted, from 0; null for all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
@@ -35,6 +38,7 @@ internal sealed record AdapterSettings
         Dropout = options.LoraDropout,
         UseDora = options.UseDora,
         TargetModules = options.TargetModules,
+        ExcludeModules = options.ExcludeModules,
         LayersToTransform = options.LayersToTransform,
         RankPattern = options.RankPattern,
         AlphaPattern = options.AlphaPattern,

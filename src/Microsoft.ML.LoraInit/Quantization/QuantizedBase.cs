@@ -66,7 +66,7 @@ internal static class QuantizedBase
     public static void Check(LoraTrainerOptions options, IEnumerable<string> linears)
     {
         CheckInitialization(options);
-        if (options.BaseQuantization != BaseQuantization.None && linears.FirstOrDefault(l => options.Method.TrainsBase($"{l}.weight")) is { } trained)
+        if (options.BaseQuantization != BaseQuantization.None && linears.FirstOrDefault(l => options.Method.TrainsBase($"{l}.weight", new HashSet<string>())) is { } trained)
             throw new ArgumentException($"BaseQuantization = {options.BaseQuantization} does not go with the method '{options.Method.Name}', which trains '{trained}.weight': a weight in 4 bits stays as it is. Choose another method, or BaseQuantization.None.");
     }
 }

@@ -99,8 +99,8 @@ public sealed class ModelInitializationContextTests : IDisposable
     {
         using var context = Context();
         // 3 batches of 8, 8 and 6 rows, averaged over the batches.
-        var gradients = context.Gradients(8, 100);
-        Assert.AreSame(gradients, context.Gradients(8, 100));
+        var gradients = context.Gradients(8, 100, false);
+        Assert.AreSame(gradients, context.Gradients(8, 100, false));
         CollectionAssert.AreEquivalent(_targets.Select(t => t.ModuleName).ToArray(), gradients.Keys.ToArray());
 
         // Finite differences along the gradient: (L(W + εG/‖G‖) − L(W − εG/‖G‖)) / 2ε = ‖G‖.
@@ -119,7 +119,7 @@ public sealed class ModelInitializationContextTests : IDisposable
     {
         using var context = Context();
         var before = Logits();
-        context.Gradients(8, 2);
+        context.Gradients(8, 2, false);
         CollectionAssert.AreEqual(before, Logits());
         Assert.IsTrue(ToyRun.Base.Tensors.Values.All(t => !t.requires_grad));
     }
@@ -149,7 +149,7 @@ public sealed class ModelInitializationContextTests : IDisposable
     public void WithoutDataItSaysSo()
     {
         using var context = new ModelInitializationContext(_model, _targets, 1, new ProgressReporter(null, null), default);
-        var e = Assert.ThrowsExactly<InvalidOperationException>(() => context.Gradients(8, 1));
+        var e = Assert.ThrowsExactly<InvalidOperationException>(() => context.Gradients(8, 1, false));
         StringAssert.Contains(e.Message, "training data");
         Assert.ThrowsExactly<InvalidOperationException>(() => context.VisitActivations(8, 1, (_, _) => true));
     }
@@ -160,7 +160,7 @@ public sealed class ModelInitializationContextTests : IDisposable
         using var source = new CancellationTokenSource();
         source.Cancel();
         using var context = new ModelInitializationContext(_model, _targets, 1, new ProgressReporter(null, null), source.Token, Task3, _rows);
-        Assert.ThrowsExactly<OperationCanceledException>(() => context.Gradients(8, 1));
+        Assert.ThrowsExactly<OperationCanceledException>(() => context.Gradients(8, 1, false));
         Assert.ThrowsExactly<OperationCanceledException>(() => context.VisitActivations(8, 1, (_, _) => true));
         var before = Logits();
         Assert.ThrowsExactly<OperationCanceledException>(() => context.Preheat(4, 4, 2, 1e-3, 8));

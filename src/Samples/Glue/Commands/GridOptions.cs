@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
@@ -12,7 +13,7 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
 internal sealed class GridOptions
 {
     private readonly Option<string> _tasks = List("--tasks", "NAMES", $"Tasks: {string.Join(", ", GlueTask.All.Select(t => t.Name))}.", "cola,mrpc,rte,stsb,sst2,qnli");
-    private readonly Option<string> _inits = new("--inits") { Description = "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; all for every one.", HelpName = "NAMES", DefaultValueFactory = _ => "kaiming" };
+    private readonly Option<string> _inits = new("--inits") { Description = "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; all for every published one.", HelpName = "NAMES", DefaultValueFactory = _ => "kaiming" };
     private readonly Option<string> _methods = List("--methods", "NAMES", "What is trained: lora, rslora, dora, and beside them head-only, bitfit, full, houlsby, pfeiffer.", "lora");
     private readonly Option<string> _ranks = List("--ranks", "N,…", "Ranks.", "8");
     private readonly Option<string> _alphas = List("--alphas", "X,…", "Numerators of the scaling alpha / r.", "16");
@@ -96,7 +97,7 @@ internal sealed class GridOptions
     private static LoraInitialization[] Initializations(string text)
     {
         if (text.Trim() == "all")
-            return [.. LoraInitialization.Names.Select(LoraInitialization.Parse)];
+            return [.. InitializationRegistry.Published];
         var separator = text.Contains(';') || text.Contains(':') ? ';' : ',';
         return [.. text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(LoraInitialization.Parse)];
     }
