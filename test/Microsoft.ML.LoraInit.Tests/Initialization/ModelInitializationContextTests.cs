@@ -83,6 +83,36 @@ public sealed class ModelInitializationContextTests : IDisposable
     }
 
     [TestMethod]
+    public void RowsAreToldApartAndPassesGoRoundInAnotherOrder()
+    {
+        using var context = Context();
+        var (lengths, first) = (new List<int>(), new List<float>());
+        context.VisitActivations(8, null, 2, (target, x, rows) =>
+        {
+            if (target == _targets[0])
+            {
+                Assert.AreEqual(x.shape[0], rows.Sum());
+                lengths.AddRange(rows);
+                first.Add(x[0, 0].item<float>());
+            }
+            return true;
+        });
+        CollectionAssert.AreEquivalent(_rows.Texts.Concat(_rows.Texts).Select(t => t.Length).ToArray(), lengths);
+        CollectionAssert.AreNotEqual(first.Take(first.Count / 2).ToArray(), first.Skip(first.Count / 2).ToArray());
+    }
+
+    [TestMethod]
+    public void DropoutIsInTheGradientWhereItIsAskedFor()
+    {
+        using var context = Context();
+        using var again = Context();
+        var (plain, dropped) = (context.Gradients(8, 2, false), context.Gradients(8, 2, true));
+        var name = _targets[0].ModuleName;
+        Assert.IsTrue(Compare.Relative(dropped[name], plain[name]) > 1e-3);
+        Compare.Below(1e-5, Compare.Relative(again.Gradients(8, 2, true)[name], dropped[name]), "The seed decides the masks");
+    }
+
+    [TestMethod]
     public void APassEndsAfterItsBatchesOrWhenTheVisitorHasEnough()
     {
         using var context = Context();
