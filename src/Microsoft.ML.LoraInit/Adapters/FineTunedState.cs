@@ -70,9 +70,9 @@ internal sealed class FineTunedState : IDisposable
     /// </summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
 
-    /// <summary>The base parameters that were trained beside the adapters, by name: biases, or all of them.</summary>
-    public IReadOnlyDictionary<string, Tensor> TrainedBase =>
-        _tensors.Where(t => TrainsBase(t.Key)).ToDictionary(StringComparer.Ordinal);
+    /// <summary>The base parameters that were trained, by name: none, biases, or all of them.</summary>
+    public IReadOnlyDictionary<string, Tensor> TrainedBase => EncoderTensors.Expected(Config)
+        .Where(t => TrainsBase(t.Name)).ToDictionary(t => t.Name, t => _tensors[t.Name], StringComparer.Ordinal);
 
     /// <summary>The tensors of bottlenecks, which no plain RoBERTa can hold; empty where everything merges.</summary>
     public IReadOnlyDictionary<string, Tensor> Bottlenecks =>

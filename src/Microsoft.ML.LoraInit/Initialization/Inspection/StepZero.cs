@@ -69,7 +69,12 @@ internal sealed class StepZero(TextTask task, TextDataset probe, int batchSize, 
         var start = parameters.Flat.detach().clone();
         var step = RelativeStep * Math.Max(1, start.norm().item<float>());
         var lanczos = new Lanczos(v => (GradientAt(v, step) - GradientAt(v, -step)) / (2 * step));
-        return lanczos.Largest(parameters.Count, start.device, seed);
+        var largest = lanczos.Largest(parameters.Count, start.device, seed);
+        // The factors were views of the vector that moved: they become what they were.
+        using var noGrad = no_grad();
+        foreach (var (parameter, piece) in parameters.Parameters.Zip(start.split([.. parameters.Parameters.Select(p => p.Count)])))
+            parameter.Replace(piece.view(parameter.Shape).to(parameter.ComputeType).clone());
+        return largest;
 
         Tensor GradientAt(Tensor v, double length)
         {

@@ -80,7 +80,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
     {
         var options = new LoraTextClassificationTrainer.Options
         {
-            Method = Methods.HasAdapters(config.Method) ? FineTuningMethod.Lora() : FineTuningMethod.Parse(config.Method),
+            Method = Methods.Of(config.Method),
             UseDora = config.Method == Methods.Dora,
             RankStabilized = config.Method == Methods.RankStabilized,
             InitialLearningRate = config.LearningRate,
