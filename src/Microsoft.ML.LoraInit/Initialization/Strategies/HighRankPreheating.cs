@@ -19,7 +19,13 @@ public abstract partial record LoraInitialization
     public static LoraInitialization HighRankPreheating(
         int rank = 64, int steps = 100, double learningRate = 1e-3, int batchSize = 32, HrpSide side = HrpSide.A, double? alpha = null, double scale = 1) => new HrpInitialization
         {
-            Rank = rank, Steps = steps, LearningRate = learningRate, BatchSize = batchSize, Side = side, Alpha = alpha, Scale = scale,
+            Rank = rank,
+            Steps = steps,
+            LearningRate = learningRate,
+            BatchSize = batchSize,
+            Side = side,
+            Alpha = alpha,
+            Scale = scale,
         };
 }
 
