@@ -57,7 +57,7 @@ internal static class InitializationRegistry
     public static IReadOnlyList<LoraInitialization> All => Defaults;
 
     /// <summary>All but the experimental ones.</summary>
-    public static IEnumerable<LoraInitialization> Published => Defaults.Where(d => !d.IsExperimental);
+    public static IReadOnlyList<LoraInitialization> Published { get; } = [.. Defaults.Where(d => !d.IsExperimental)];
 
     /// <summary>A strategy's settings with its name first: what a model stores.</summary>
     public static JsonObject ToJson(LoraInitialization strategy)

@@ -59,6 +59,9 @@ public abstract partial record LoraInitialization
     /// <summary>Every strategy's name, in the order of the documentation.</summary>
     public static IReadOnlyList<string> Names => InitializationRegistry.Names;
 
+    /// <summary>Every strategy with its default settings, but those that no paper or code describes: what <c>--inits all</c> stands for.</summary>
+    public static IReadOnlyList<LoraInitialization> Published => InitializationRegistry.Published;
+
     /// <summary>
     /// Makes a strategy from its name and, after a colon, settings: <c>pissa</c>, <c>pissa:iterations=16</c>,
     /// <c>hrp:rank=64,steps=100</c>.

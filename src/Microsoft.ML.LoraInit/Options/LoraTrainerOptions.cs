@@ -173,6 +173,7 @@ public abstract class LoraTrainerOptions
         Dropout = LoraDropout,
         UseDora = UseDora,
         TargetModules = TargetModules,
+        ExcludeModules = ExcludeModules,
         LayersToTransform = LayersToTransform,
         RankPattern = RankPattern,
         AlphaPattern = AlphaPattern,

@@ -2,6 +2,7 @@ using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -177,7 +178,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
                 var leaves = Array.ConvertAll(frozen, w => w.detach().requires_grad_(true));
                 for (int j = 0; j < linears.Length; j++)
                     linears[j].Weight.Bind(leaves[j]);
-                using var masks = dropout ? DropoutSource.Create(SeededRandom.Hash(Seed, $"initialization dropout/{i}"), Device) : null;
+                using var masks = dropout ? KernelDropout.FromSeed(SeededRandom.Hash(Seed, $"initialization dropout/{i}"), Device) : null;
                 task.Loss(_model.forward(batch.Inputs, new ForwardContext { Dropout = masks }), batch.Targets, batch.Weights).backward();
                 using var noGrad = no_grad();
                 for (int j = 0; j < linears.Length; j++)

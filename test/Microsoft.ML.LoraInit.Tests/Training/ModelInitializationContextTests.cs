@@ -4,6 +4,7 @@ using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Initialization;
 using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 

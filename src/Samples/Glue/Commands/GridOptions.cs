@@ -95,7 +95,7 @@ internal sealed class GridOptions
     private static LoraInitialization[] Initializations(string text)
     {
         if (text.Trim() == "all")
-            return [.. InitializationRegistry.Published];
+            return [.. LoraInitialization.Published];
         var separator = text.Contains(';') || text.Contains(':') ? ';' : ',';
         return [.. text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).SelectMany(InitializationText.Expand)];
     }

@@ -11,7 +11,7 @@ internal static class InitializationText
         var defaults = Settings(LoraInitialization.Parse(strategy.Name));
         var changed = Settings(strategy)
             .Where(s => !JsonNode.DeepEquals(s.Value, defaults[s.Key]))
-            .Select(s => $"{s.Key}={s.Value?.ToString() ?? InitializationRegistry.Nothing}")
+            .Select(s => $"{s.Key}={s.Value?.ToString() ?? "null"}")
             .ToArray();
         return changed.Length == 0 ? strategy.Name : $"{strategy.Name}:{string.Join(',', changed)}";
     }
