@@ -37,13 +37,15 @@ internal static partial class AdapterPlanner
         var all = modules.ToArray();
         CheckNumbers(settings);
         CheckLayers(settings.LayersToTransform, all);
+        if (settings.ExcludeModules is { } excluded && !all.Any(m => excluded.Matches(m.Name)))
+            throw new ArgumentException($"ExcludeModules = {excluded} excludes no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
         var chosen = all
-            .Where(m => settings.TargetModules.Matches(m.Name))
+            .Where(m => settings.TargetModules.Matches(m.Name) && settings.ExcludeModules?.Matches(m.Name) is not true)
             .Where(m => settings.LayersToTransform is null || (LayerIndex(m.Name) is int index && settings.LayersToTransform.Contains(index)))
             .ToArray();
         if (chosen.Length == 0)
-            throw new ArgumentException($"TargetModules = {settings.TargetModules} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
+            throw new ArgumentException($"TargetModules = {settings.TargetModules}{(settings.ExcludeModules is null ? "" : $" without ExcludeModules = {settings.ExcludeModules}")} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
         var ranks = new Pattern<int>(nameof(AdapterSettings.RankPattern), settings.RankPattern);
         var alphas = new Pattern<double>(nameof(AdapterSettings.AlphaPattern), settings.AlphaPattern);

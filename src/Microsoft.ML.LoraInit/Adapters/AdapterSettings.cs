@@ -20,6 +20,9 @@ internal sealed record AdapterSettings
 
     public TargetModules TargetModules { get; init; } = TargetModules.QueryValue;
 
+    /// <summary>Layers that <see cref="TargetModules"/> chooses and that get none all the same; null for none.</summary>
+    public TargetModules? ExcludeModules { get; init; }
+
     /// <summary>Encoder layers adapted, from 0; null for all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 

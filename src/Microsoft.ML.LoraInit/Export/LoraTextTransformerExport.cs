@@ -22,7 +22,8 @@ public static class LoraTextTransformerExport
     /// Every initialisation converts. Where the base was corrected (PiSSA, IniLoRA and the others of
     /// <see cref="InitializationFamily.BaseCorrected"/>), A and B are stacked with the initial factors to twice the rank, and
     /// nothing is lost. A base that was replaced (LoftQ) has no exact form: it needs <paramref name="rank"/>. An adapter trained
-    /// over a base in 4 bits belongs to that base: see <see cref="PeftExport.NeedsQuantizedBase"/>. Python's model needs as many
+    /// over a base in 4 bits belongs to that base: see <see cref="PeftExport.NeedsQuantizedBase"/>. Biases that were trained too
+    /// (<see cref="LoraMethod.Bias"/>) are written as PEFT does. Python's model needs as many
     /// labels as the head has outputs.
     /// </remarks>
     /// <param name="model">The trained model.</param>
@@ -46,7 +47,11 @@ public static class LoraTextTransformerExport
         using var files = new LazyFiles(model.Model);
         var adapters = PlainLoraConversion.Convert(state, module => files.Weight(module), rank);
         var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
-        var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout);
+        var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout)
+        {
+            Bias = (state.Method as LoraMethod)?.Bias ?? LoraBias.None,
+            Biases = state.TrainedBase,
+        };
         var stored = StoredBase.Of(checkpoint, state.Base);
         PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
         return PeftExport.Of(folder, adapters, state.IsQuantized);

@@ -41,6 +41,21 @@ public abstract partial record LoraInitialization
     [JsonIgnore]
     internal virtual string? PreconditioningObstacle => null;
 
+    /// <summary>
+    /// The strategy as version 0.1.0 had it, for settings that stored models of that version do not name; itself where
+    /// nothing has changed. A strategy that is given a new setting whose default changes the result says here what it did before.
+    /// </summary>
+    [JsonIgnore]
+    internal virtual LoraInitialization Former => this;
+
+    /// <summary>The factor that starts at zero, so that its partner learns nothing where it is frozen; none where both start apart from zero.</summary>
+    [JsonIgnore]
+    internal virtual AdapterFactor ZeroFactor => AdapterFactor.None;
+
+    /// <summary>Whether the strategy is no published method as its paper has it, so that it is left out where all are asked for.</summary>
+    [JsonIgnore]
+    internal virtual bool IsExperimental => false;
+
     /// <summary>Every strategy's name, in the order of the documentation.</summary>
     public static IReadOnlyList<string> Names => InitializationRegistry.Names;
 

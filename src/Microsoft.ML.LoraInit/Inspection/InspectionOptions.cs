@@ -20,4 +20,10 @@ public sealed class InspectionOptions
 
     /// <summary>Rows, drawn by the seed, that outputs and gradients are taken on. Default 64. Initialisations that look at data choose their own.</summary>
     public int ProbeRows { get; init; } = 64;
+
+    /// <summary>
+    /// Whether the largest eigenvalue of the loss's Hessian by the adapters' trained factors is estimated on the probe rows, which
+    /// takes up to 80 gradients. Default false. Needs <see cref="Data"/>.
+    /// </summary>
+    public bool LargestEigenvalue { get; init; }
 }

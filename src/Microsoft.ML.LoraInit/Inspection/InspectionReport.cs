@@ -46,6 +46,13 @@ public sealed record InspectionReport
     /// <summary>The model's outputs against those of the base with the same head.</summary>
     public required OutputChange OutputChange { get; init; }
 
+    /// <summary>
+    /// The largest eigenvalue of the Hessian of the mean loss by the adapters' trained factors before the first step, on the probe
+    /// rows; null where it was not asked for. Studies relate it to the best learning rate (arXiv 2602.04998). An estimate from
+    /// below, from differences of gradients: with a base in bf16 it is rough.
+    /// </summary>
+    public double? LargestEigenvalue { get; init; }
+
     /// <summary>What the initialisation took.</summary>
     public required InitializationCost Cost { get; init; }
 

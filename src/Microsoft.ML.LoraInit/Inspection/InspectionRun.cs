@@ -44,6 +44,8 @@ internal sealed class InspectionRun
             throw new ArgumentException($"Method = {_training.Method.Name} has no low-rank adapters, so there is no initialisation to look at: choose FineTuningMethod.Lora().");
         if (options.ProbeRows < 1)
             throw new ArgumentException($"{nameof(options.ProbeRows)} = {options.ProbeRows} is out of range: use at least 1.");
+        if (options.LargestEigenvalue && options.Data is null)
+            throw new ArgumentException($"{nameof(options.LargestEigenvalue)} is of the training loss, and no training data was given: set {nameof(options.Data)} too.");
         foreach (var strategy in Strategies())
             if (options.Data is null && (strategy.Needs & DataNeeds) != 0)
                 throw new ArgumentException($"The initialisation '{strategy.Name}' looks at training data ({strategy.Needs & DataNeeds}), and none was given: set {nameof(options.Data)}, or choose one that needs only the weights.");
@@ -90,6 +92,7 @@ internal sealed class InspectionRun
         var stepZero = new StepZero(task, probe, _training.BatchSize, (message, done, total) => Report(TrainingPhase.Validating, message, done, total));
         var outputs = stepZero.Compare(original, adapted);
         var raw = Raw(original, adapted, start, _options.Against is null ? null : other);
+        double? eigenvalue = _options.LargestEigenvalue ? stepZero.LargestEigenvalue(adapted, SeededRandom.Hash(_seed, "inspection/eigenvalue")) : null;
         if (data is not null)
             raw = WithGradients(raw, start.Targets, stepZero.Gradients(adapted)); // last: the adapters' values are its views from there on
         return new()
@@ -107,6 +110,7 @@ internal sealed class InspectionRun
             Layers = [.. start.Targets.Select((target, i) => Layer(adapted, target, raw[i]))],
             Total = RawMeasures.Together(raw),
             OutputChange = outputs,
+            LargestEigenvalue = eigenvalue,
             Cost = cost!,
             AgainstCost = againstCost,
         };

@@ -13,6 +13,9 @@ namespace Microsoft.ML.LoraInit.Inspection;
 /// <param name="step">Called before each batch, with batches done and to do; may throw to cancel.</param>
 internal sealed class StepZero(TextTask task, TextDataset probe, int batchSize, Action<string, int, int> step)
 {
+    // Of the factors' norm: far above fp32's rounding of a gradient, far below where the loss bends otherwise.
+    private const double RelativeStep = 1e-3;
+
     private readonly IReadOnlyList<int[]> _plan = BatchPlanner.ByLength([.. probe.Texts.Select(t => t.Length)], batchSize);
 
     /// <summary>Compares two models over one base with equal heads.</summary>
@@ -46,16 +49,59 @@ internal sealed class StepZero(TextTask task, TextDataset probe, int batchSize, 
     {
         using var scope = NewDisposeScope();
         using var grad = enable_grad();
-        using var parameters = new TrainableParameters(adapted.Linears.SelectMany(l => l.Adapter?.Parameters ?? []));
+        using var parameters = Adapters(adapted);
+        AddGradient(adapted, parameters, "Computing gradients");
+        using var noGrad = no_grad();
+        var pieces = parameters.Flat.grad!.to(ScalarType.Float64).split([.. parameters.Parameters.Select(p => p.Count)]);
+        return parameters.Parameters.Zip(pieces).ToDictionary(p => p.First.Name, p => Subspaces.Square(p.Second), StringComparer.Ordinal);
+    }
+
+    /// <summary>
+    /// The largest eigenvalue of the Hessian of the mean loss by the adapters' trained factors, from Lanczos steps on products
+    /// of the Hessian with vectors, each the central difference of two gradients.
+    /// </summary>
+    /// <param name="adapted">The model.</param>
+    /// <param name="seed">Draws the first vector.</param>
+    public double LargestEigenvalue(RobertaClassifier adapted, ulong seed)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = Adapters(adapted);
+        var start = parameters.Flat.detach().clone();
+        var step = RelativeStep * Math.Max(1, start.norm().item<float>());
+        var lanczos = new Lanczos(v => (GradientAt(v, step) - GradientAt(v, -step)) / (2 * step));
+        var largest = lanczos.Largest(parameters.Count, start.device, seed);
+        // The factors were views of the vector that moved: they become what they were.
+        using var noGrad = no_grad();
+        foreach (var (parameter, piece) in parameters.Parameters.Zip(start.split([.. parameters.Parameters.Select(p => p.Count)])))
+            parameter.Replace(piece.view(parameter.Shape).to(parameter.ComputeType).clone());
+        return largest;
+
+        Tensor GradientAt(Tensor v, double length)
+        {
+            using var inner = NewDisposeScope();
+            using (no_grad())
+            {
+                parameters.Flat.copy_(start.add(v.to(ScalarType.Float32), length));
+                parameters.Gradient().zero_();
+            }
+            AddGradient(adapted, parameters, "Products with the Hessian");
+            using var noGrad = no_grad();
+            return parameters.Gradient().to(ScalarType.Float64, true).MoveToOuterDisposeScope();
+        }
+    }
+
+    private static TrainableParameters Adapters(RobertaClassifier adapted) =>
+        new(adapted.Linears.SelectMany(l => l.Adapter?.Parameters ?? []));
+
+    private void AddGradient(RobertaClassifier adapted, TrainableParameters parameters, string message)
+    {
+        using var grad = enable_grad();
         var total = BatchQueue.WeightOf(probe, [.. Enumerable.Range(0, probe.Count)]);
-        Visit(adapted, "Computing gradients", batch =>
+        Visit(adapted, message, batch =>
         {
             parameters.Bind();
             task.Loss(adapted.forward(batch.Inputs, ForwardContext.Inference), batch.Targets, batch.Weights).mul(batch.WeightSum / total).backward();
         });
-        using var noGrad = no_grad();
-        var pieces = parameters.Flat.grad!.to(ScalarType.Float64).split([.. parameters.Parameters.Select(p => p.Count)]);
-        return parameters.Parameters.Zip(pieces).ToDictionary(p => p.First.Name, p => Subspaces.Square(p.Second), StringComparer.Ordinal);
     }
 
     private void Visit(RobertaClassifier model, string message, Action<PreparedBatch> visit)

@@ -42,6 +42,9 @@ public abstract class LoraTrainerOptions
     /// <summary>The layers adapted. Default query and value.</summary>
     public TargetModules TargetModules { get; set; } = TargetModules.QueryValue;
 
+    /// <summary>Layers that <see cref="TargetModules"/> chooses and that get no adapter all the same (PEFT's exclude_modules); null (the default) for none.</summary>
+    public TargetModules? ExcludeModules { get; set; }
+
     /// <summary>Indices of the encoder layers adapted, from 0; null (the default) for all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; set; }
 

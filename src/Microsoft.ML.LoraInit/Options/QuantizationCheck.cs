@@ -16,7 +16,7 @@ internal static class QuantizationCheck
     public static void All(LoraTrainerOptions options, IEnumerable<string> linears)
     {
         Initialization(options);
-        if (options.BaseQuantization != BaseQuantization.None && linears.FirstOrDefault(l => options.Method.TrainsBase($"{l}.weight")) is { } trained)
+        if (options.BaseQuantization != BaseQuantization.None && linears.FirstOrDefault(l => options.Method.TrainsBase($"{l}.weight", new HashSet<string>())) is { } trained)
             throw new ArgumentException($"BaseQuantization = {options.BaseQuantization} does not go with the method '{options.Method.Name}', which trains '{trained}.weight': a weight in 4 bits stays as it is. Choose another method, or BaseQuantization.None.");
     }
 }

@@ -14,6 +14,9 @@ internal sealed record PeftConfig
     /// <summary>Layers that <see cref="Settings"/> chooses and that get no adapter all the same; null for none.</summary>
     public TargetModules? Exclude { get; init; }
 
+    /// <summary>Which of the base's biases were trained too.</summary>
+    public LoraBias Bias { get; init; }
+
     /// <summary>The base: a hub id or a path on the machine that wrote it; null where it was not stored.</summary>
     public string? BaseModel { get; init; }
 

@@ -24,7 +24,7 @@ internal static class PeftConfigWriter
             ["arrow_config"] = null,
             ["auto_mapping"] = null,
             ["base_model_name_or_path"] = config.BaseModel,
-            ["bias"] = "none",
+            ["bias"] = config.Bias switch { LoraBias.All => "all", LoraBias.LoraOnly => "lora_only", _ => "none" },
             ["corda_config"] = null,
             ["ensure_weight_tying"] = false,
             ["eva_config"] = null,

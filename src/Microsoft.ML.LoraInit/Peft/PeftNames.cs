@@ -12,6 +12,8 @@ internal static class PeftNames
     public const string B = ".lora_B.weight";
     public const string Magnitude = ".lora_magnitude_vector";
     public const string Head = "classifier.";
+    public const string Bias = ".bias";
+    public const string BaseLayer = ".base_layer";
 
     private const string Encoder = "roberta.";
 

@@ -11,6 +11,12 @@ namespace Microsoft.ML.LoraInit.Peft;
 /// <param name="Dropout">The dropout that the adapters were trained with.</param>
 internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOnlyDictionary<string, Tensor>? Head, double Dropout)
 {
+    /// <summary>Which of the base's biases were trained too.</summary>
+    public LoraBias Bias { get; init; }
+
+    /// <summary>Those biases by name; empty where there are none.</summary>
+    public IReadOnlyDictionary<string, Tensor> Biases { get; init; } = new Dictionary<string, Tensor>();
+
     private const string OutWeight = "classifier.out_proj.weight";
     private const string OutBias = "classifier.out_proj.bias";
 

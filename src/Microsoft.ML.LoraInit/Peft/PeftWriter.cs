@@ -14,6 +14,7 @@ internal static class PeftWriter
     public static PeftConfig Config(PeftWeights weights, RobertaConfig config, string? baseModel, string? revision) => new()
     {
         Settings = PeftTargets.Describe([.. weights.Adapters.Select(a => a.Target)], config, weights.Adapters[0].Magnitude is not null, weights.Dropout),
+        Bias = weights.Bias,
         BaseModel = baseModel,
         Revision = revision,
         TaskType = TaskType,
@@ -29,6 +30,13 @@ internal static class PeftWriter
             yield return new(module + PeftNames.B, adapter.B);
             if (adapter.Magnitude is not null)
                 yield return new(module + PeftNames.Magnitude, adapter.Magnitude);
+        }
+        // PEFT wraps an adapted layer, whose own parameters are then those of its base layer.
+        var adapted = weights.Adapters.Select(a => a.Target.ModuleName).ToHashSet(StringComparer.Ordinal);
+        foreach (var (name, value) in weights.Biases)
+        {
+            var module = name[..^PeftNames.Bias.Length];
+            yield return new(PeftNames.Prefix + (adapted.Contains(module) ? module + PeftNames.BaseLayer : module) + PeftNames.Bias, value);
         }
         foreach (var (name, value) in weights.Head ?? new Dictionary<string, Tensor>())
             yield return new(PeftNames.Prefix + name, value);

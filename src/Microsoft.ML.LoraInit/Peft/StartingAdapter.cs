@@ -24,6 +24,7 @@ internal static class StartingAdapter
             (nameof(options.RankStabilized), options.RankStabilized == defaults.RankStabilized),
             (nameof(options.UseDora), options.UseDora == defaults.UseDora),
             (nameof(options.TargetModules), options.TargetModules == defaults.TargetModules),
+            (nameof(options.ExcludeModules), options.ExcludeModules is null),
             (nameof(options.LayersToTransform), options.LayersToTransform is null),
             (nameof(options.RankPattern), options.RankPattern.Count == 0),
             (nameof(options.AlphaPattern), options.AlphaPattern.Count == 0),

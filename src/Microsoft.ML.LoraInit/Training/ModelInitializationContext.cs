@@ -19,7 +19,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
     private readonly TextTask? _task;
     private readonly TextDataset? _data;
     private readonly ProgressReporter _reporter;
-    private readonly Dictionary<(int BatchSize, int Batches), IReadOnlyDictionary<string, Tensor>> _gradients = [];
+    private readonly Dictionary<(int BatchSize, int Batches, bool Dropout), IReadOnlyDictionary<string, Tensor>> _gradients = [];
 
     /// <param name="model">The model without adapters, its head initialised.</param>
     /// <param name="targets">The layers to initialise.</param>
@@ -59,6 +59,12 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
         return weight.Packed?.Dequantize() ?? weight.Value.to(ScalarType.Float32, true);
     }
 
+    public override Tensor? Bias(AdapterTarget target)
+    {
+        using var noGrad = no_grad();
+        return _linears[target.ModuleName].Bias.Value.to(ScalarType.Float32, true);
+    }
+
     public override Tensor OriginalWeight(AdapterTarget target)
     {
         using var noGrad = no_grad();
@@ -71,13 +77,20 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
     /// is not called again, not even for the other targets on the same batch. Layers with one input (query, key and
     /// value) get the same tensor object.
     /// </remarks>
-    public override void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit)
+    public override void VisitActivations(int batchSize, int? batches, int passes, ActivationVisitor visit)
+    {
+        using var noGrad = no_grad();
+        for (int pass = 0; pass < passes && Pass(pass, batchSize, batches, visit); pass++)
+        {
+        }
+    }
+
+    private bool Pass(int pass, int batchSize, int? batches, ActivationVisitor visit)
     {
         var (task, data) = Data();
         var targets = Targets.ToDictionary(t => t.ModuleName, StringComparer.Ordinal);
-        var plan = Plan(data, batchSize, 0);
+        var plan = Plan(data, batchSize, pass);
         plan = [.. plan.Take(batches ?? plan.Count)];
-        using var noGrad = no_grad();
         using var queue = new BatchQueue(data, plan, task, _model.Config.PadTokenId, Device);
         bool wanted = true;
         for (int i = 0; i < plan.Count && wanted; i++)
@@ -86,6 +99,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
             using var scope = NewDisposeScope();
             using var batch = queue.Take();
             var tokens = batch.Inputs.AttentionMask?.reshape(-1).nonzero().squeeze(1);
+            var lengths = Lengths(batch.Inputs);
             (Tensor? Source, Tensor? Rows) last = default;
             _model.Encode(batch.Inputs, new ForwardContext
             {
@@ -96,21 +110,22 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
                     if (!ReferenceEquals(last.Source, x))
                         last = (x, TokenRows(x, tokens));
                     using var visitScope = NewDisposeScope();
-                    wanted = visit(target, last.Rows!);
+                    wanted = visit(target, last.Rows!, lengths);
                 },
             });
         }
+        return wanted;
     }
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Without dropout, so that the gradient is the loss's own; batches beyond one pass over the rows are not repeated.
+    /// Without dropout the gradient is the loss's own; batches beyond one pass over the rows are not repeated.
     /// The result stays this context's and lives as long as it does.
     /// </remarks>
-    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches)
+    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches, bool dropout)
     {
-        if (!_gradients.TryGetValue((batchSize, batches), out var gradients))
-            _gradients[(batchSize, batches)] = gradients = ComputeGradients(batchSize, batches);
+        if (!_gradients.TryGetValue((batchSize, batches, dropout), out var gradients))
+            _gradients[(batchSize, batches, dropout)] = gradients = ComputeGradients(batchSize, batches, dropout);
         return gradients;
     }
 
@@ -132,6 +147,8 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
         _reporter.ReportIfDue(() => new TrainingProgress { Phase = TrainingPhase.Initializing, Message = message, Step = step, TotalSteps = total });
     }
 
+    public override void Log(string message) => _reporter.Log(message);
+
     public void Dispose()
     {
         foreach (var tensor in _gradients.Values.SelectMany(g => g.Values))
@@ -139,7 +156,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
         _gradients.Clear();
     }
 
-    private Dictionary<string, Tensor> ComputeGradients(int batchSize, int batches)
+    private Dictionary<string, Tensor> ComputeGradients(int batchSize, int batches, bool dropout)
     {
         var (task, data) = Data();
         var plan = Plan(data, batchSize, 0).Take(batches).ToArray();
@@ -160,7 +177,8 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
                 var leaves = Array.ConvertAll(frozen, w => w.detach().requires_grad_(true));
                 for (int j = 0; j < linears.Length; j++)
                     linears[j].Weight.Bind(leaves[j]);
-                task.Loss(_model.forward(batch.Inputs, ForwardContext.Inference), batch.Targets, batch.Weights).backward();
+                using var masks = dropout ? DropoutSource.Create(SeededRandom.Hash(Seed, $"initialization dropout/{i}"), Device) : null;
+                task.Loss(_model.forward(batch.Inputs, new ForwardContext { Dropout = masks }), batch.Targets, batch.Weights).backward();
                 using var noGrad = no_grad();
                 for (int j = 0; j < linears.Length; j++)
                     sums[j].add_(leaves[j].grad!.to(ScalarType.Float32), 1.0 / plan.Length);
@@ -172,6 +190,14 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
                 linears[j].Weight.Bind(frozen[j]);
         }
         return Targets.Zip(sums).ToDictionary(p => p.First.ModuleName, p => p.Second.DetachFromDisposeScope(), StringComparer.Ordinal);
+    }
+
+    private static int[] Lengths(EncodedBatch batch)
+    {
+        if (batch.AttentionMask is null)
+            return [.. Enumerable.Repeat((int)batch.Length, (int)batch.Rows)];
+        using var scope = NewDisposeScope();
+        return [.. batch.AttentionMask.sum(1).cpu().data<long>().Select(n => (int)n)];
     }
 
     /// <summary>[batch, length, in] → fp32 [tokens, in].</summary>

@@ -55,6 +55,29 @@ public sealed class PeftExchangeTests
             Assert.AreEqual(0, Difference(expected, adapter), Tolerance);
     }
 
+    [TestMethod]
+    [DataRow(LoraBias.LoraOnly, "lora_only", 8)]
+    [DataRow(LoraBias.All, "all", 4 * 8 + 1)]
+    public void TrainedBiasesAreWrittenAsPeftNamesThem(LoraBias bias, string written, int count)
+    {
+        using var folder = new TemporaryFolder();
+        var ml = Topics.Context();
+        var view = Topics.View(ml, Topics.Rows.Take(24));
+        var keyed = ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        using var trained = ml.MulticlassClassification.Trainers.LoraTextClassification(
+            Topics.Options(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Lora(bias: bias), 1))).Fit(keyed);
+        trained.SavePeftAdapter(folder.File("adapter"));
+
+        using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder.File("adapter"), "adapter_config.json")));
+        Assert.AreEqual(written, config.RootElement.GetProperty("bias").GetString());
+        using var file = LoraInit.Checkpoints.SafetensorsFile.Open(Path.Combine(folder.File("adapter"), "adapter_model.safetensors"));
+        var biases = file.Names.Where(n => n.EndsWith(".bias", StringComparison.Ordinal) && !n.Contains("classifier", StringComparison.Ordinal)).ToArray();
+        Assert.AreEqual(count, biases.Length);
+        using var scope = NewDisposeScope();
+        var name = "roberta.encoder.layer.0.attention.self.query";
+        Assert.IsTrue(file.Read($"base_model.model.{name}.base_layer.bias").allclose(trained.Model.State.Tensors[$"{name}.bias"]));
+    }
+
     private static EncodedText[] Ids()
     {
         using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);

@@ -83,6 +83,41 @@ public sealed class ModelInitializationContextTests : IDisposable
     }
 
     [TestMethod]
+    public void RowsAreToldApartAndPassesGoRoundInAnotherOrder()
+    {
+        using var context = Context();
+        var (lengths, first) = (new List<int>(), new List<float>());
+        context.VisitActivations(8, null, 2, (target, x, rows) =>
+        {
+            if (target == _targets[0])
+            {
+                Assert.AreEqual(x.shape[0], rows.Sum());
+                lengths.AddRange(rows);
+                first.Add(x.sum().item<float>());
+            }
+            return true;
+        });
+        CollectionAssert.AreEquivalent(_rows.Texts.Concat(_rows.Texts).Select(t => t.Length).ToArray(), lengths);
+        CollectionAssert.AreNotEqual(first.Take(first.Count / 2).ToArray(), first.Skip(first.Count / 2).ToArray());
+    }
+
+    [TestMethod]
+    public void DropoutIsInTheGradientWhereItIsAskedFor()
+    {
+        // The embedded model has none of its own.
+        var weights = ToyRun.Base.Names.ToDictionary(n => n, n => ToyRun.Base[n].clone(), StringComparer.Ordinal);
+        using var dropping = new BaseWeights(ToyRun.Base.Config with { HiddenDropout = 0.1 }, ToyRun.Base.Identity, weights);
+        using var model = new RobertaClassifier(dropping, 3, HeadInitializer.Create(dropping.Config, 3, 1, CPU));
+        ModelInitializationContext Over() => new(model, _targets, 1, new ProgressReporter(null, null), default, Task3, _rows);
+        using var context = Over();
+        using var again = Over();
+        var (plain, dropped) = (context.Gradients(8, 2, false), context.Gradients(8, 2, true));
+        var name = _targets[0].ModuleName;
+        Assert.IsTrue(Compare.Relative(dropped[name], plain[name]) > 1e-3);
+        Compare.Below(1e-5, Compare.Relative(again.Gradients(8, 2, true)[name], dropped[name]), "The seed decides the masks");
+    }
+
+    [TestMethod]
     public void APassEndsAfterItsBatchesOrWhenTheVisitorHasEnough()
     {
         using var context = Context();
@@ -99,8 +134,8 @@ public sealed class ModelInitializationContextTests : IDisposable
     {
         using var context = Context();
         // 3 batches of 8, 8 and 6 rows, averaged over the batches.
-        var gradients = context.Gradients(8, 100);
-        Assert.AreSame(gradients, context.Gradients(8, 100));
+        var gradients = context.Gradients(8, 100, false);
+        Assert.AreSame(gradients, context.Gradients(8, 100, false));
         CollectionAssert.AreEquivalent(_targets.Select(t => t.ModuleName).ToArray(), gradients.Keys.ToArray());
 
         // Finite differences along the gradient: (L(W + εG/‖G‖) − L(W − εG/‖G‖)) / 2ε = ‖G‖.
@@ -119,7 +154,7 @@ public sealed class ModelInitializationContextTests : IDisposable
     {
         using var context = Context();
         var before = Logits();
-        context.Gradients(8, 2);
+        context.Gradients(8, 2, false);
         CollectionAssert.AreEqual(before, Logits());
         Assert.IsTrue(ToyRun.Base.Tensors.Values.All(t => !t.requires_grad));
     }
@@ -149,7 +184,7 @@ public sealed class ModelInitializationContextTests : IDisposable
     public void WithoutDataItSaysSo()
     {
         using var context = new ModelInitializationContext(_model, _targets, 1, new ProgressReporter(null, null), default);
-        var e = Assert.ThrowsExactly<InvalidOperationException>(() => context.Gradients(8, 1));
+        var e = Assert.ThrowsExactly<InvalidOperationException>(() => context.Gradients(8, 1, false));
         StringAssert.Contains(e.Message, "training data");
         Assert.ThrowsExactly<InvalidOperationException>(() => context.VisitActivations(8, 1, (_, _) => true));
     }
@@ -160,7 +195,7 @@ public sealed class ModelInitializationContextTests : IDisposable
         using var source = new CancellationTokenSource();
         source.Cancel();
         using var context = new ModelInitializationContext(_model, _targets, 1, new ProgressReporter(null, null), source.Token, Task3, _rows);
-        Assert.ThrowsExactly<OperationCanceledException>(() => context.Gradients(8, 1));
+        Assert.ThrowsExactly<OperationCanceledException>(() => context.Gradients(8, 1, false));
         Assert.ThrowsExactly<OperationCanceledException>(() => context.VisitActivations(8, 1, (_, _) => true));
         var before = Logits();
         Assert.ThrowsExactly<OperationCanceledException>(() => context.Preheat(4, 4, 2, 1e-3, 8));

@@ -28,6 +28,6 @@ public sealed record HoulsbyMethod : BottleneckMethod
 
     internal override BottleneckPlacement Bottlenecks => new(Size, AfterAttention: true);
 
-    internal override bool TrainsBase(string parameterName) =>
+    internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) =>
         parameterName.StartsWith("roberta.encoder.", StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal);
 }

@@ -31,6 +31,8 @@ public sealed record MiCAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
+    internal override AdapterFactor ZeroFactor => AdapterFactor.A;
+
     internal override string? PreconditioningObstacle => "B is frozen, and the preconditioner is for two trained factors";
 
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);

@@ -10,8 +10,8 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
 internal sealed class GridOptions
 {
     private readonly Option<string> _tasks = List("--tasks", "NAMES", $"Tasks: {string.Join(", ", GlueTask.All.Select(t => t.Name))}.", "cola,mrpc,rte,stsb,sst2,qnli");
-    private readonly Option<string> _inits = new("--inits") { Description = "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; all for every one.", HelpName = "NAMES", DefaultValueFactory = _ => "kaiming" };
-    private readonly Option<string> _methods = List("--methods", "NAMES", "What is trained: lora, rslora, dora, and beside them head-only, bitfit, full, houlsby, pfeiffer.", "lora");
+    private readonly Option<string> _inits = new("--inits") { Description = "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; a setting takes several values (hrp:rank=16|64,side=a|b); all for every published one.", HelpName = "NAMES", DefaultValueFactory = _ => "kaiming" };
+    private readonly Option<string> _methods = List("--methods", "NAMES", "What is trained: lora, lora:freeze=a, rslora, dora, and beside them head-only, bitfit, full, houlsby, pfeiffer.", "lora");
     private readonly Option<string> _ranks = List("--ranks", "N,…", "Ranks.", "8");
     private readonly Option<string> _alphas = List("--alphas", "X,…", "Numerators of the scaling alpha / r.", "16");
     private readonly Option<string> _rates = List("--learning-rates", "X,…", "Learning rates; the best is selected for each strategy and task.", "5e-4,1e-3,2e-3");
@@ -88,17 +88,16 @@ internal sealed class GridOptions
 
     private static string MethodName(string text)
     {
-        if (!Methods.HasAdapters(text))
-            _ = FineTuningMethod.Parse(text); // throws with the names there are
+        _ = Methods.Of(text); // throws with the names there are
         return text;
     }
 
     private static LoraInitialization[] Initializations(string text)
     {
         if (text.Trim() == "all")
-            return [.. LoraInitialization.Names.Select(LoraInitialization.Parse)];
+            return [.. InitializationRegistry.Published];
         var separator = text.Contains(';') || text.Contains(':') ? ';' : ',';
-        return [.. text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(LoraInitialization.Parse)];
+        return [.. text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).SelectMany(InitializationText.Expand)];
     }
 
     private static T Number<T>(Option<string> option, string text, Func<string, IFormatProvider, T> parse)

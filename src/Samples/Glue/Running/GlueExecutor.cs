@@ -78,7 +78,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
     private LoraTrainerOptions Options(GlueTask task, RunConfig config, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
     {
         var options = GlueSession.Options(task);
-        options.Method = Methods.HasAdapters(config.Method) ? FineTuningMethod.Lora() : FineTuningMethod.Parse(config.Method);
+        options.Method = Methods.Of(config.Method);
         options.UseDora = config.Method == Methods.Dora;
         options.RankStabilized = config.Method == Methods.RankStabilized;
         options.InitialLearningRate = config.LearningRate;
