@@ -19,6 +19,9 @@ internal sealed record UpwardReference(string File, int Line, string From, strin
 /// <param name="root">The namespace of the folders' namespaces.</param>
 internal sealed class Layers(IReadOnlyList<string> order, string root)
 {
+    /// <summary>Words of the language that the parser takes for names.</summary>
+    private static readonly HashSet<string> Words = ["nameof", "notnull", "unmanaged"];
+
     private readonly Dictionary<string, int> _heights =
         order.Select((folder, height) => (folder, height)).ToDictionary(f => f.folder, f => f.height, StringComparer.Ordinal);
 
@@ -49,7 +52,7 @@ internal sealed class Layers(IReadOnlyList<string> order, string root)
             return [];
         var info = model.GetSymbolInfo(node);
         var symbol = info.Symbol ?? info.CandidateSymbols.FirstOrDefault();
-        if (symbol is null && node is SimpleNameSyntax name && name.Identifier.Text != "nameof")
+        if (symbol is null && node is SimpleNameSyntax name && !Words.Contains(name.Identifier.Text))
             throw new ArgumentException($"{node.GetLocation().GetLineSpan()}: '{name}' means nothing here, so that nobody can tell where it points.");
         return from type in Types(symbol is IMethodSymbol { ReducedFrom: { } extension } ? extension : symbol)
                from declaration in type.DeclaringSyntaxReferences
