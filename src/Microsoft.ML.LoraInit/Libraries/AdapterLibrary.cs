@@ -1,6 +1,7 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;

@@ -10,6 +10,7 @@ public class PackageTests
 {
     private const string Library = "Microsoft.ML.LoraInit";
     private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
+    private const string Glue = "Microsoft.ML.LoraInit.Glue";
     private const string Templates = "Microsoft.ML.LoraInit.Templates";
 
     private static PackageFolder? _packed;
@@ -17,7 +18,7 @@ public class PackageTests
     private static PackageFolder Packed => _packed!;
 
     [ClassInitialize]
-    public static void Pack(TestContext context) => _packed = new(Library, Mini, "Templates");
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, "Templates");
 
     [ClassCleanup]
     public static void Remove() => _packed?.Dispose();
@@ -25,6 +26,7 @@ public class PackageTests
     [TestMethod]
     [DataRow(Library, "buildTransitive/Microsoft.ML.LoraInit.targets,buildTransitive/RelaxLibraryVersion.cs")]
     [DataRow(Mini, "")]
+    [DataRow(Glue, "")]
     public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id, string buildSteps)
     {
         var entries = Packed.Entries(id);
@@ -39,6 +41,7 @@ public class PackageTests
     [TestMethod]
     [DataRow(Library, "Microsoft.ML,Microsoft.ML.Tokenizers,TorchSharp")]
     [DataRow(Mini, "")]
+    [DataRow(Glue, "Microsoft.ML")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {
         var metadata = Packed.Metadata(id);
