@@ -1,4 +1,3 @@
-using System.Reflection;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Core;
@@ -44,7 +43,7 @@ public class NativeLibrariesTests
         }
         catch (Exception thrown)
         {
-            var e = thrown is TargetInvocationException { InnerException: { } inner } ? inner : thrown; // ML.NET loads by reflection
+            var e = thrown.GetBaseException(); // ML.NET loads by reflection, once for each step of a chain
             Console.WriteLine($"{e.GetType().Name}: {e.Message}");
         }
     }
