@@ -35,16 +35,13 @@ internal static class GlueLoader
 
     private static List<TextFileRow> Read(GlueTask task, string path, GlueLoadOptions options, int? limit, ref int skipped)
     {
-        var layout = (HasOtherHeader(task, path) ? GlueLayouts.StsBenchmarkWithHeader : task.Layout) with { SkipMalformed = options.SkipMalformed };
+        var layout = task.Layout with { SkipMalformed = options.SkipMalformed };
         var left = 0;
         // The whole file is checked even where only its start is used: a damaged file is not a smaller one.
         var rows = TextFile.ReadAll(path, layout, _ => left++);
         skipped += left;
         return [.. limit is { } n ? rows.Take(n) : rows];
     }
-
-    // Of the two layouts of STS-B, only the archive's files end in .tsv.
-    private static bool HasOtherHeader(GlueTask task, string path) => task == GlueTask.StsB && path.EndsWith(".tsv", StringComparison.OrdinalIgnoreCase);
 
     private static IDataView View(MLContext ml, GlueTask task, List<TextFileRow> rows)
     {

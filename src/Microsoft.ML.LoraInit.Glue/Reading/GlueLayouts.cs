@@ -12,7 +12,12 @@ public static class GlueLayouts
     private static readonly TextLayout[] All =
     [
         // Source, label, the author's own mark, sentence.
-        new() { Name = "cola", Kind = TaskKind.Multiclass, HasHeader = false, ColumnCount = 4, Text = "4", Label = "2", Labels = ZeroOne },
+        new()
+        {
+            Name = "cola", Kind = TaskKind.Multiclass, HasHeader = false, ColumnCount = 4, Text = "4", Label = "2", Labels = ZeroOne,
+            // Its test file has a header and no labels.
+            Others = [new() { Name = "cola", Kind = TaskKind.Multiclass, Text = "sentence", Labels = ZeroOne }],
+        },
         new() { Name = "sst2", Kind = TaskKind.Multiclass, Text = "sentence", Label = "label", Labels = ZeroOne },
         new() { Name = "mrpc", Kind = TaskKind.Multiclass, Text = "#1 String", Text2 = "#2 String", Label = "Quality", Labels = ZeroOne },
         new() { Name = "rte", Kind = TaskKind.Multiclass, Text = "sentence1", Text2 = "sentence2", Label = "label", Labels = Entailment },
@@ -21,6 +26,8 @@ public static class GlueLayouts
         {
             Name = "stsb", Kind = TaskKind.Regression, HasHeader = false, ColumnCount = 7, MoreColumnsAllowed = true,
             Text = "6", Text2 = "7", Label = "5",
+            // As the GLUE archive has it.
+            Others = [new() { Name = "stsb", Kind = TaskKind.Regression, Text = "sentence1", Text2 = "sentence2", Label = "score" }],
         },
         new() { Name = "qnli", Kind = TaskKind.Multiclass, Text = "question", Text2 = "sentence", Label = "label", Labels = Entailment },
         new() { Name = "qqp", Kind = TaskKind.Multiclass, Text = "question1", Text2 = "question2", Label = "is_duplicate", Labels = ZeroOne },
@@ -31,10 +38,6 @@ public static class GlueLayouts
         },
         new() { Name = "wnli", Kind = TaskKind.Multiclass, Text = "sentence1", Text2 = "sentence2", Label = "label", Labels = ZeroOne },
     ];
-
-    /// <summary>STS-B as the GLUE archive has it, with a header.</summary>
-    internal static readonly TextLayout StsBenchmarkWithHeader =
-        new() { Name = "stsb", Kind = TaskKind.Regression, Text = "sentence1", Text2 = "sentence2", Label = "score" };
 
     /// <summary>The names that <see cref="Get"/> knows, such as <c>sst2</c>.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. All.Select(t => t.Name)];

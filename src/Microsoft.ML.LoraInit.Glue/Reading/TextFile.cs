@@ -26,6 +26,7 @@ public static class TextFile
         {
             if (columns is null)
             {
+                layout = layout.For(line.Cells);
                 columns = Columns.Find(path, layout, line.Cells);
                 if (layout.HasHeader)
                     continue;
@@ -41,7 +42,10 @@ public static class TextFile
             yield return new(
                 line.Cells[columns.Text],
                 columns.Text2 is { } second ? line.Cells[second] : null,
-                columns.Label is { } label ? Label(path, layout, line, label) : null);
+                columns.Label is { } label ? Label(path, layout, line, label) : null)
+            {
+                Line = line.Number,
+            };
         }
         if (columns is null && layout.HasHeader)
             throw new GlueDataException(path, null, null, "the file is empty.");
@@ -86,6 +90,8 @@ public static class TextFile
 
         public static Columns Find(string path, TextLayout layout, string[] first)
         {
+            if (layout.HasHeader && first.Select(n => n.Trim()).Where(n => n.Length > 0).GroupBy(n => n).FirstOrDefault(g => g.Count() > 1) is { } twice)
+                throw new GlueDataException(path, 1, twice.Key, "the header has this name twice; which column is meant cannot be known.");
             int count = layout.HasHeader ? first.Length : layout.ColumnCount ?? first.Length;
             int Position(string column)
             {

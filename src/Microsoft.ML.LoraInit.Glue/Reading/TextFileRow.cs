@@ -4,4 +4,14 @@ namespace Microsoft.ML.LoraInit.Glue;
 /// <param name="Text">The text.</param>
 /// <param name="Text2">The second text of a pair, or null.</param>
 /// <param name="Label">The label, or null where the layout reads none.</param>
-public sealed record TextFileRow(string Text, string? Text2, string? Label);
+public sealed record TextFileRow(string Text, string? Text2, string? Label)
+{
+    /// <summary>Number of the line, from 1, a header included; 0 for a row of no file.</summary>
+    public long Line { get; init; }
+
+    /// <summary>Whether two rows have the same content, wherever they stand.</summary>
+    public bool Equals(TextFileRow? other) => other is not null && (Text, Text2, Label) == (other.Text, other.Text2, other.Label);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Text, Text2, Label);
+}

@@ -49,6 +49,17 @@ public sealed record TextLayout
     /// <summary>What stands between the labels of a row that may have several.</summary>
     public char LabelDelimiter { get; init; } = LabelList.DefaultDelimiter;
 
+    /// <summary>Forms of the same data with other columns, known by the names in their first line.</summary>
+    internal IReadOnlyList<TextLayout> Others { get; init; } = [];
+
     /// <summary>Leave out lines with a wrong number of columns instead of refusing the file.</summary>
     public bool SkipMalformed { get; init; }
+
+    /// <summary>This layout, or the other form that a file's first line shows it to have.</summary>
+    internal TextLayout For(string[] firstLine)
+    {
+        var other = Others.FirstOrDefault(o => (Label is null || o.Label is not null)
+            && new[] { o.Text, o.Text2, Label is null ? null : o.Label }.All(name => name is null || firstLine.Any(cell => cell.Trim() == name)));
+        return other is null ? this : other with { Label = Label is null ? null : other.Label, SkipMalformed = SkipMalformed };
+    }
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
 
@@ -16,9 +17,10 @@ internal static class CheckpointDirectory
     {
         if (!Directory.Exists(path))
             throw new DirectoryNotFoundException($"The base model's folder '{path}' does not exist.");
-        foreach (var name in new[] { CheckpointNames.Config, CheckpointNames.Vocabulary, CheckpointNames.Merges })
+        bool hasTokenizer = File.Exists(Path.Combine(path, TokenizerNames.Tokenizer));
+        foreach (var name in hasTokenizer ? [CheckpointNames.Config] : new[] { CheckpointNames.Config, CheckpointNames.Vocabulary, CheckpointNames.Merges })
             if (!File.Exists(Path.Combine(path, name)))
-                throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {CheckpointNames.Vocabulary}, {CheckpointNames.Merges} and {CheckpointNames.Weights}.", Path.Combine(path, name));
+                throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {CheckpointNames.Vocabulary} and {CheckpointNames.Merges} (or {TokenizerNames.Tokenizer}), and {CheckpointNames.Weights}.", Path.Combine(path, name));
 
         var config = File.ReadAllText(Path.Combine(path, CheckpointNames.Config));
         // Before hashing hundreds of megabytes of a model that cannot be used.
@@ -30,7 +32,7 @@ internal static class CheckpointDirectory
             foreach (var file in weightPaths)
                 files.Add(SafetensorsFile.Open(file));
             var identity = new BaseIdentity(id, WeightsHash.Of(weightPaths, progress, cancellationToken));
-            return new CheckpointFiles(identity, config, name => File.OpenRead(Path.Combine(path, name)), files);
+            return new CheckpointFiles(identity, config, name => OpenIfThere(Path.Combine(path, name)), files);
         }
         catch
         {
@@ -38,6 +40,8 @@ internal static class CheckpointDirectory
             throw;
         }
     }
+
+    private static FileStream? OpenIfThere(string path) => File.Exists(path) ? File.OpenRead(path) : null;
 
     private static IReadOnlyList<string> WeightPaths(string path)
     {

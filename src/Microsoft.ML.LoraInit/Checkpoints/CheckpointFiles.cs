@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
@@ -9,19 +10,20 @@ namespace Microsoft.ML.LoraInit.Checkpoints;
 /// </summary>
 internal sealed class CheckpointFiles : IDisposable
 {
-    private readonly Func<string, Stream> _open;
+    private readonly Func<string, Stream?> _open;
+    private readonly TokenizerFolder _tokenizer;
     private readonly IReadOnlyList<SafetensorsFile> _weights;
     private readonly Dictionary<string, (SafetensorsFile File, string StoredName)> _tensors = new(StringComparer.Ordinal);
 
     /// <param name="identity">Which base this is.</param>
     /// <param name="configJson">The text of <c>config.json</c>.</param>
-    /// <param name="open">Opens <c>vocab.json</c> or <c>merges.txt</c>.</param>
+    /// <param name="open">Opens a file of the tokenizer (<see cref="TokenizerNames"/>); null where it is absent.</param>
     /// <param name="weights">The weights file, or a sharded checkpoint's files; taken over, also where this constructor throws.</param>
-    public CheckpointFiles(BaseIdentity identity, string configJson, Func<string, Stream> open, IReadOnlyList<SafetensorsFile> weights)
+    public CheckpointFiles(BaseIdentity identity, string configJson, Func<string, Stream?> open, IReadOnlyList<SafetensorsFile> weights)
     {
         Identity = identity;
         ConfigJson = configJson;
-        _open = open;
+        (_open, _tokenizer) = (open, new(open, identity.Id));
         _weights = weights;
         try
         {
@@ -48,11 +50,41 @@ internal sealed class CheckpointFiles : IDisposable
     /// <summary>The tensors' names; those of the encoder begin with <c>roberta.</c></summary>
     public IReadOnlyCollection<string> TensorNames => _tensors.Keys;
 
-    /// <summary>Opens <c>vocab.json</c>.</summary>
-    public Stream OpenVocabulary() => _open(CheckpointNames.Vocabulary);
+    /// <summary>Opens <c>vocab.json</c>, or what <c>tokenizer.json</c> says in its place.</summary>
+    public Stream OpenVocabulary() => _tokenizer.OpenVocabulary();
 
-    /// <summary>Opens <c>merges.txt</c>.</summary>
-    public Stream OpenMerges() => _open(CheckpointNames.Merges);
+    /// <summary>Opens <c>merges.txt</c>, or what <c>tokenizer.json</c> says in its place.</summary>
+    public Stream OpenMerges() => _tokenizer.OpenMerges();
+
+    /// <summary>The tokenizer as the checkpoint's files describe it.</summary>
+    /// <exception cref="InvalidDataException">A file is malformed, not RoBERTa's, or contradicts another.</exception>
+    public RobertaTokenizer OpenTokenizer() => OpenTokenizer(_tokenizer.ReadRule(Config, ConfigJson));
+
+    /// <summary>The tokenizer with the rule of a model trained on this base.</summary>
+    /// <param name="rule">The model's; null for a model of version 0.1.0.</param>
+    /// <exception cref="InvalidDataException">A file is malformed or does not fit the model.</exception>
+    public RobertaTokenizer OpenTokenizer(TokenizerRule? rule)
+    {
+        using var vocabulary = OpenVocabulary();
+        using var merges = OpenMerges();
+        return RobertaTokenizer.Create(vocabulary, merges, Config, rule);
+    }
+
+    /// <summary>The tokenizer that an adapter's folder brings, or the checkpoint's where it brings none.</summary>
+    /// <param name="folder">The adapter's folder.</param>
+    /// <exception cref="InvalidDataException">A file is malformed, not RoBERTa's, or the vocabulary is not this base's.</exception>
+    public RobertaTokenizer OpenTokenizerOf(string folder)
+    {
+        if (!TokenizerNames.All.Any(name => File.Exists(Path.Combine(folder, name))))
+            return OpenTokenizer();
+        var own = new TokenizerFolder(Own, folder);
+        if (own.IsComplete)
+            own.CheckSameVocabulary(_tokenizer);
+        var rule = (own.IsComplete ? own : new TokenizerFolder(name => Own(name) ?? _open(name), folder)).ReadRule(Config, ConfigJson);
+        return OpenTokenizer(rule);
+
+        FileStream? Own(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? File.OpenRead(path) : null;
+    }
 
     /// <summary>Reads the encoder's weights; heads that the checkpoint carries are left out.</summary>
     /// <param name="device">Where they are wanted.</param>

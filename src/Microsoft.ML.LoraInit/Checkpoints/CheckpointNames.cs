@@ -1,11 +1,13 @@
+using Microsoft.ML.LoraInit.Tokenization;
+
 namespace Microsoft.ML.LoraInit.Checkpoints;
 
 /// <summary>File names of the Hugging Face layout.</summary>
 internal static class CheckpointNames
 {
     public const string Config = "config.json";
-    public const string Vocabulary = "vocab.json";
-    public const string Merges = "merges.txt";
+    public const string Vocabulary = TokenizerNames.Vocabulary;
+    public const string Merges = TokenizerNames.Merges;
     public const string Weights = "model.safetensors";
     public const string WeightsIndex = "model.safetensors.index.json";
 

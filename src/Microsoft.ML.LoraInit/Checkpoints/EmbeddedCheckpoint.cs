@@ -28,7 +28,7 @@ internal sealed class EmbeddedCheckpoint : RobertaCheckpoint
         var open = Resource();
         using var config = new StreamReader(open(CheckpointNames.Config));
         var weights = SafetensorsFile.Open(open(CheckpointNames.Weights), $"{MiniId}: {CheckpointNames.Weights}");
-        return new CheckpointFiles(new BaseIdentity(MiniId, Sha256.Value), config.ReadToEnd(), open, [weights]);
+        return new CheckpointFiles(new BaseIdentity(MiniId, Sha256.Value), config.ReadToEnd(), name => name is CheckpointNames.Vocabulary or CheckpointNames.Merges ? open(name) : null, [weights]);
     }
 
     /// <summary>Opens a resource of the data package by its file name.</summary>

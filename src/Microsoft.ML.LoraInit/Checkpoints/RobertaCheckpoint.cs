@@ -8,9 +8,11 @@ namespace Microsoft.ML.LoraInit;
 /// Nothing is read or downloaded before a trainer needs it.
 /// </summary>
 /// <remarks>
-/// A checkpoint consists of <c>config.json</c> (any of <c>model_type</c> roberta), <c>vocab.json</c>, <c>merges.txt</c>
-/// and <c>model.safetensors</c>, or its shards with <c>model.safetensors.index.json</c>. Pickled weights
-/// (<c>pytorch_model.bin</c>) are refused, since loading one can run code.
+/// A checkpoint consists of <c>config.json</c> (any of <c>model_type</c> roberta), <c>vocab.json</c> and <c>merges.txt</c>
+/// or <c>tokenizer.json</c>, and <c>model.safetensors</c>, or its shards with <c>model.safetensors.index.json</c>. Pickled weights
+/// (<c>pytorch_model.bin</c>) are refused, since loading one can run code. The tokenizer's settings are read as transformers reads them
+/// (<c>tokenizer_config.json</c>, <c>added_tokens.json</c>, <c>special_tokens_map.json</c>): a space before the text, added tokens, and
+/// special tokens that stand in a text, such as <c>&lt;mask&gt;</c>. A trained model keeps the rule that it was trained with.
 /// </remarks>
 public abstract class RobertaCheckpoint
 {

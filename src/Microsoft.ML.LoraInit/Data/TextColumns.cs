@@ -14,7 +14,7 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
 
     /// <summary>Checks names and types on the schema alone, before any long work.</summary>
     /// <returns>How many values the label can take: the key's cardinality, 2 for Boolean, 1 for a number or without a label; for a vector its size.</returns>
-    /// <exception cref="ArgumentException">A column is missing or of another type; the message says which, what was found and what is expected.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type; the message says which, what was found and what is expected.</exception>
     public int Check(DataViewSchema schema, LabelKind kind)
     {
         Expect<TextDataViewType>(schema, "text", Text, "text (in .NET: string)");
@@ -29,7 +29,7 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
             case LabelKind.Key:
                 var key = Expect<KeyDataViewType>(schema, "label", Label, $"a key; Transforms.Conversion.MapValueToKey(\"{Label}\") before the trainer makes one");
                 if (key.Count > MaxClasses)
-                    throw new ArgumentException($"The label column '{Label}' is a key of {key.Count} values, more than the {MaxClasses} classes supported. A hashed column cannot be a label; map it with Transforms.Conversion.MapValueToKey instead.");
+                    throw new ArgumentOutOfRangeException(null, $"The label column '{Label}' is a key of {key.Count} values, more than the {MaxClasses} classes supported. A hashed column cannot be a label; map it with Transforms.Conversion.MapValueToKey instead.");
                 return (int)key.Count;
             case LabelKind.Boolean:
                 Expect<BooleanDataViewType>(schema, "label", Label, "Boolean; Transforms.Conversion.ConvertType or MapValue before the trainer makes one");
@@ -49,7 +49,7 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
         if (!vector.IsKnownSize || !(vector.ItemType is BooleanDataViewType || vector.ItemType == NumberDataViewType.Single))
             throw Mismatch(schema, "label", name, Expected);
         return vector.Size <= MaxClasses ? vector.Size
-            : throw new ArgumentException($"The label column '{name}' is a vector of {vector.Size} values, more than the {MaxClasses} labels supported.");
+            : throw new ArgumentOutOfRangeException(null, $"The label column '{name}' is a vector of {vector.Size} values, more than the {MaxClasses} labels supported.");
     }
 
     private static void ExpectNumber(DataViewSchema schema, string role, string name)
@@ -63,10 +63,10 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
         where TType : DataViewType
     {
         var column = schema.GetColumnOrNull(name)
-            ?? throw new ArgumentException($"There is no column '{name}', which the options name as the {role} column. The data has: {string.Join(", ", schema.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}.");
+            ?? throw new ArgumentOutOfRangeException(null, $"There is no column '{name}', which the options name as the {role} column. The data has: {string.Join(", ", schema.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}.");
         return column.Type as TType ?? throw Mismatch(schema, role, name, expected);
     }
 
-    private static ArgumentException Mismatch(DataViewSchema schema, string role, string name, string expected) =>
-        new($"The {role} column '{name}' has the type {schema[name].Type}. Expected: {expected}.");
+    private static ArgumentOutOfRangeException Mismatch(DataViewSchema schema, string role, string name, string expected) =>
+        new(null, $"The {role} column '{name}' has the type {schema[name].Type}. Expected: {expected}.");
 }

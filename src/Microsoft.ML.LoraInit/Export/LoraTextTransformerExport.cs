@@ -103,7 +103,6 @@ public static class LoraTextTransformerExport
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
-        ObjectDisposedException.ThrowIf(model.Model.State.Tensors.Values.Any(t => t.IsInvalid), model);
         OnnxModelFile.Check(path);
         OnnxExport.Write(path, model.Model);
     }

@@ -6,6 +6,7 @@ using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Peft;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Export;
@@ -26,6 +27,7 @@ internal static class MergedExport
         if (model.State.Bottlenecks.Count > 0)
             throw new NotSupportedException($"The model was trained by the method '{model.State.Method.Name}'; its bottlenecks stay beside the weights, and a plain RoBERTa has no place for them. Keep it as an .mlnet file.");
         using var files = model.OpenBase();
+        var rule = model.ModelSettings.Tokenizer ?? TokenizerRule.Plain;
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);
@@ -36,8 +38,8 @@ internal static class MergedExport
                 Text(temporary, CheckpointNames.Config, Config(files.ConfigJson, model));
                 Copy(temporary, CheckpointNames.Vocabulary, files.OpenVocabulary());
                 Copy(temporary, CheckpointNames.Merges, files.OpenMerges());
-                Text(temporary, TokenizerConfig, Tokenizer(files.Config.MaxLength));
-                Text(temporary, SpecialTokens, Specials());
+                Text(temporary, TokenizerConfig, Tokenizer(files.Config.MaxLength, rule));
+                Text(temporary, SpecialTokens, Specials(rule));
                 SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), merged, PeftNames.Metadata);
             });
         }
@@ -75,10 +77,14 @@ internal static class MergedExport
 
     private static string[] Numbered(int count) => [.. Enumerable.Range(0, count).Select(i => $"LABEL_{i}")];
 
-    private static JsonObject Tokenizer(int maxLength)
+    private static JsonObject Tokenizer(int maxLength, TokenizerRule rule)
     {
-        var settings = Specials();
-        settings["add_prefix_space"] = false;
+        var settings = Specials(rule);
+        settings["add_prefix_space"] = rule.AddPrefixSpace;
+        if (rule.SpecialTokensAsText)
+            settings["split_special_tokens"] = true;
+        if (rule.Tokens.Count > 0)
+            settings["added_tokens_decoder"] = new JsonObject(rule.Tokens.Select(t => KeyValuePair.Create(t.Id.ToString(System.Globalization.CultureInfo.InvariantCulture), (JsonNode?)Added(t))));
         settings["errors"] = "replace";
         settings["model_max_length"] = maxLength;
         settings["tokenizer_class"] = "RobertaTokenizer";
@@ -86,15 +92,17 @@ internal static class MergedExport
         return settings;
     }
 
-    private static JsonObject Specials() => new()
+    private static JsonObject Specials(TokenizerRule rule) =>
+        new(rule.Names.OrderBy(n => n.Key, StringComparer.Ordinal).Select(n => KeyValuePair.Create(n.Key, (JsonNode?)JsonValue.Create(n.Value))));
+
+    private static JsonObject Added(AddedToken token) => new()
     {
-        ["bos_token"] = "<s>",
-        ["cls_token"] = "<s>",
-        ["eos_token"] = "</s>",
-        ["mask_token"] = "<mask>",
-        ["pad_token"] = "<pad>",
-        ["sep_token"] = "</s>",
-        ["unk_token"] = "<unk>",
+        ["content"] = token.Content,
+        ["lstrip"] = token.LStrip,
+        ["normalized"] = token.Normalized,
+        ["rstrip"] = token.RStrip,
+        ["single_word"] = token.SingleWord,
+        ["special"] = token.Special,
     };
 
     private static void Text(string folder, string name, JsonObject json) =>

@@ -4,7 +4,6 @@ using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Peft;
-using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
 using static TorchSharp.torch;
 
@@ -19,7 +18,8 @@ namespace Microsoft.ML.LoraInit;
 /// Read are LoRA, rsLoRA and DoRA on any linear layers of the encoder, with rank and alpha patterns, chosen layers, names or
 /// a regular expression as targets, in fp32, fp16 or bf16. Refused by name are other kinds of adapters, trained biases,
 /// pickled weights (<c>adapter_model.bin</c>), adapters over a changed base (PiSSA, OLoRA and their kin saved without
-/// conversion), and settings that this library does not know.
+/// conversion), and settings that this library does not know. A tokenizer that lies in the folder goes before the base's; it must
+/// have the base's vocabulary.
 /// </remarks>
 public static class PeftAdapter
 {
@@ -53,16 +53,15 @@ public static class PeftAdapter
         using var files = checkpoint.Open(options.Progress, options.CancellationToken);
         if (options.MaxLength > files.Config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {files.Config.MaxLength} tokens of '{checkpoint.Id}': use less, or null for the model's maximum.", nameof(options));
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizerOf(adapter.Path);
+        tokenizer = tokenizer.With(tokenizer.Rule with { SpecialTokensAsText = options.SpecialTokensAsText });
         var read = adapter.Read(files.Config);
         var state = (outputs == scores.Task.OutputCount ? read : read.WithOneLogit()).ToState(files.Identity, files.Config);
         try
         {
             var settings = new FineTunedModel.Settings(
                 scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? files.Config.MaxLength,
-                options.Precision, options.SaveMode ?? TextTrainerRun.DefaultSaveMode(checkpoint));
+                options.Precision, options.SaveMode ?? TextTrainerRun.DefaultSaveMode(checkpoint), tokenizer.Rule);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             return LoraTextTransformer.Of(FineTunedModel.Create(settings, state, History(read, weights.Tensors.Values.Sum(t => t.numel()), scores), checkpoint, tokenizer, weights, device));
         }

@@ -36,6 +36,8 @@ internal sealed class FineTunedModel : IDisposable
 
     public ITextScorer Scorer => _scorer;
 
+    public bool IsDisposed => _scorer.IsDisposed;
+
     /// <summary>How it scores; set by <see cref="Configure"/>.</summary>
     public ScoringOptions Scoring { get; private set; } = new();
 
@@ -125,5 +127,6 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="MaxLength">Tokens a row at most.</param>
     /// <param name="Precision">Precision of the encoder.</param>
     /// <param name="SaveMode">What a saved model contains.</param>
-    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode);
+    /// <param name="Tokenizer">How texts become ids; null for a model of version 0.1.0, which knew <see cref="TokenizerRule.Plain"/> alone.</param>
+    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode, TokenizerRule? Tokenizer = null);
 }

@@ -2,6 +2,7 @@ using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
 using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -222,7 +223,8 @@ public sealed class AdapterLibrary : IDisposable
         try
         {
             return LoraTextTransformer.Of(FineTunedModel.Create(
-                source.Settings, state, source.History, _base.Checkpoint, _base.Predictor.Tokenizer, weights, _base.Device));
+                source.Settings, state, source.History, _base.Checkpoint,
+                _base.Predictor.Tokenizer.With(source.Settings.Tokenizer ?? TokenizerRule.Plain), weights, _base.Device));
         }
         catch
         {
@@ -273,7 +275,7 @@ public sealed class AdapterLibrary : IDisposable
         {
             using var scope = NewDisposeScope();
             using var reader = new LibraryBase.Reader(_base);
-            added = new LibraryAdapter(name, source, new AdapterWeights(source.State, reader.Tensor, _base.Device, _base.Type));
+            added = new LibraryAdapter(name, source, new AdapterWeights(source.State, reader.Tensor, _base.Device, _base.Type), _base.Predictor.Tokenizer);
         }
         catch
         {

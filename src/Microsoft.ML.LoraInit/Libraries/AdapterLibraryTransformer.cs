@@ -34,11 +34,11 @@ public sealed class AdapterLibraryTransformer : ITransformer, IDisposable
     bool ITransformer.IsRowToRowMapper => true;
 
     /// <summary>The input's columns and the library's after them.</summary>
-    /// <exception cref="ArgumentException">A text or adapter column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text or adapter column is missing or not text.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Schema(inputSchema).Output;
 
     /// <summary>The rows with their predictions, which are computed when they are read.</summary>
-    /// <exception cref="ArgumentException">A text or adapter column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text or adapter column is missing or not text.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);

@@ -51,9 +51,11 @@ internal static class AdapterReader
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {library.Config.MaxLength} tokens of '{library.Checkpoint.Id}': use less, or null for the model's maximum.", nameof(options));
         var read = adapter.Read(library.Config);
         var weights = read.Outputs == scores.Task.OutputCount ? read : read.WithOneLogit();
+        using var files = library.OpenFiles();
+        var rule = files.OpenTokenizerOf(adapter.Path).Rule with { SpecialTokensAsText = options.SpecialTokensAsText };
         var settings = new FineTunedModel.Settings(
             scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? library.Config.MaxLength,
-            options.Precision, options.SaveMode ?? Trainers.TextTrainerRun.DefaultSaveMode(library.Checkpoint));
+            options.Precision, options.SaveMode ?? Trainers.TextTrainerRun.DefaultSaveMode(library.Checkpoint), rule);
         return new(weights.ToState(library.Identity, library.Config), settings, PeftAdapter.History(weights, library.Parameters, scores));
     }
 

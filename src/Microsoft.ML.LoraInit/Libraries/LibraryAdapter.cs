@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -14,9 +15,11 @@ internal sealed class LibraryAdapter
     /// <param name="name">Its name in the library.</param>
     /// <param name="source">State (taken over), columns and history.</param>
     /// <param name="weights">Its form beside the base; taken over.</param>
-    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights)
+    /// <param name="vocabulary">The base's tokenizer, under any rule.</param>
+    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, RobertaTokenizer vocabulary)
     {
         (Name, Source, Weights) = (name, source, weights);
+        Tokenizer = vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain);
         _labels = Labels(source.Settings.Scores.Task);
         _lifetime = new SharedLifetime(Free, name);
         Info = AdapterInfo.Of(name, source, weights, _labels);
@@ -27,6 +30,9 @@ internal sealed class LibraryAdapter
     public AdapterSource Source { get; }
 
     public AdapterWeights Weights { get; }
+
+    /// <summary>The base's, under the adapter's rule.</summary>
+    public RobertaTokenizer Tokenizer { get; }
 
     public AdapterInfo Info { get; }
 

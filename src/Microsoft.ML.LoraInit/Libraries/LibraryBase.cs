@@ -33,9 +33,7 @@ internal sealed class LibraryBase
     public static LibraryBase Load(RobertaCheckpoint checkpoint, Device device, ScalarType type, AdapterLibraryOptions options)
     {
         using var files = checkpoint.Open(options.Progress, options.CancellationToken);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer(TokenizerRule.Plain);
         using var weights = files.LoadWeights(device, type);
         var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };
         return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, new SharedEncoder(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
@@ -8,6 +9,7 @@ using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Persistence;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -17,7 +19,7 @@ internal static class LibraryFolder
 {
     public const string Manifest = "library.json";
 
-    private const int Version = 1;
+    private const int Version = 2, WithoutTokenizers = 1;
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, NewLine = "\n" };
 
@@ -33,7 +35,7 @@ internal static class LibraryFolder
             SafetensorsWriter.Write(path, adapter.Source.State.Tensors);
             entries.Add(Entry.Of(adapter, file, Sha256(path)));
         }
-        var manifest = new Content(Version, StoredBase.Of(origin.Checkpoint, origin.Identity), entries);
+        var manifest = new Content(entries.Exists(e => e.Tokenizer is not null) ? Version : WithoutTokenizers, StoredBase.Of(origin.Checkpoint, origin.Identity), entries);
         AtomicFile.Write(Path.Combine(temporary, Manifest), stream => JsonSerializer.Serialize(stream, manifest, Json));
     });
 
@@ -133,6 +135,10 @@ internal static class LibraryFolder
 
         public required ModelSaveMode SaveMode { get; init; }
 
+        /// <summary>Absent in folders of the format 1.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public TokenizerRule? Tokenizer { get; init; }
+
         public required JsonNode History { get; init; }
 
         public static Entry Of(LibraryAdapter adapter, string file, string sha256)
@@ -150,10 +156,11 @@ internal static class LibraryFolder
                 MaxLength = settings.MaxLength,
                 Precision = settings.Precision,
                 SaveMode = settings.SaveMode,
+                Tokenizer = settings.Tokenizer,
                 History = JsonNode.Parse(history.ToJson())!,
             };
         }
 
-        public FineTunedModel.Settings Settings() => new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, SaveMode);
+        public FineTunedModel.Settings Settings() => new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, SaveMode, Tokenizer);
     }
 }

@@ -9,14 +9,14 @@ internal sealed class LibrarySchema
     private readonly DataViewSchema.Column[] _read;
     private readonly bool _hasText2;
 
-    /// <exception cref="ArgumentException">A column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or not text.</exception>
     public LibrarySchema(DataViewSchema input, AdapterLibraryColumns columns)
     {
         columns.Texts.Check(input, LabelKind.Key);
         var adapter = input.GetColumnOrNull(columns.Adapter)
-            ?? throw new ArgumentException($"There is no column '{columns.Adapter}', which should name each row's adapter. The data has: {string.Join(", ", input.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}.");
+            ?? throw new ArgumentOutOfRangeException(null, $"There is no column '{columns.Adapter}', which should name each row's adapter. The data has: {string.Join(", ", input.Where(c => !c.IsHidden).Select(c => $"'{c.Name}'"))}.");
         if (adapter.Type is not TextDataViewType)
-            throw new ArgumentException($"The adapter column '{adapter.Name}' has the type {adapter.Type}. Expected: text (in .NET: string).");
+            throw new ArgumentOutOfRangeException(null, $"The adapter column '{adapter.Name}' has the type {adapter.Type}. Expected: text (in .NET: string).");
         Input = input;
         _hasText2 = columns.Text2 is not null;
         _read = _hasText2 ? [adapter, input[columns.Text], input[columns.Text2!]] : [adapter, input[columns.Text]];

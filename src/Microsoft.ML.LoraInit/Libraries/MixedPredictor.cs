@@ -15,6 +15,7 @@ internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer toke
 {
     public SharedEncoder Encoder => encoder;
 
+    /// <summary>The base's vocabulary; each adapter has a rule of its own.</summary>
     public RobertaTokenizer Tokenizer => tokenizer;
 
     /// <summary>Each row's logits, in the rows' order; their number is the adapter's.</summary>
@@ -47,7 +48,7 @@ internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer toke
         // One copy from the device, which would otherwise be waited for after every batch.
         return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => rows[r].Adapter.Weights.Outputs);
 
-        void Encode(int i) => texts[i] = tokenizer.Encode(
+        void Encode(int i) => texts[i] = rows[i].Adapter.Tokenizer.Encode(
             rows[i].Text.First,
             rows[i].Adapter.Info.IsPair ? rows[i].Text.Second : null,
             rows[i].Adapter.Source.Settings.MaxLength);

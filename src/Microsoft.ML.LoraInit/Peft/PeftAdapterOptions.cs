@@ -38,6 +38,13 @@ public sealed class PeftAdapterOptions
     /// <summary>Tokens a row at most, special tokens included; null (the default) for the model's maximum.</summary>
     public int? MaxLength { get; set; }
 
+    /// <summary>
+    /// Whether special tokens that users write in their texts, such as <c>&lt;/s&gt;</c> or <c>&lt;mask&gt;</c>, are plain text. Default
+    /// false: they are special tokens, as in transformers (whose <c>split_special_tokens</c> is this option). True for texts from
+    /// people who are not trusted. Stored with the model.
+    /// </summary>
+    public bool SpecialTokensAsText { get; set; }
+
     /// <summary>fp32 or bf16 for the merged encoder. Default: bf16 on a GPU, fp32 on a CPU.</summary>
     public Precision Precision { get; set; } = Precision.Auto;
 

@@ -17,11 +17,16 @@ namespace Microsoft.ML.LoraInit.Persistence;
 /// <remarks>
 /// Parts: <c>tensors</c> (safetensors, fp32: <c>FineTunedState</c>), and in a self-contained model the base's <c>config.json</c>,
 /// <c>vocab.json</c>, <c>merges.txt</c> and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
+/// Version 2 added the tokenizer's rule; a model that has none is written as version 1.
 /// A reader refuses a version above its own; whatever older readers would misread must raise the version.
 /// </remarks>
 internal static class ModelFormat
 {
-    public const int Version = 1;
+    /// <summary>The newest that this library reads and writes.</summary>
+    public const int Version = 2;
+
+    /// <summary>Without a tokenizer's rule.</summary>
+    public const int WithoutTokenizer = 1;
     public const int PrefixLength = 56;
     public const int MaxHeaderLength = 64 << 20;
     public const string Tensors = "tensors";

@@ -1,9 +1,11 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Persistence;
 
@@ -33,6 +35,10 @@ internal sealed record ModelHeader
 
     public required Precision Precision { get; init; }
 
+    /// <summary>How texts become ids; absent in files of the format 1.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TokenizerRule? Tokenizer { get; init; }
+
     public required JsonNode History { get; init; }
 
     public required IReadOnlyList<ModelPart> Parts { get; init; }
@@ -50,12 +56,13 @@ internal sealed record ModelHeader
         Text2 = model.ModelSettings.Texts.Text2,
         MaxLength = model.ModelSettings.MaxLength,
         Precision = model.ModelSettings.Precision,
+        Tokenizer = model.ModelSettings.Tokenizer,
         History = JsonNode.Parse(model.History.ToJson())!,
         Parts = parts,
     };
 
     public FineTunedModel.Settings Settings() =>
-        new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, Mode);
+        new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, Mode, Tokenizer);
 
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, ModelFormat.Json);
 

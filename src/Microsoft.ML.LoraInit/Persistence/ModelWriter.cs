@@ -29,7 +29,7 @@ internal static class ModelWriter
         stream.Write(header);
         long end = stream.Position;
         stream.Position = start;
-        stream.Write(Prefix(offset, header));
+        stream.Write(Prefix(model.ModelSettings.Tokenizer is null ? ModelFormat.WithoutTokenizer : ModelFormat.Version, offset, header));
         stream.Position = end;
 
         void WriteBase()
@@ -55,11 +55,11 @@ internal static class ModelWriter
         }
     }
 
-    private static byte[] Prefix(long headerOffset, byte[] header)
+    private static byte[] Prefix(int version, long headerOffset, byte[] header)
     {
         var prefix = new byte[ModelFormat.PrefixLength];
         ModelFormat.Magic.CopyTo(prefix);
-        BinaryPrimitives.WriteInt32LittleEndian(prefix.AsSpan(8), ModelFormat.Version);
+        BinaryPrimitives.WriteInt32LittleEndian(prefix.AsSpan(8), version);
         BinaryPrimitives.WriteInt64LittleEndian(prefix.AsSpan(12), headerOffset);
         BinaryPrimitives.WriteInt32LittleEndian(prefix.AsSpan(20), header.Length);
         SHA256.HashData(header, prefix.AsSpan(24));

@@ -15,6 +15,6 @@ internal sealed class StoredCheckpoint(StoredBase origin, string configJson, IRe
     internal override CheckpointFiles Open(IProgress<TrainingProgress>? progress, CancellationToken cancellationToken) => new(
         new BaseIdentity(origin.Id, origin.Sha256),
         configJson,
-        name => new MemoryStream(texts[name], writable: false),
+        name => texts.TryGetValue(name, out var text) ? new MemoryStream(text, writable: false) : null,
         [SafetensorsFile.Open(new MemoryStream(weights, writable: false), $"{origin.Id}: {CheckpointNames.Weights}")]);
 }

@@ -6,36 +6,58 @@ namespace Microsoft.ML.LoraInit.Tokenization;
 
 /// <summary>
 /// RoBERTa's tokenizer: byte-level BPE (Microsoft.ML.Tokenizers) within the pieces of <see cref="PreTokenizer"/>, and
-/// the special tokens around it. No space is put before the text; a literal <c>&lt;s&gt;</c> in it is ordinary text.
-/// Safe to use from several threads at once.
+/// the special tokens around it. Its <see cref="TokenizerRule"/> says whether a space is put before the text, and which tokens count as
+/// such where a text has them. Safe to use from several threads at once.
 /// </summary>
 internal sealed class RobertaTokenizer
 {
     private const int SpecialTokensOfOne = 2, SpecialTokensOfPair = 4;
 
     private readonly WordEncoder _words;
-    private readonly WordCache _cache = new();
-    private readonly string[] _tokens;
+    private readonly WordCache _cache;
+    private readonly string[] _vocabulary, _tokens;
+    private readonly RobertaConfig _config;
+    private readonly AddedTokenFinder _added;
     private readonly int _bos, _eos;
 
-    private RobertaTokenizer(WordEncoder words, string[] tokens, RobertaConfig config)
+    private RobertaTokenizer(WordEncoder words, WordCache cache, string[] vocabulary, RobertaConfig config, TokenizerRule rule)
     {
-        _words = words;
-        _tokens = tokens;
-        (_bos, _eos) = (config.BosTokenId, config.EosTokenId);
+        rule.Check(config);
+        (_words, _cache, _vocabulary, _config, Rule) = (words, cache, vocabulary, config, rule);
+        _tokens = [.. vocabulary];
+        foreach (var token in rule.Tokens)
+        {
+            var written = ByteAlphabet.Encode(token.Content);
+            if (_tokens[token.Id].Length > 0 && _tokens[token.Id] != token.Content && _tokens[token.Id] != written)
+                throw new InvalidDataException($"The tokenizer's added token '{token.Content}' has the id {token.Id}, which is '{_tokens[token.Id]}' in the vocabulary.");
+            _tokens[token.Id] = written;
+        }
+        _added = new(rule.Tokens.Where(t => !(t.Special && rule.SpecialTokensAsText)));
+        (_bos, _eos) = (rule.IdOf(TokenizerRule.Cls) ?? config.BosTokenId, rule.IdOf(TokenizerRule.Sep) ?? config.EosTokenId);
         MaxLength = config.MaxLength;
     }
+
+    /// <summary>What the tokenizer does beside vocabulary and merges.</summary>
+    public TokenizerRule Rule { get; }
 
     /// <summary>The longest sequence that the model takes, special tokens included.</summary>
     public int MaxLength { get; }
 
     /// <summary>Reads <c>vocab.json</c> and <c>merges.txt</c>; the streams stay open.</summary>
+    /// <param name="vocabulary"><c>vocab.json</c>.</param>
+    /// <param name="merges"><c>merges.txt</c>.</param>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="rule">What the tokenizer's settings say; null for <see cref="TokenizerRule.Plain"/>.</param>
     /// <exception cref="InvalidDataException">A file is malformed, or does not fit the model.</exception>
-    public static RobertaTokenizer Create(Stream vocabulary, Stream merges, RobertaConfig config)
+    public static RobertaTokenizer Create(Stream vocabulary, Stream merges, RobertaConfig config, TokenizerRule? rule = null)
     {
         var (bpe, tokens) = VocabularyReader.Read(vocabulary, merges, config);
-        return new(new WordEncoder(bpe, tokens), tokens, config);
+        return new(new WordEncoder(bpe, tokens), new WordCache(), tokens, config, rule ?? TokenizerRule.Plain);
     }
+
+    /// <summary>The same vocabulary under another rule, which must be of the same tokens.</summary>
+    /// <exception cref="InvalidDataException">The rule does not fit the vocabulary.</exception>
+    public RobertaTokenizer With(TokenizerRule rule) => ReferenceEquals(rule, Rule) || rule.SameAs(Rule) ? this : new(_words, _cache, _vocabulary, _config, rule);
 
     /// <summary>
     /// <c>&lt;s&gt; A &lt;/s&gt;</c>, or with a second text <c>&lt;s&gt; A &lt;/s&gt;&lt;/s&gt; B &lt;/s&gt;</c>. What is
@@ -47,17 +69,9 @@ internal sealed class RobertaTokenizer
     public EncodedText Encode(string text, string? pair, int maxLength)
     {
         CheckMaxLength(maxLength, pair is not null);
-        int budget = maxLength - (pair is null ? SpecialTokensOfOne : SpecialTokensOfPair);
-        // A side never keeps more than the whole budget, so no more of it need be encoded.
-        var first = EncodePieces(text, budget);
-        if (pair is null)
-            return new([_bos, .. Ids(first, budget), _eos]);
-        var second = EncodePieces(pair, budget);
-        int secondLength = Math.Min(second.Count, Math.Max(budget / 2, budget - first.Count));
-        int firstLength = Math.Min(first.Count, budget - secondLength);
-        return new([_bos, .. Ids(first, firstLength), _eos, _eos, .. Ids(second, secondLength), _eos]);
-
-        static ReadOnlySpan<int> Ids(List<int> ids, int most) => CollectionsMarshal.AsSpan(ids)[..Math.Min(most, ids.Count)];
+        var (first, second) = Kept(text, pair, maxLength);
+        return new(pair is null ? [_bos, .. CollectionsMarshal.AsSpan(first), _eos]
+            : [_bos, .. CollectionsMarshal.AsSpan(first), _eos, _eos, .. CollectionsMarshal.AsSpan(second), _eos]);
     }
 
     /// <summary>Refuses a maximum length that leaves no room for text or is beyond the model's.</summary>
@@ -71,33 +85,68 @@ internal sealed class RobertaTokenizer
     /// <summary>The text of a run of ids; special tokens appear as they are written in the vocabulary.</summary>
     public string Decode(IEnumerable<int> ids) => ByteAlphabet.Decode(string.Concat(ids.Select(id => _tokens[id])));
 
-    /// <summary>Where each of the ids that <see cref="Encode"/> made is in its text; special tokens have no place and give null.</summary>
+    /// <summary>Where each of the ids that <see cref="Encode"/> made is in its text; the special tokens around the texts have no place and give null.</summary>
     public IReadOnlyList<(TokenSpan Span, bool IsSecond)?> Locate(string text, string? pair, EncodedText encoded)
     {
-        // Special tokens never come out of a text, so the first end is the first text's.
-        int end = Array.IndexOf(encoded.Ids, _eos);
         var result = new (TokenSpan, bool)?[encoded.Length];
-        Fill(text, 1, end, false);
+        // Cut to the length that they have, the texts keep the tokens that they have: special ones may be among them.
+        var (first, second) = Kept(text, pair, encoded.Length);
+        Fill(text, first, 1, false);
         if (pair is not null)
-            Fill(pair, end + 2, encoded.Length - 1, true);
+            Fill(pair, second, first.Count + 3, true);
         return result;
 
-        void Fill(string source, int from, int to, bool isSecond)
+        void Fill(string source, List<int> ids, int from, bool isSecond)
         {
-            var spans = TokenSpans.Of(WellFormed(source), [.. encoded.Ids[from..to].Select(id => _tokens[id].Length)]);
-            for (int i = 0; i < spans.Length; i++)
-                result[from + i] = (spans[i], isSecond);
+            foreach (var span in Spans(WellFormed(source), ids))
+                result[from++] = (span, isSecond);
         }
     }
 
     /// <summary>The id of a special token by its name, or null where the vocabulary lacks it.</summary>
     public int? IdOf(string token) => Array.IndexOf(_tokens, token) is >= 0 and var id ? id : null;
 
-    /// <summary>At least the first <paramref name="enough"/> ids, or all. Pieces are independent, so stopping between them changes none.</summary>
-    private List<int> EncodePieces(string text, int enough)
+    /// <summary>The ids of both texts, cut to the length.</summary>
+    private (List<int> First, List<int> Second) Kept(string text, string? pair, int maxLength)
+    {
+        int budget = maxLength - (pair is null ? SpecialTokensOfOne : SpecialTokensOfPair);
+        // A side never keeps more than the whole budget, so no more of it need be encoded.
+        var first = EncodeText(text, budget);
+        if (pair is null)
+            return (Cut(first, budget), []);
+        var second = EncodeText(pair, budget);
+        int secondLength = Math.Min(second.Count, Math.Max(budget / 2, budget - first.Count));
+        return (Cut(first, budget - secondLength), Cut(second, secondLength));
+
+        static List<int> Cut(List<int> ids, int most)
+        {
+            if (ids.Count > most)
+                ids.RemoveRange(most, ids.Count - most);
+            return ids;
+        }
+    }
+
+    /// <summary>At least the first <paramref name="enough"/> ids, or all.</summary>
+    private List<int> EncodeText(string text, int enough)
     {
         var ids = new List<int>(Math.Min(enough, (text.Length / 4) + 4));
-        for (var rest = WellFormed(text).AsSpan(); !rest.IsEmpty && ids.Count < enough;)
+        text = WellFormed(text);
+        foreach (var segment in _added.Split(text))
+        {
+            if (ids.Count >= enough)
+                break;
+            if (segment.Token is { } token)
+                ids.Add(token.Id);
+            else
+                EncodePieces(Written(text, segment, out _), ids, enough);
+        }
+        return ids;
+    }
+
+    /// <summary>Pieces are independent, so stopping between them changes none.</summary>
+    private void EncodePieces(ReadOnlySpan<char> rest, List<int> ids, int enough)
+    {
+        while (!rest.IsEmpty && ids.Count < enough)
         {
             int length = PreTokenizer.NextLength(rest);
             var piece = rest[..length];
@@ -107,7 +156,48 @@ internal sealed class RobertaTokenizer
             ids.AddRange(known.AsSpan());
             rest = rest[length..];
         }
-        return ids;
+    }
+
+    /// <summary>A segment as it is cut into pieces: with a space before it where the rule wants one.</summary>
+    private string Written(string text, TextSegment segment, out bool spaced)
+    {
+        var part = segment.Length == text.Length ? text : text.Substring(segment.Start, segment.Length);
+        spaced = Rule.AddPrefixSpace && part[0] != ' ';
+        return spaced ? $" {part}" : part;
+    }
+
+    /// <summary>The places of a text's first ids.</summary>
+    private List<TokenSpan> Spans(string text, List<int> ids)
+    {
+        var spans = new List<TokenSpan>(ids.Count);
+        int word = 0;
+        foreach (var segment in _added.Split(text))
+        {
+            if (spans.Count == ids.Count)
+                break;
+            if (segment.Token is { } token)
+                spans.Add(new(text.IndexOf(token.Content, segment.Start, StringComparison.Ordinal), token.Content.Length, word));
+            else
+                Add(Written(text, segment, out bool spaced), segment.Start - (spaced ? 1 : 0), segment.Start);
+            word = spans[^1].Word + 1;
+        }
+        return spans;
+
+        void Add(string written, int shift, int least)
+        {
+            var lengths = new List<int>();
+            for (int i = spans.Count, bytes = Encoding.UTF8.GetByteCount(written); i < ids.Count && bytes > 0; i++)
+            {
+                lengths.Add(_tokens[ids[i]].Length);
+                bytes -= lengths[^1];
+            }
+            foreach (var span in TokenSpans.Of(written, lengths))
+            {
+                // The space that was put before the text is in no text.
+                int start = Math.Max(span.Start + shift, least), end = Math.Max(span.Start + shift + span.Length, least);
+                spans.Add(new(start, end - start, span.Word + word));
+            }
+        }
     }
 
     private static string WellFormed(string text)

@@ -20,7 +20,8 @@ internal static class VocabularyReader
         return (BpeTokenizer.Create(options), tokens);
     }
 
-    private static Dictionary<string, int> ReadVocabulary(Stream stream)
+    /// <summary>Token → id.</summary>
+    internal static Dictionary<string, int> ReadVocabulary(Stream stream)
     {
         Dictionary<string, int>? ids;
         try
@@ -56,7 +57,8 @@ internal static class VocabularyReader
         return tokens;
     }
 
-    private static List<string> ReadMerges(Stream stream, Dictionary<string, int> ids)
+    /// <summary>Each as "a b".</summary>
+    internal static List<string> ReadMerges(Stream stream, Dictionary<string, int> ids)
     {
         var merges = new List<string>();
         var seen = new HashSet<string>(StringComparer.Ordinal);

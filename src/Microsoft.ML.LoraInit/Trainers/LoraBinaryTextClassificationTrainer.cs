@@ -33,7 +33,7 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         TrainerSchema.Check(inputSchema, TextTrainerRun.Columns(_options), LabelKind.Boolean);
-        return TrainerSchema.Append(inputSchema, BinaryColumns.Shape(
+        return TrainerSchema.Append(inputSchema, TextTrainerRun.Columns(_options), BinaryColumns.Shape(
             _options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName));
     }
 

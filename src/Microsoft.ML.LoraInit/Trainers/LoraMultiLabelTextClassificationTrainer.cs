@@ -33,7 +33,7 @@ public sealed class LoraMultiLabelTextClassificationTrainer : IEstimator<LoraMul
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) =>
-        TrainerSchema.Append(inputSchema, MultiLabelColumns.Shape(
+        TrainerSchema.Append(inputSchema, TextTrainerRun.Columns(_options), MultiLabelColumns.Shape(
             _options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName,
             TrainerSchema.Check(inputSchema, TextTrainerRun.Columns(_options), LabelKind.Vector)));
 

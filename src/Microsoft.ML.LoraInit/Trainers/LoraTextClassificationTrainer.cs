@@ -37,9 +37,9 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
     public LoraTextClassificationTransformer Fit(IDataView input) => new(new TextTrainerRun(_environment, _options).Fit(input));
 
     /// <summary>The input's columns and those that the model will write.</summary>
-    /// <exception cref="ArgumentException">A column is missing or of another type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type, or the label column has an output's name.</exception>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) =>
-        TrainerSchema.Append(inputSchema, MulticlassColumns.Shape(
+        TrainerSchema.Append(inputSchema, TextTrainerRun.Columns(_options), MulticlassColumns.Shape(
             _options.ScoreColumnName, _options.PredictedLabelColumnName, TrainerSchema.Check(inputSchema, TextTrainerRun.Columns(_options), LabelKind.Key)));
 
     /// <summary>Options of the multiclass trainer.</summary>

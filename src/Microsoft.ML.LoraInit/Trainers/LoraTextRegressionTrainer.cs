@@ -30,7 +30,7 @@ public sealed class LoraTextRegressionTrainer : IEstimator<LoraTextRegressionTra
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)
     {
         TrainerSchema.Check(inputSchema, TextTrainerRun.Columns(_options), LabelKind.Single);
-        return TrainerSchema.Append(inputSchema, RegressionColumns.Shape(_options.ScoreColumnName));
+        return TrainerSchema.Append(inputSchema, TextTrainerRun.Columns(_options), RegressionColumns.Shape(_options.ScoreColumnName));
     }
 
     /// <summary>Options of the regression trainer.</summary>

@@ -31,7 +31,9 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
         SaveMode = model.ModelSettings.SaveMode;
     }
 
-    internal FineTunedModel Model => _model;
+    /// <exception cref="ObjectDisposedException">The model was disposed; the message says by whom it may have been.</exception>
+    internal FineTunedModel Model => !_model.IsDisposed ? _model : throw new ObjectDisposedException(
+        GetType().Name, $"The model was disposed, so its tensors are gone and it can be neither saved nor exported. A PredictionEngine disposes the model that it was made of, unless {nameof(PredictionEngineOptions)}.{nameof(PredictionEngineOptions.OwnsTransformer)} is false: set that, or save before the engine is disposed.");
 
     /// <summary>How the training went.</summary>
     public TrainingHistory History => _model.History;
@@ -80,11 +82,11 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     bool ITransformer.IsRowToRowMapper => true;
 
     /// <summary>The input's columns and the model's after them.</summary>
-    /// <exception cref="ArgumentException">A text column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing or not text.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema) => Schema(inputSchema).Output;
 
     /// <summary>The rows with their scores, which are computed when they are read.</summary>
-    /// <exception cref="ArgumentException">A text column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing or not text.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -114,7 +116,11 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
         new ScoringRowMapper(Schema(inputSchema), _model.Scorer);
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
-    void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(ctx, stream => ModelWriter.Write(stream, _model, SaveMode));
+    void ICanSaveModel.Save(ModelSaveContext ctx)
+    {
+        var model = Model; // before anything is written
+        MLNetModelContext.Save(ctx, stream => ModelWriter.Write(stream, model, SaveMode));
+    }
 
     /// <summary>Frees the native memory; scoring afterwards throws <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()

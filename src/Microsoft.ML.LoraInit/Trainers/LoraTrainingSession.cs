@@ -43,9 +43,7 @@ public sealed class LoraTrainingSession : IDisposable
         _files = baseModel.Open(null, cancellationToken);
         try
         {
-            using var vocabulary = _files.OpenVocabulary();
-            using var merges = _files.OpenMerges();
-            _tokenizer = RobertaTokenizer.Create(vocabulary, merges, _files.Config);
+            _tokenizer = _files.OpenTokenizer();
         }
         catch
         {
@@ -78,10 +76,13 @@ public sealed class LoraTrainingSession : IDisposable
         var length = TextTrainerRun.CheckLength(own, _files.Config);
         var columns = TextTrainerRun.Columns(own);
         using var messages = new TrainingMessages(_environment, "LoRA preparation", own);
+        var tokenizer = own.InitialAdapter is null
+            ? _tokenizer.With(_tokenizer.Rule with { SpecialTokensAsText = own.SpecialTokensAsText })
+            : TextTrainerRun.Tokenizer(_files, own);
         return new(
             kind.Label, schemas, validation, length,
-            TextDatasetReader.Read(train, columns, kind.Label, _tokenizer, length, messages, messages.Token),
-            schemas.Validation is null ? null : TextDatasetReader.Read(schemas.Validation, columns, kind.Label, _tokenizer, length, messages, messages.Token, training: false));
+            TextDatasetReader.Read(train, columns, kind.Label, tokenizer, length, messages, messages.Token),
+            schemas.Validation is null ? null : TextDatasetReader.Read(schemas.Validation, columns, kind.Label, tokenizer, length, messages, messages.Token, training: false));
     }
 
     /// <summary>Trains and validates after each epoch.</summary>

@@ -44,8 +44,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var classes = _columns.Check(input.Schema, _kind.Label);
         var label = input.Schema[options.LabelColumnName];
         if (_kind.Label == LabelKind.Key && classes < 2)
-            throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
+            throw new ArgumentOutOfRangeException(null, $"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
         var outputs = _kind.Scores(label, classes);
+        TrainerSchema.CheckOutputs(_columns, outputs.Names);
         if (_kind.ClassWeights is { } classWeights)
             ClassWeighting.Check(classWeights, outputs.Task);
         _ = new ScoringSchema(input.Schema, _columns with { Label = null, Weight = null }, outputs); // the model's columns can be made from these
@@ -70,9 +71,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
         var maxLength = Check(options, files.Config, outputs.Task.OutputCount);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = Tokenizer(files, options);
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
         var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token);
@@ -85,7 +84,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
 
         var settings = new FineTunedModel.Settings(
-            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
@@ -118,6 +117,13 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             result.State.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The base's tokenizer, or the one that the adapter brings which training starts from.</summary>
+    internal static RobertaTokenizer Tokenizer(CheckpointFiles files, LoraTrainerOptions options)
+    {
+        var tokenizer = options.InitialAdapter is { } folder ? files.OpenTokenizerOf(folder) : files.OpenTokenizer();
+        return tokenizer.With(tokenizer.Rule with { SpecialTokensAsText = options.SpecialTokensAsText });
     }
 
     // A folder is often on one machine only.

@@ -9,7 +9,7 @@ internal static class TrainerSchema
 {
     /// <summary>Checks the input columns.</summary>
     /// <returns>The label column.</returns>
-    /// <exception cref="ArgumentException">A column is missing or of another type.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A column is missing or of another type.</exception>
     public static SchemaShape.Column Check(SchemaShape input, TextColumns columns, LabelKind kind)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -28,9 +28,23 @@ internal static class TrainerSchema
         };
     }
 
-    /// <summary>The input's columns, with <paramref name="outputs"/> after them or in place of those of the same name.</summary>
-    public static SchemaShape Append(SchemaShape input, IEnumerable<SchemaShape.Column> outputs)
+    /// <summary>Refuses outputs that would hide what a model is judged by: it would be compared with itself.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The label or weight column has an output's name.</exception>
+    public static void CheckOutputs(TextColumns columns, IEnumerable<string> outputs)
     {
+        foreach (var name in outputs)
+            if (name == columns.Label || name == columns.Weight)
+                throw new ArgumentOutOfRangeException(null, $"The {(name == columns.Label ? "label" : "example weight")} column and an output column both have the name '{name}': the output would hide it, and an evaluation would compare the model with itself. Rename one, for example with ScoreColumnName or PredictedLabelColumnName.");
+    }
+
+    /// <summary>The input's columns, with <paramref name="outputs"/> after them or in place of those of the same name.</summary>
+    /// <param name="input">The columns.</param>
+    /// <param name="columns">What the trainer reads.</param>
+    /// <param name="outputs">What it adds.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The label or weight column has an output's name.</exception>
+    public static SchemaShape Append(SchemaShape input, TextColumns columns, IEnumerable<SchemaShape.Column> outputs)
+    {
+        CheckOutputs(columns, outputs.Select(c => c.Name));
         var result = input.ToDictionary(c => c.Name, StringComparer.Ordinal);
         foreach (var column in outputs)
             result[column.Name] = column;
@@ -41,9 +55,9 @@ internal static class TrainerSchema
     {
         var column = input.FirstOrDefault(c => c.Name == name);
         if (column.Name is null)
-            throw new ArgumentException($"There is no column '{name}', which the options name as the {role} column. The data has: {string.Join(", ", input.Select(c => $"'{c.Name}'"))}.");
+            throw new ArgumentOutOfRangeException(null, $"There is no column '{name}', which the options name as the {role} column. The data has: {string.Join(", ", input.Select(c => $"'{c.Name}'"))}.");
         if (column.Kind != kind || !fits(column))
-            throw new ArgumentException($"The {role} column '{name}' has the type {(column.Kind == VectorKind.Scalar ? "" : "vector of ")}{(column.IsKey ? "key of " : "")}{column.ItemType}. Expected: {expected}.");
+            throw new ArgumentOutOfRangeException(null, $"The {role} column '{name}' has the type {(column.Kind == VectorKind.Scalar ? "" : "vector of ")}{(column.IsKey ? "key of " : "")}{column.ItemType}. Expected: {expected}.");
         return column;
     }
 }

@@ -91,6 +91,6 @@ internal sealed class LoopReports(FineTuningRequest request, TrainingState state
     {
         using var scope = NewDisposeScope();
         var sum = state.LossSum.cpu().item<double>();
-        return double.IsFinite(sum) ? sum : throw TrainingDivergedException.After(state.Step, "The training loss is");
+        return double.IsFinite(sum) ? sum : throw TrainingDivergedException.After(state.Step, "The training loss is", request.Train.Weights);
     }
 }

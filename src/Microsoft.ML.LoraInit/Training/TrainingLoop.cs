@@ -131,7 +131,7 @@ internal sealed class TrainingLoop
         });
         var metrics = _request.Task.Evaluate(logits, data.Labels, data.Weights);
         return double.IsFinite(_request.Task.LossOf(metrics)) ? metrics
-            : throw TrainingDivergedException.After(_state.Step, "The validation loss is");
+            : throw TrainingDivergedException.After(_state.Step, "The validation loss is", _request.Train.Weights);
     }
 
     private void CheckParameters()
@@ -139,6 +139,6 @@ internal sealed class TrainingLoop
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         if (!_parameters.Flat.isfinite().all().item<bool>())
-            throw TrainingDivergedException.After(_state.Step, "A trained parameter is");
+            throw TrainingDivergedException.After(_state.Step, "A trained parameter is", _request.Train.Weights);
     }
 }

@@ -14,7 +14,18 @@ internal static class Cli
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
     public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
     {
-        var parsed = Create(terminal).Parse(args);
+        ParseResult parsed;
+        try
+        {
+            // A value that begins with '@' is a value, not the name of a file with more arguments.
+            parsed = Create(terminal).Parse(args, new() { ResponseFileTokenReplacer = null });
+            _ = parsed.Errors.Count;
+        }
+        catch (Exception e)
+        {
+            terminal.Fail(OneLine(Cause(e)));
+            return ExitCodes.BadInput;
+        }
         if (parsed.Errors.Count > 0)
         {
             terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message)) + " See --help.");
@@ -60,6 +71,8 @@ internal static class Cli
         root.SetAction((result, cancellation) => Task.FromResult(quickstart.Run(result, cancellation)));
         return root;
     }
+
+    private static string OneLine(Exception e) => string.Join(' ', e.GetBaseException().Message.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
 
     // Rows are read on ML.NET's own threads, which wrap what happens there.
     private static Exception Cause(Exception e)

@@ -47,10 +47,9 @@ internal sealed class EvaluateCommand
         if (file.Classes.Count > 0)
             layout = layout with { Labels = file.Classes, LabelDelimiter = file.LabelDelimiter };
 
-        long skipped = 0;
-        var rows = TextFile.ReadAll(result.GetRequiredValue(_file), layout, _ => skipped++);
-        if (skipped > 0)
-            _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines were left out.");
+        var skipped = new SkippedLines(result.GetRequiredValue(_file));
+        var rows = TextFile.ReadAll(result.GetRequiredValue(_file), layout, skipped.Add);
+        skipped.Report(_terminal);
         var data = DataViews.Create(ml, rows.Select(r => { cancellation.ThrowIfCancellationRequested(); return r; }), file.Kind, file.IsPair, file.LabelDelimiter);
         var metrics = Metrics.Evaluate(ml, file.Model.Transform(data), file.Kind);
         var report = RunReport.Create(layout.Name, file.Trained, metrics);

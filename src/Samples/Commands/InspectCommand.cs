@@ -75,10 +75,9 @@ internal sealed class InspectCommand
         if (result.GetValue(_train) is not { } path)
             return (new LoraTextClassificationTrainer.Options(), null);
         var layout = _data.Read(result);
-        long skipped = 0;
-        var rows = TextFile.ReadAll(path, layout, _ => skipped++);
-        if (skipped > 0)
-            _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines of {path} were left out.");
+        var skipped = new SkippedLines(path);
+        var rows = TextFile.ReadAll(path, layout, skipped.Add);
+        skipped.Report(_terminal);
         var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null, layout.LabelDelimiter);
         LoraTrainerOptions options = layout.Kind switch
         {

@@ -88,13 +88,16 @@ internal sealed class PredictCommand
     {
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
         // The rows are read as the model asks for them, so a file may be larger than memory.
-        var rows = TextFile.Read(input, layout).Select(row =>
+        var skipped = new SkippedLines(input);
+        var rows = TextFile.Read(input, layout, skipped.Add).Select(row =>
         {
+            skipped.Read(row.Line);
             cancellation.ThrowIfCancellationRequested();
             return row;
         });
         var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
-        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file), file);
+        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file), file, skipped);
+        skipped.Report(_terminal, " In the output their rows are empty.");
         _terminal.Output.WriteLine($"{count} predictions written to {Path.GetFullPath(output)}.");
     }
 }

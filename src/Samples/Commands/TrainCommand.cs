@@ -51,6 +51,9 @@ internal sealed class TrainCommand
         AtomicFile.CheckPlace(modelPath, "--model");
         if (jsonPath is not null)
             AtomicFile.CheckPlace(jsonPath, "--json");
+        if (result.GetValue(_board) is { } boardFolder)
+            AtomicFile.CheckFolder(boardFolder, "--tensorboard");
+        _training.CheckPlaces(result);
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));
         bool pair = layout.Text2 is not null;
@@ -96,10 +99,9 @@ internal sealed class TrainCommand
 
     private IReadOnlyList<TextFileRow> Read(string path, TextLayout layout)
     {
-        long skipped = 0;
-        var rows = TextFile.ReadAll(path, layout, _ => skipped++);
-        if (skipped > 0)
-            _terminal.Error.WriteLine($"lorainit: {skipped} malformed lines of {path} were left out.");
+        var skipped = new SkippedLines(path);
+        var rows = TextFile.ReadAll(path, layout, skipped.Add);
+        skipped.Report(_terminal);
         return rows;
     }
 }

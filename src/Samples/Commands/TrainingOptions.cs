@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.LoraInit.Samples.Output;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -27,6 +28,7 @@ internal sealed class TrainingOptions
     private readonly Option<GradientPreconditioning> _preconditioning = new("--gradient-preconditioning") { Description = "What is done to the adapters' gradients before AdamW.", HelpName = "none|riemannian", DefaultValueFactory = _ => Defaults.GradientPreconditioning };
     private readonly Option<double> _weightDecay = Number("--weight-decay", "X", "Decoupled weight decay.", Defaults.WeightDecay);
     private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
+    private readonly Option<bool> _specialTokensAsText = new("--special-tokens-as-text") { Description = "Read special tokens that stand in a text, such as <mask> or </s>, as plain text; kept with the model." };
     private readonly Option<Precision> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU and fp32 on a CPU.", HelpName = "auto|fp32|bf16", CustomParser = ParsePrecision, DefaultValueFactory = _ => Precision.Auto };
     private readonly Option<BaseQuantization> _quantizeBase = new("--quantize-base") { Description = "Hold the frozen linear weights in 4 bits (QLoRA).", HelpName = "none|nf4", DefaultValueFactory = _ => Defaults.BaseQuantization };
     private readonly Option<torch.Device[]?> _device = new("--device") { Description = "Where to train; several CUDA devices share every batch. Default: cpu.", HelpName = "cpu|cuda[:N],…", CustomParser = ParseDevices };
@@ -46,7 +48,7 @@ internal sealed class TrainingOptions
         Option[] all =
         [
             _baseModel, _init, _method, _rank, _alpha, _dropout, _rslora, _dora, _targets, _excluded, _epochs, _batchSize, _learningRate,
-            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _precision, _quantizeBase, _device, _seed, _checkpoints,
+            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _specialTokensAsText, _precision, _quantizeBase, _device, _seed, _checkpoints,
         ];
         foreach (var option in all)
             command.Options.Add(option);
@@ -55,6 +57,14 @@ internal sealed class TrainingOptions
     }
 
     public int Seed(ParseResult result) => result.GetValue(_seed);
+
+    /// <summary>Tries the folder of the checkpoints.</summary>
+    /// <exception cref="UsageException">It cannot be written to.</exception>
+    public void CheckPlaces(ParseResult result)
+    {
+        if (result.GetValue(_checkpoints) is { } folder)
+            AtomicFile.CheckFolder(folder, "--checkpoint-dir");
+    }
 
     /// <exception cref="ArgumentException">A name is unknown; the message lists the known ones.</exception>
     public T Apply<T>(ParseResult result, T options)
@@ -79,6 +89,7 @@ internal sealed class TrainingOptions
         options.GradientPreconditioning = result.GetValue(_preconditioning);
         options.WeightDecay = result.GetValue(_weightDecay);
         options.MaxLength = result.GetValue(_maxLength);
+        options.SpecialTokensAsText = result.GetValue(_specialTokensAsText);
         options.Precision = result.GetValue(_precision);
         options.BaseQuantization = result.GetValue(_quantizeBase);
         var devices = result.GetValue(_device);
@@ -111,9 +122,14 @@ internal sealed class TrainingOptions
     private static torch.Device[]? ParseDevices(System.CommandLine.Parsing.ArgumentResult argument)
     {
         var names = argument.Tokens[0].Value.ToLowerInvariant().Split(',');
-        if (names.FirstOrDefault(name => !IsDevice(name)) is not { } wrong)
+        if (names.FirstOrDefault(name => !IsDevice(name)) is { } wrong)
+            argument.AddError($"--device is cpu, cuda or cuda:N, or several of the last with commas between, not '{wrong}'.");
+        else if (names.Any(name => name != "cpu") && !torch.cuda.is_available())
+            argument.AddError("--device: CUDA is not available here (no driver, no device, or a build of libtorch for the CPU); give cpu.");
+        else if (names.FirstOrDefault(name => name.Contains(':', StringComparison.Ordinal) && int.Parse(name.AsSpan(5), System.Globalization.CultureInfo.InvariantCulture) >= torch.cuda.device_count()) is { } missing)
+            argument.AddError($"--device: there is no {missing}; {torch.cuda.device_count()} CUDA devices were found.");
+        else
             return Array.ConvertAll(names, name => torch.device(name));
-        argument.AddError($"--device is cpu, cuda or cuda:N, or several of the last with commas between, not '{wrong}'.");
         return null;
 
         static bool IsDevice(string name) => name is "cpu" or "cuda"

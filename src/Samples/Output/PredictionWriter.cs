@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Data;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
@@ -26,24 +27,30 @@ internal static class PredictionWriter
             yield return read();
     }
 
-    /// <summary>Writes a header and a line a row; nothing appears at <paramref name="path"/> before all of it is there.</summary>
-    /// <returns>The number of rows.</returns>
-    public static long Write(string path, IEnumerable<Prediction> predictions, ModelFile file)
+    /// <summary>
+    /// Writes a header and a line a row, which is empty where the row was left out; nothing appears at <paramref name="path"/>
+    /// before all of it is there.
+    /// </summary>
+    /// <returns>The number of predictions.</returns>
+    /// <exception cref="UsageException">No row was left.</exception>
+    public static long Write(string path, IEnumerable<Prediction> predictions, ModelFile file, SkippedLines skipped)
     {
-        long rows = 0;
+        long rows = 0, lines = 0;
         AtomicFile.Write(path, stream =>
         {
             using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
             var probabilities = file.Classes.Select(c => $"Probability:{c}");
-            writer.WriteLine(file.Kind switch
+            string[] header = file.Kind switch
             {
-                TaskKind.Multiclass => string.Join('\t', ["PredictedLabel", "Confidence", .. probabilities]),
-                TaskKind.MultiLabel => string.Join('\t', ["PredictedLabel", .. probabilities]),
-                TaskKind.Binary => "PredictedLabel\tConfidence\tProbability",
-                _ => "Score",
-            });
+                TaskKind.Multiclass => ["PredictedLabel", "Confidence", .. probabilities],
+                TaskKind.MultiLabel => ["PredictedLabel", .. probabilities],
+                TaskKind.Binary => ["PredictedLabel", "Confidence", "Probability"],
+                _ => ["Score"],
+            };
+            writer.WriteLine(string.Join('\t', header));
             foreach (var prediction in predictions)
             {
+                Empty();
                 var scores = string.Join('\t', prediction.Scores.Select(Text));
                 writer.WriteLine(file.Kind switch
                 {
@@ -52,6 +59,16 @@ internal static class PredictionWriter
                     _ => $"{prediction.Label}\t{Text(prediction.Confidence)}\t{scores}",
                 });
                 rows++;
+                lines++;
+            }
+            if (rows == 0 && skipped.Count > 0)
+                throw new UsageException($"--input: all {skipped.Count} lines are malformed; nothing was predicted. Check the columns, or leave out --skip-malformed to see what is wrong.");
+            Empty();
+
+            void Empty()
+            {
+                for (; skipped.Has(lines); lines++)
+                    writer.WriteLine(new string('\t', header.Length - 1));
             }
         });
         return rows;

@@ -1,5 +1,4 @@
 using System.Threading.RateLimiting;
-using Microsoft.AspNetCore.RateLimiting;
 using Microsoft.ML.LoraInit.Samples.Web.Endpoints;
 using Microsoft.ML.LoraInit.Samples.Web.Serving;
 using Microsoft.ML.LoraInit.Samples.Web.Training;
@@ -9,12 +8,12 @@ namespace Microsoft.ML.LoraInit.Samples.Web;
 /// <summary>The web application: a model behind <c>POST /predict</c>, its health, and a page to try it.</summary>
 internal static class WebSample
 {
-    private const long MaxRequestBytes = 64 << 10;
+    internal const long MaxRequestBytes = 64 << 10;
 
     /// <param name="args">
     /// <c>--model FILE</c> (trained at the first start if not given), <c>--poll SECONDS</c> between two looks at the file
     /// (default 1), <c>--concurrency N</c> predictions at a time (default two a core), <c>--queue N</c> requests that wait at
-    /// most (default 1,000), and what ASP.NET Core itself reads, such as <c>--urls http://127.0.0.1:5000</c>.
+    /// most (default 1,000), <c>--timeout SECONDS</c> for a request, its arrival included (default 30), and what ASP.NET Core itself reads, such as <c>--urls http://127.0.0.1:5000</c>.
     /// </param>
     /// <exception cref="ArgumentException">An option cannot be used; the message says which and why.</exception>
     public static WebApplication Create(string[] args)
@@ -39,17 +38,20 @@ internal static class WebSample
         builder.Services.AddHealthChecks().AddCheck<ModelHealthCheck>("model");
 
         // A bounded number of predictions at a time: more threads than that only wait for the same cores.
-        builder.Services.AddRateLimiter(limiter =>
+        builder.Services.AddSingleton(new ConcurrencyLimiter(new()
         {
-            limiter.RejectionStatusCode = StatusCodes.Status503ServiceUnavailable;
-            limiter.AddConcurrencyLimiter(PredictEndpoint.Limiter, options =>
-                (options.PermitLimit, options.QueueLimit, options.QueueProcessingOrder) = (settings.Concurrency, settings.Queue, QueueProcessingOrder.OldestFirst));
-        });
+            PermitLimit = settings.Concurrency,
+            QueueLimit = settings.Queue,
+            QueueProcessingOrder = QueueProcessingOrder.OldestFirst,
+        }));
+        builder.Services.AddRequestTimeouts(timeouts =>
+            timeouts.DefaultPolicy = new() { Timeout = settings.Timeout, TimeoutStatusCode = StatusCodes.Status408RequestTimeout });
 
         var app = builder.Build();
         app.UseExceptionHandler();
         app.UseStatusCodePages();
-        app.UseRateLimiter();
+        app.UseRequestTimeouts();
+        app.Use(RequestChecks.Run);
         app.MapPredict();
         app.MapModelHealth();
         app.MapPage();

@@ -8,7 +8,8 @@ namespace Microsoft.ML.LoraInit.Samples.Web;
 /// <param name="Poll">Time between two looks at the file.</param>
 /// <param name="Concurrency">Predictions at a time.</param>
 /// <param name="Queue">Requests that may wait for their turn; further ones are refused with 503.</param>
-internal sealed record WebSettings(string ModelPath, bool TrainIfMissing, TimeSpan Poll, int Concurrency, int Queue)
+/// <param name="Timeout">The longest that a request may take, its arrival included.</param>
+internal sealed record WebSettings(string ModelPath, bool TrainIfMissing, TimeSpan Poll, int Concurrency, int Queue, TimeSpan Timeout)
 {
     private const string DefaultModel = "support-intents.mlnet";
 
@@ -28,7 +29,8 @@ internal sealed record WebSettings(string ModelPath, bool TrainIfMissing, TimeSp
             TrainIfMissing: model is null,
             TimeSpan.FromSeconds(Number(configuration, "poll", 1, 0.05, 3600)),
             (int)Number(configuration, "concurrency", 2 * Environment.ProcessorCount, 1, 10_000),
-            (int)Number(configuration, "queue", 1000, 0, 1_000_000));
+            (int)Number(configuration, "queue", 1000, 0, 1_000_000),
+            TimeSpan.FromSeconds(Number(configuration, "timeout", 30, 0.05, 3600)));
     }
 
     private static double Number(IConfiguration configuration, string key, double byDefault, double least, double most)

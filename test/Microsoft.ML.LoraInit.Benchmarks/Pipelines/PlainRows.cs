@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Benchmarks.Steps;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
@@ -23,9 +22,7 @@ internal static class PlainRows
     {
         const int Warmup = 20;
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         using var weights = ModelShape.RandomWeights(setup.Shape, 0, setup.Type, setup.Device);
         using var model = new PlainRoberta(weights, setup);
         for (int i = 0; i < Warmup; i++)

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Benchmarks.Models;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
@@ -35,9 +34,7 @@ internal static class TrainedPipeline
     public static TextPairRow[] RandomRows(OpenedBase opened, int rows, int length)
     {
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         var words = Enumerable.Range(4, files.Config.VocabularySize - 8)
             .Select(id => tokenizer.Decode([id]))
             .Where(w => w.Length > 3 && w[0] == ' ' && w.Skip(1).All(char.IsAsciiLetterLower))

@@ -82,7 +82,7 @@ public sealed class NumericsTests
         using var pca = new IncrementalPca(8);
         Assert.IsNull(pca.Add(Draw("x", 5, 20)));
         Assert.IsFalse(pca.IsFitted);
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(pca.Complete).Message, "there were 5");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(pca.Complete).Message, "there were 5");
         Assert.IsNull(pca.Add(Draw("y", 4, 20)));
         Assert.IsTrue(pca.IsFitted);
         Assert.AreEqual(9, pca.Rows);

@@ -22,7 +22,7 @@ internal sealed class TextExplainer(RobertaTokenizer tokenizer, TextScorer score
         {
             AttributionBaseline.Zero => null,
             AttributionBaseline.Padding => padId,
-            _ => tokenizer.IdOf(MaskToken)
+            _ => tokenizer.Rule.IdOf(TokenizerRule.Mask) ?? tokenizer.IdOf(MaskToken)
                 ?? throw new ArgumentException($"The base model's vocabulary has no '{MaskToken}': choose AttributionBaseline.Padding or Zero."),
         };
         var result = scorer.With(model => Compute(model, encoded, [.. places.Select(p => p is not null)], baseline, options));

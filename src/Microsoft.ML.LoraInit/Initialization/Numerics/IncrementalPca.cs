@@ -59,12 +59,12 @@ internal sealed class IncrementalPca : IDisposable
     }
 
     /// <summary>Takes in what still waits.</summary>
-    /// <exception cref="InvalidOperationException">There were fewer rows than components in all.</exception>
+    /// <exception cref="InvalidDataException">There were fewer rows than components in all.</exception>
     public void Complete()
     {
         var rows = _waiting.Sum(w => w.shape[0]);
         if (!IsFitted && rows < _components)
-            throw new InvalidOperationException($"{_components} principal components need at least as many rows (tokens), but there were {rows}. Give more training data, or a lower rank or rho.");
+            throw new InvalidDataException($"{_components} principal components need at least as many rows (tokens), but there were {rows}. Give more training data, or a lower rank or rho.");
         if (rows > 0)
             MergeWaiting();
     }

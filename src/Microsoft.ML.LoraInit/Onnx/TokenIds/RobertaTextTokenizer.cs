@@ -40,7 +40,7 @@ public sealed class RobertaTextTokenizer
     {
         ArgumentNullException.ThrowIfNull(model);
         using var files = model.Model.OpenBase();
-        return new(TokenizerFiles.Read(files), model.Model.ModelSettings.MaxLength);
+        return new(TokenizerFiles.Read(files, model.Model.ModelSettings.Tokenizer), model.Model.ModelSettings.MaxLength);
     }
 
     /// <summary>The tokenizer of a base model, which may have to be downloaded.</summary>
@@ -53,7 +53,7 @@ public sealed class RobertaTextTokenizer
         using var files = checkpoint.Open(null, CancellationToken.None);
         if (maxLength < LeastLength || maxLength > files.Config.MaxLength)
             throw new ArgumentOutOfRangeException(nameof(maxLength), maxLength, $"The maximum length must be from {LeastLength} to {files.Config.MaxLength} tokens.");
-        return new(TokenizerFiles.Read(files), maxLength);
+        return new(TokenizerFiles.Read(files, files.OpenTokenizer().Rule), maxLength);
     }
 
     /// <summary>The ids of a text or pair, without padding: <c>&lt;s&gt; A &lt;/s&gt;</c> or <c>&lt;s&gt; A &lt;/s&gt;&lt;/s&gt; B &lt;/s&gt;</c>.</summary>

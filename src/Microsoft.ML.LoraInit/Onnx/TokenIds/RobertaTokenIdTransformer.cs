@@ -12,7 +12,7 @@ namespace Microsoft.ML.LoraInit;
 /// </summary>
 public sealed class RobertaTokenIdTransformer : ITransformer
 {
-    private const int Format = 1;
+    private const int Format = 2, WithoutRule = 1;
 
     private readonly TokenIdColumns _columns;
     private readonly RobertaTextTokenizer _tokenizer;
@@ -28,7 +28,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
     bool ITransformer.IsRowToRowMapper => true;
 
     /// <summary>The input's columns, then ids and mask: vectors of Int64.</summary>
-    /// <exception cref="ArgumentException">A text column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing or not text.</exception>
     public DataViewSchema GetOutputSchema(DataViewSchema inputSchema)
     {
         Check(inputSchema);
@@ -36,7 +36,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
     }
 
     /// <summary>The rows with their ids, which are computed when they are read.</summary>
-    /// <exception cref="ArgumentException">A text column is missing or not text.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A text column is missing or not text.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -52,7 +52,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(
-        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(Format, _columns, _tokenizer.MaxLength, _tokenizer.Files)));
+        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(_tokenizer.Files.Rule is null ? WithoutRule : Format, _columns, _tokenizer.MaxLength, _tokenizer.Files)));
 
     /// <summary>Reads what <c>Save</c> wrote.</summary>
     /// <exception cref="InvalidDataException">The file is damaged, or newer than this library.</exception>
@@ -67,8 +67,8 @@ public sealed class RobertaTokenIdTransformer : ITransformer
         {
             throw new InvalidDataException($"The model file is damaged: the tokenising step cannot be read ({e.Message}). Save the model again.", e);
         }
-        if (stored.Format != Format)
-            throw new InvalidDataException($"The model was saved by another version of Microsoft.ML.LoraInit: its tokenising step has the format {stored.Format}, this library reads {Format}. Update the package.");
+        if (stored.Format is not (WithoutRule or Format))
+            throw new InvalidDataException($"The model was saved by another version of Microsoft.ML.LoraInit: its tokenising step has the format {stored.Format}, this library reads up to {Format}. Update the package.");
         return new(new RobertaTextTokenizer(stored.Files, stored.MaxLength), stored.Columns);
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -9,16 +10,18 @@ namespace Microsoft.ML.LoraInit.Onnx.TokenIds;
 /// <param name="Config"><c>config.json</c>: the special tokens and the maximum length.</param>
 /// <param name="Vocabulary"><c>vocab.json</c>.</param>
 /// <param name="Merges"><c>merges.txt</c>.</param>
-internal sealed record TokenizerFiles(string Config, string Vocabulary, string Merges)
+/// <param name="Rule">What the tokenizer's settings say; null for steps saved by version 0.1.0.</param>
+internal sealed record TokenizerFiles(string Config, string Vocabulary, string Merges, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TokenizerRule? Rule = null)
 {
-    public static TokenizerFiles Read(CheckpointFiles files) => new(files.ConfigJson, Text(files.OpenVocabulary()), Text(files.OpenMerges()));
+    public static TokenizerFiles Read(CheckpointFiles files, TokenizerRule? rule) =>
+        new(files.ConfigJson, Text(files.OpenVocabulary()), Text(files.OpenMerges()), rule);
 
     /// <exception cref="InvalidDataException">A file is malformed, or does not fit the model.</exception>
     public RobertaTokenizer Tokenizer(RobertaConfig config)
     {
         using var vocabulary = new MemoryStream(Encoding.UTF8.GetBytes(Vocabulary));
         using var merges = new MemoryStream(Encoding.UTF8.GetBytes(Merges));
-        return RobertaTokenizer.Create(vocabulary, merges, config);
+        return RobertaTokenizer.Create(vocabulary, merges, config, Rule);
     }
 
     private static string Text(Stream stream)

@@ -21,7 +21,6 @@ internal static class PageEndpoints
         app.MapGet(route, (HttpContext context) =>
         {
             context.Response.Headers.ContentSecurityPolicy = Policy;
-            context.Response.Headers.XContentTypeOptions = "nosniff";
             context.Response.Headers.CacheControl = "no-cache";
             return Results.Bytes(content, contentType);
         });

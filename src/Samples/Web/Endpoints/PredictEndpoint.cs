@@ -1,3 +1,4 @@
+using System.Threading.RateLimiting;
 using Microsoft.ML.LoraInit.Samples.Web.Serving;
 
 namespace Microsoft.ML.LoraInit.Samples.Web.Endpoints;
@@ -5,13 +6,20 @@ namespace Microsoft.ML.LoraInit.Samples.Web.Endpoints;
 /// <summary><c>POST /predict</c>: <c>{"text": "…"}</c> in, the classes' probabilities out.</summary>
 internal static class PredictEndpoint
 {
-    /// <summary>The name of the limit on predictions at a time.</summary>
-    public const string Limiter = "predict";
-
     private const int MaxCharacters = 10_000;
 
     public static void MapPredict(this WebApplication app) =>
-        app.MapPost("/predict", Predict).RequireRateLimiting(Limiter);
+        app.MapPost("/predict", Predict).AddEndpointFilter(WithPermit);
+
+    // A filter runs once the body has been read: a client that sends slowly holds no permit.
+    private static async ValueTask<object?> WithPermit(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
+    {
+        var http = context.HttpContext;
+        using var lease = await http.RequestServices.GetRequiredService<ConcurrencyLimiter>().AcquireAsync(1, http.RequestAborted);
+        return lease.IsAcquired
+            ? await next(context)
+            : Results.Problem("Too many requests wait already; try again later.", statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
 
     private static IResult Predict(Question question, Predictor predictor, ModelFileLoader loader)
     {

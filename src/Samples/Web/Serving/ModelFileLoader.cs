@@ -10,13 +10,14 @@ internal sealed partial class ModelFileLoader(MLContext ml, WebSettings settings
     private readonly Lock _gate = new();
     private volatile ServedModel? _current;
     private volatile string? _problem;
+    private string? _logged;
     private FileStamp? _seen;
     private bool _disposed;
 
     /// <summary>What serves, or null while no file could be loaded. No prediction that begins from now on is of an earlier one.</summary>
     public ServedModel? Current => _current;
 
-    /// <summary>Why the file as it is now does not serve; null where it does.</summary>
+    /// <summary>Why the file as it is now does not serve, without any path; null where it does.</summary>
     public string? Problem => _problem;
 
     /// <summary>Looks at the file and loads it if it is another one than before.</summary>
@@ -31,7 +32,7 @@ internal sealed partial class ModelFileLoader(MLContext ml, WebSettings settings
             if (stamp is null)
             {
                 _seen = null;
-                Report(null, $"There is no file {settings.ModelPath}.");
+                Report(null, $"There is no file {settings.ModelPath}.", $"There is no file {Path.GetFileName(settings.ModelPath)}.");
                 return false;
             }
             if (stamp == _seen)
@@ -45,14 +46,17 @@ internal sealed partial class ModelFileLoader(MLContext ml, WebSettings settings
             }
             catch (IOException e)
             {
-                Report(e, $"{settings.ModelPath}: {e.Message}"); // It may be readable the next time.
+                Report(e, $"{settings.ModelPath}: {e.Message}", Public("It cannot be read just now")); // It may be readable the next time.
             }
             catch (Exception e) when (e is InvalidDataException or UnauthorizedAccessException)
             {
                 _seen = stamp;
-                Report(e, $"{settings.ModelPath}: {e.Message}");
+                Report(e, $"{settings.ModelPath}: {e.Message}", Public(e is InvalidDataException ? e.Message.Split(':')[0] : "It may not be read"));
             }
             return false;
+
+            // Anybody may ask for the health, and messages have paths in them.
+            string Public(string reason) => $"{Path.GetFileName(settings.ModelPath)}: {reason.TrimEnd('.')}. The log says more.";
         }
     }
 
@@ -70,17 +74,17 @@ internal sealed partial class ModelFileLoader(MLContext ml, WebSettings settings
     private void Replace(ServedModel next)
     {
         var before = _current;
-        _problem = null;
+        (_logged, _problem) = (null, null);
         _current = next; // From here on predictions begin with it; those that began before end with the other.
         before?.Dispose();
         Loaded(settings.ModelPath, next.Version, before?.Version ?? "none");
     }
 
-    private void Report(Exception? exception, string problem)
+    private void Report(Exception? exception, string problem, string shown)
     {
-        if (problem != _problem)
+        if (problem != _logged)
             NotLoaded(exception, problem);
-        _problem = problem;
+        (_logged, _problem) = (problem, shown);
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Serving {Path}, version {Version} (before: {Before})")]

@@ -50,7 +50,7 @@ internal sealed partial class FirstModel(WebSettings settings, TrainingStatus st
         }
         catch (Exception e)
         {
-            status.Text = $"The first model could not be trained: {e.Message}";
+            status.Text = "The first model could not be trained. The log says why.";
             Failed(e);
         }
     }
