@@ -55,7 +55,7 @@ public sealed class TextColumnsTests
 
     private static void Refused(TextColumns columns, LabelKind kind, params string[] parts)
     {
-        var error = Assert.ThrowsExactly<ArgumentException>(() => columns.Check(Schema, kind));
+        var error = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => columns.Check(Schema, kind));
         foreach (var part in parts)
             StringAssert.Contains(error.Message, part);
     }

@@ -108,7 +108,7 @@ public sealed class TextDatasetReaderTests
     public void ColumnsAndLengthAreCheckedBeforeARowIsRead()
     {
         var data = Context.Data.LoadFromEnumerable(Unreadable());
-        Assert.ThrowsExactly<ArgumentException>(() => Read(data, new("Nothing"), LabelKind.Key));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Read(data, new("Nothing"), LabelKind.Key));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => TextDatasetReader.Read(data, new("Text"), LabelKind.Key, TestTokenizers.Mini, 513));
 
         static IEnumerable<Row> Unreadable()

@@ -66,9 +66,9 @@ public sealed class AdapterLibraryTransformerTests
         Says<ArgumentException>(() => pairs.GetColumn<float>("Probability").Count(), "Row 1", "'pairs'", "second text");
 
         var empty = ml.Data.LoadFromEnumerable(Array.Empty<Row>());
-        Says<ArgumentException>(() => library.CreateTransformer(new() { Adapter = "Which" }).Transform(empty), "'Which'", "'Adapter'");
-        Says<ArgumentException>(() => library.CreateTransformer(new() { Adapter = "Id" }).Transform(empty), "'Id'", "Int32");
-        Says<ArgumentException>(() => library.CreateTransformer(new() { Text = "Body" }).Transform(empty), "'Body'");
+        Says<ArgumentOutOfRangeException>(() => library.CreateTransformer(new() { Adapter = "Which" }).Transform(empty), "'Which'", "'Adapter'");
+        Says<ArgumentOutOfRangeException>(() => library.CreateTransformer(new() { Adapter = "Id" }).Transform(empty), "'Id'", "Int32");
+        Says<ArgumentOutOfRangeException>(() => library.CreateTransformer(new() { Text = "Body" }).Transform(empty), "'Body'");
         Says<ArgumentException>(() => library.CreateTransformer(new() { Score = "Probability" }), "'Probability'");
         Says<ArgumentException>(() => library.CreateTransformer(new() { Score = "" }), "empty");
         Assert.AreEqual(0, library.CreateTransformer().Transform(empty).GetColumn<float>("Probability").Count());
@@ -117,7 +117,7 @@ public sealed class AdapterLibraryTransformerTests
         Says<DirectoryNotFoundException>(() => AdapterLibrary.Load(folder.File("none")), folder.File("none"));
         var manifest = Path.Combine(folder.File("library"), LibraryFolder.Manifest);
         var text = File.ReadAllText(manifest);
-        File.WriteAllText(manifest, text.Replace("\"version\": 1", "\"version\": 2", StringComparison.Ordinal));
+        File.WriteAllText(manifest, text.Replace("\"version\": 1", "\"version\": 3", StringComparison.Ordinal));
         Says<InvalidDataException>(() => AdapterLibrary.Load(folder.File("library")), "newer");
         File.WriteAllText(manifest, text[..^20]);
         Says<InvalidDataException>(() => AdapterLibrary.Load(folder.File("library")), LibraryFolder.Manifest, "damaged");

@@ -24,6 +24,7 @@ public sealed class CommandLineTests
     [DataRow("train --train x --model m --task cola --device tpu", "tpu")]
     [DataRow("train --train x --model m --task cola --device cuda:x", "cuda:x")]
     [DataRow("train --train x --model m --task cola --threads 0", "--threads")]
+    [DataRow("train --train x --model m --task cola --device cuda:4096", "--device")]
     [DataRow("train --train /nowhere/x.tsv --model m --task cola", "/nowhere/x.tsv")]
     [DataRow("train --train x --model /nowhere/at/all/m --task cola", "/nowhere/at/all")]
     [DataRow("train --train x --model m --json /nowhere/at/all/j --task cola", "--json")]

@@ -136,6 +136,17 @@ public sealed class TrainEvaluatePredictTests
         Assert.IsFalse(File.Exists(folder.File("model.mlnet")));
     }
 
+    [TestMethod]
+    public async Task EvaOnTwoRowsIsBadInput()
+    {
+        using var folder = new TemporaryFolder();
+        var data = folder.File("two.tsv");
+        File.WriteAllLines(data, ["Text\tLabel", "a\t0", "b\t1"]);
+        var run = await CommandLineRun.InProcess("train", "--train", data, "--kind", "binary", "--model", folder.File("model.mlnet"), "--init", "eva");
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode, string.Join('\n', run.Errors));
+        StringAssert.Contains(run.Errors.Single(), "principal components");
+    }
+
     private static string SupportRows(TemporaryFolder folder)
     {
         var path = folder.File("support.tsv");

@@ -12,7 +12,7 @@ public class BadInputTests
     [TestMethod]
     public void AMissingColumnIsNamedWithThoseThatAre()
     {
-        var message = Refused<ArgumentException>(Topics.Options(o => o.TextColumnName = "Review"), Topics.Rows);
+        var message = Refused<ArgumentOutOfRangeException>(Topics.Options(o => o.TextColumnName = "Review"), Topics.Rows);
         StringAssert.Contains(message, "'Review'");
         StringAssert.Contains(message, "'Text'");
     }
@@ -20,12 +20,12 @@ public class BadInputTests
     [TestMethod]
     public void AWrongTypeIsNamedWithTheRightOne()
     {
-        StringAssert.Contains(Refused<ArgumentException>(Topics.Options(o => o.TextColumnName = "Value"), Topics.Rows), "'Value'");
-        StringAssert.Contains(Refused<ArgumentException>(Topics.Options(o => o.ExampleWeightColumnName = "Number"), Topics.Rows), "Single");
-        var unkeyed = Assert.ThrowsExactly<ArgumentException>(() =>
+        StringAssert.Contains(Refused<ArgumentOutOfRangeException>(Topics.Options(o => o.TextColumnName = "Value"), Topics.Rows), "'Value'");
+        StringAssert.Contains(Refused<ArgumentOutOfRangeException>(Topics.Options(o => o.ExampleWeightColumnName = "Number"), Topics.Rows), "Single");
+        var unkeyed = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() =>
             _ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options()).Fit(Topics.View(_ml)));
         StringAssert.Contains(unkeyed.Message, "MapValueToKey");
-        var notBoolean = Assert.ThrowsExactly<ArgumentException>(() =>
+        var notBoolean = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() =>
             _ml.BinaryClassification.Trainers.LoraTextClassification("Label").Fit(Topics.View(_ml)));
         StringAssert.Contains(notBoolean.Message, "Boolean");
     }
@@ -43,7 +43,7 @@ public class BadInputTests
     public void OneClassOnlyIsRefused()
     {
         var sport = Topics.Rows.Where(r => r.Label == "sport").ToArray();
-        StringAssert.Contains(Refused<ArgumentException>(Topics.Options(), sport), "at least two classes");
+        StringAssert.Contains(Refused<ArgumentOutOfRangeException>(Topics.Options(), sport), "at least two classes");
         var binary = Assert.ThrowsExactly<InvalidDataException>(() =>
             _ml.BinaryClassification.Trainers.LoraTextClassification(Topics.Binary()).Fit(Topics.View(_ml, sport)));
         StringAssert.Contains(binary.Message, "same label");

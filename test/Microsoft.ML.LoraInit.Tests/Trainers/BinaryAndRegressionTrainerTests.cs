@@ -64,7 +64,7 @@ public class BinaryAndRegressionTrainerTests
 
         Assert.AreEqual("Score", ml.Regression.Trainers.LoraTextRegression("Value", "Text", "Text2", maxEpochs: 1).GetOutputSchema(shape).Last().Name);
         Assert.AreEqual("Probability", ml.BinaryClassification.Trainers.LoraTextClassification("IsSport").GetOutputSchema(shape).Last().Name);
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification("Label").GetOutputSchema(shape)).Message, "MapValueToKey");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification("Label").GetOutputSchema(shape)).Message, "MapValueToKey");
     }
 
     private sealed class BinaryRow

@@ -104,7 +104,7 @@ public class LoraTrainerOptionsValidatorTests
         var shape = Topics.Shape(Topics.View(ml));
         Assert.AreEqual("Score", trainer.GetOutputSchema(shape).Last().Name);
         Assert.AreEqual("Score", second.GetOutputSchema(shape).Last().Name, "the caller's later change must not reach the trainer");
-        Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(options).GetOutputSchema(shape));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.MulticlassClassification.Trainers.LoraTextClassification(options).GetOutputSchema(shape));
     }
 
     private static torch.Device Cuda(int index) => new(DeviceType.CUDA, index);

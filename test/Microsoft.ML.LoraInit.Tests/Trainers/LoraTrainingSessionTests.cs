@@ -50,5 +50,5 @@ public class LoraTrainingSessionTests
 
     [TestMethod]
     public void AMissingColumnIsNamedBeforeAnyTraining() =>
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Prepare(Keyed, null, Topics.Options(o => o.TextColumnName = "Review"))).Message, "'Review'");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => Session.Prepare(Keyed, null, Topics.Options(o => o.TextColumnName = "Review"))).Message, "'Review'");
 }

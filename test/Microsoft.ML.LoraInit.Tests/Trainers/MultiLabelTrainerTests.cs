@@ -110,11 +110,11 @@ public sealed class MultiLabelTrainerTests
         StringAssert.Contains(half, "slot 1");
         StringAssert.Contains(Fails<InvalidDataException>([new Vector { Label = [0, 1, 0] }, new Vector { Label = [0, 1, 0] }]), "same labels");
         var ml = Topics.Context();
-        var scalar = Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers
+        var scalar = Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.MulticlassClassification.Trainers
             .LoraMultiLabelTextClassification(Options(o => o.LabelColumnName = "Food")).Fit(View(ml)));
         StringAssert.Contains(scalar.Message, "'Food' has the type Boolean");
         StringAssert.Contains(scalar.Message, "Concatenate");
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification("Food").GetOutputSchema(Topics.Shape(View(ml)))).Message, "Food");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification("Food").GetOutputSchema(Topics.Shape(View(ml)))).Message, "Food");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(Options(o => o.PredictionThreshold = 1))).Message, "PredictionThreshold = 1");
 
         static string Fails<T>(Vector[] rows)

@@ -7,6 +7,7 @@ namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 /// <code>
 /// models--owner--name/blobs/&lt;etag&gt;                       contents, each once
 /// models--owner--name/refs/&lt;revision&gt;                    the commit that a branch or tag pointed at
+/// models--owner--name/.no_exist/&lt;commit&gt;/&lt;file&gt;         empty: the commit has no such file
 /// models--owner--name/snapshots/&lt;commit&gt;/&lt;file&gt;         relative links into blobs
 /// .locks/models--owner--name/&lt;etag&gt;.lock                held while a blob is written
 /// </code>
@@ -29,6 +30,16 @@ internal sealed class HubCache(string root, string repository)
 
     /// <summary>Whether a file of a commit is there.</summary>
     public bool Has(string commit, string file) => File.Exists(Path.Combine(Snapshot(commit), file));
+
+    /// <summary>Whether the hub once said that a commit has no such file.</summary>
+    public bool IsAbsent(string commit, string file) => File.Exists(Absence(commit, file));
+
+    /// <summary>Remembers that a commit has no such file; it never will.</summary>
+    public void MarkAbsent(string commit, string file)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(Absence(commit, file))!);
+        AtomicFile.Write(Absence(commit, file), _ => { });
+    }
 
     /// <summary>The commit that a revision stood for when last asked; null where it never was.</summary>
     public string? FindCommit(string revision)
@@ -96,6 +107,8 @@ internal sealed class HubCache(string root, string repository)
 
     /// <summary>Whether a text is a full commit hash.</summary>
     public static bool IsCommit(string text) => text.Length == 40 && text.All(char.IsAsciiHexDigitLower);
+
+    private string Absence(string commit, string file) => Path.Combine(Folder, ".no_exist", commit, file);
 
     // ERROR_SHARING_VIOLATION; EWOULDBLOCK of Linux and of macOS.
     private static bool IsHeldByOther(IOException exception) =>

@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Tokenization;
+
 namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 
 /// <summary>
@@ -37,7 +39,7 @@ internal sealed class HubSnapshot
         {
             var commit = _cache.FindCommit(_settings.Revision);
             var missing = commit is null ? [.. Small, CheckpointNames.Weights] : Missing(commit);
-            if (missing.Count == 0)
+            if (missing.Count == 0 && (_settings.Offline || TokenizerNames.Optional.All(name => _cache.Has(commit!, name) || _cache.IsAbsent(commit!, name))))
                 return _cache.Snapshot(commit!);
             if (_settings.Offline)
                 throw OfflineMiss(commit, missing);
@@ -55,8 +57,11 @@ internal sealed class HubSnapshot
             await _download.RunAsync(config, cancellationToken).ConfigureAwait(false);
         _ = Roberta(commit);
         _cache.SaveCommit(_settings.Revision, commit);
+        foreach (var name in TokenizerNames.Optional)
+            if (!_cache.IsAbsent(commit, name) && !await EnsureAsync(commit, name, cancellationToken).ConfigureAwait(false))
+                _cache.MarkAbsent(commit, name);
         foreach (var name in Small[1..])
-            if (!await EnsureAsync(commit, name, cancellationToken).ConfigureAwait(false))
+            if (!await EnsureAsync(commit, name, cancellationToken).ConfigureAwait(false) && !_cache.Has(commit, TokenizerNames.Tokenizer))
                 throw MissingFile(name);
         await EnsureWeightsAsync(commit, cancellationToken).ConfigureAwait(false);
         return _cache.Snapshot(commit);
@@ -129,7 +134,8 @@ internal sealed class HubSnapshot
             wanted.AddRange(Shards(commit));
         else
             wanted.Add(CheckpointNames.Weights);
-        return wanted.FindAll(name => !_cache.Has(commit, name));
+        return wanted.FindAll(name => !_cache.Has(commit, name)
+            && !(name is CheckpointNames.Vocabulary or CheckpointNames.Merges && _cache.Has(commit, TokenizerNames.Tokenizer)));
     }
 
     private FileNotFoundException OfflineMiss(string? commit, List<string> missing) =>

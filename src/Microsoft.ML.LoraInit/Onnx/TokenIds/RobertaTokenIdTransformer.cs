@@ -69,6 +69,8 @@ public sealed class RobertaTokenIdTransformer : ITransformer
         }
         if (stored.Format is not (WithoutRule or Format))
             throw new InvalidDataException($"The model was saved by another version of Microsoft.ML.LoraInit: its tokenising step has the format {stored.Format}, this library reads up to {Format}. Update the package.");
+        if (stored is not { Columns: not null, Files: { Config: not null, Vocabulary: not null, Merges: not null } })
+            throw new InvalidDataException("The model file is damaged: the tokenising step lacks its columns or its vocabulary. Save the model again.");
         return new(new RobertaTextTokenizer(stored.Files, stored.MaxLength), stored.Columns);
     }
 

@@ -88,8 +88,8 @@ public sealed class RobertaTokenIdTests
         var view = Topics.View(ml);
         void Fails(string named, IEstimator<ITransformer> estimator)
         {
-            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => estimator.Fit(view)).Message, named);
-            StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => estimator.GetOutputSchema(Topics.Shape(view))).Message, named);
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => estimator.Fit(view)).Message, named);
+            StringAssert.Contains(Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => estimator.GetOutputSchema(Topics.Shape(view))).Message, named);
         }
         var text = ml.Transforms.Text;
         Fails("'Nothing'", text.RobertaTokenIds(Tokenizer, "Nothing"));
@@ -105,8 +105,10 @@ public sealed class RobertaTokenIdTests
     {
         using var damaged = new MemoryStream("{\"Format\":1,"u8.ToArray());
         StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(damaged)).Message, "damaged");
-        using var newer = new MemoryStream("{\"Format\":2}"u8.ToArray());
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(newer)).Message, "format 2");
+        using var empty = new MemoryStream("{\"Format\":2}"u8.ToArray());
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(empty)).Message, "damaged");
+        using var newer = new MemoryStream("{\"Format\":3}"u8.ToArray());
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(newer)).Message, "format 3");
     }
 
     private sealed class Ids

@@ -1,0 +1,131 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+
+namespace Microsoft.ML.LoraInit.Tests.Hosts;
+
+/// <summary>Clients that mean no good, or are slow.</summary>
+[TestClass]
+[DoNotParallelize]
+public class WebHardeningTests
+{
+    [TestMethod]
+    public async Task SlowClientsKeepNobodyWaiting()
+    {
+        using var folder = new TemporaryFolder();
+        await using var host = await Serving(folder, "--concurrency", "4");
+        using var stop = new CancellationTokenSource();
+        var slow = Enumerable.Range(0, 50).Select(_ => SendSlowly(host.Client.BaseAddress!, stop.Token)).ToArray();
+        await Task.Delay(500);
+        await host.Predict("warm");
+
+        var watch = Stopwatch.StartNew();
+        for (int i = 0; i < 5; i++)
+            await host.Predict("My parcel is late.");
+        var elapsed = watch.Elapsed / 5;
+        bool held = slow.All(s => !s.IsCompleted);
+        await stop.CancelAsync();
+        await Task.WhenAll(slow);
+
+        Assert.IsTrue(held, "the slow clients were still sending");
+        Assert.IsTrue(elapsed < TimeSpan.FromSeconds(1), $"{elapsed}");
+    }
+
+    [TestMethod]
+    public async Task ARequestThatNeverArrivesIsEnded()
+    {
+        using var folder = new TemporaryFolder();
+        await using var host = await Serving(folder, "--timeout", "0.5");
+        using var client = new TcpClient();
+        await client.ConnectAsync(host.Client.BaseAddress!.Host, host.Client.BaseAddress.Port);
+        await client.GetStream().WriteAsync(Head(1000));
+
+        using var reader = new StreamReader(client.GetStream());
+        var status = await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20));
+        StringAssert.Contains(status, "408");
+    }
+
+    [TestMethod]
+    public async Task AnUnknownCharsetIsUnsupported()
+    {
+        using var folder = new TemporaryFolder();
+        await using var host = await Serving(folder);
+        using var content = new StringContent("""{"text": "x"}""");
+        content.Headers.ContentType = MediaTypeHeaderValue.Parse("application/json; charset=bogus");
+        using var response = await host.Client.PostAsync(new Uri("/predict", UriKind.Relative), content);
+
+        Assert.AreEqual(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+    }
+
+    [TestMethod]
+    public async Task ABodyOfTenMegabytesIsAnswered()
+    {
+        using var folder = new TemporaryFolder();
+        await using var host = await Serving(folder);
+        using var content = new StringContent($$"""{"text": "{{new string('x', 10 << 20)}}"}""", Encoding.UTF8, "application/json");
+        using var response = await host.Client.PostAsync(new Uri("/predict", UriKind.Relative), content);
+
+        Assert.AreEqual(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        await host.Predict("and the service answers on");
+    }
+
+    [TestMethod]
+    [DataRow("/")]
+    [DataRow("/health")]
+    [DataRow("/page.js")]
+    [DataRow("/nothing-here")]
+    public async Task NoAnswerIsToBeGuessedAt(string address)
+    {
+        using var folder = new TemporaryFolder();
+        await using var host = await WebHost.Start(folder.File("model.mlnet"));
+        using var response = await host.Client.GetAsync(new Uri(address, UriKind.Relative));
+
+        Assert.AreEqual("nosniff", response.Headers.GetValues("X-Content-Type-Options").Single());
+    }
+
+    [TestMethod]
+    public async Task TheHealthHasNoPaths()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("model.mlnet"), "no model");
+        await using var host = await WebHost.Start(folder.File("model.mlnet"));
+        var broken = await host.WaitFor(h => h.Reason!.Contains("cannot be loaded", StringComparison.Ordinal));
+        File.Delete(folder.File("model.mlnet"));
+        var missing = await host.WaitFor(h => h.Reason!.Contains("There is no file", StringComparison.Ordinal));
+
+        Assert.IsFalse($"{broken}{missing}".Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal), $"{broken}{missing}");
+    }
+
+    private static async Task<WebHost> Serving(TemporaryFolder folder, params string[] more)
+    {
+        SavedModel.First.MoveTo(folder.File("model.mlnet"));
+        var host = await WebHost.Start(folder.File("model.mlnet"), more);
+        await host.WaitFor(h => h.Status == "Healthy");
+        return host;
+    }
+
+    private static byte[] Head(int length) =>
+        Encoding.ASCII.GetBytes($"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+
+    /// <summary>300 bytes a second of the 64 kB that were announced.</summary>
+    private static async Task SendSlowly(Uri address, CancellationToken stop)
+    {
+        using var client = new TcpClient();
+        await client.ConnectAsync(address.Host, address.Port, CancellationToken.None);
+        await client.GetStream().WriteAsync(Head(64 << 10), CancellationToken.None);
+        try
+        {
+            while (true)
+            {
+                await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(new string(' ', 30)), stop);
+                await Task.Delay(100, stop);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The test is over.
+        }
+    }
+}
