@@ -142,7 +142,7 @@ public sealed class TrainEvaluatePredictTests
         using var folder = new TemporaryFolder();
         var data = folder.File("two.tsv");
         File.WriteAllLines(data, ["Text\tLabel", "a\t0", "b\t1"]);
-        var run = await CommandLineRun.InProcess("train", "--train", data, "--kind", "binary", "--model", folder.File("model.mlnet"), "--init", "eva");
+        var run = await CommandLineRun.InProcess("train", "--train", data, "--kind", "binary", "--model", folder.File("model.mlnet"), "--init", "eva", "--rank", "64");
         Assert.AreEqual(ExitCodes.BadInput, run.ExitCode, string.Join('\n', run.Errors));
         StringAssert.Contains(run.Errors.Single(), "principal components");
     }

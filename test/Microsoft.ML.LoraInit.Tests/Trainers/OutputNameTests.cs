@@ -22,8 +22,8 @@ public class OutputNameTests
     public void ALabelOfTheOtherTasksToo()
     {
         var view = _ml.Transforms.CopyColumns("Probability", "IsSport").Append(_ml.Transforms.CopyColumns("Score", "Value")).Fit(Topics.View(_ml)).Transform(Topics.View(_ml));
-        var binary = _ml.BinaryClassification.Trainers.LoraTextClassification(Topics.Binary(o => o.LabelColumnName = "Probability"));
-        var regression = _ml.Regression.Trainers.LoraTextRegression(Topics.Regression(o => o.LabelColumnName = "Score"));
+        var binary = _ml.BinaryClassification.Trainers.LoraTextClassification("Probability");
+        var regression = _ml.Regression.Trainers.LoraTextRegression("Score");
 
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => binary.Fit(view));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => regression.Fit(view));
