@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;

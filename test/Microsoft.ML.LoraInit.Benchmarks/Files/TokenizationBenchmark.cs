@@ -51,10 +51,7 @@ internal static partial class TokenizationBenchmark
         Add("bpe_tokenizer", Library, tokenizer =>
             texts.Select((t, i) => tokenizer.EncodeToIds(t).Count + (pairs is null ? 2 : 4 + tokenizer.EncodeToIds(pairs[i]).Count)).Sum());
 
-        RobertaTokenizer Ours()
-        {
-            return files.OpenTokenizer();
-        }
+        RobertaTokenizer Ours() => files.OpenTokenizer();
 
         BpeTokenizer Library()
         {
