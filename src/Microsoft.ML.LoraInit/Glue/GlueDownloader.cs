@@ -1,5 +1,4 @@
 using System.IO.Compression;
-using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Glue.Download;
 
 namespace Microsoft.ML.LoraInit;

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Checkpoints;
-
 namespace Microsoft.ML.LoraInit.Onnx;
 
 /// <summary>

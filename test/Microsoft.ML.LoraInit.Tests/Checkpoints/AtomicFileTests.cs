@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Checkpoints;
 
 namespace Microsoft.ML.LoraInit.Tests.Checkpoints;
 

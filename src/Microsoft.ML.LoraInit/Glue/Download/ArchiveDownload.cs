@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.ML.LoraInit.Checkpoints;
 
 namespace Microsoft.ML.LoraInit.Glue.Download;
 

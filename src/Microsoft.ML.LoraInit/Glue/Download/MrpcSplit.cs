@@ -25,8 +25,8 @@ internal static class MrpcSplit
                 throw new GlueDataException(pairs, i + 1, null, $"{cells.Length} columns found, 5 expected.");
             (dev.Contains($"{cells[1]}\t{cells[2]}") ? held : train).Append(lines[i]).Append('\n');
         }
-        Checkpoints.AtomicFile.Write(Path.Combine(folder, "dev.tsv"), s => s.Write(Encoding.UTF8.GetBytes(held.ToString())));
-        Checkpoints.AtomicFile.Write(Path.Combine(folder, "train.tsv"), s => s.Write(Encoding.UTF8.GetBytes(train.ToString())));
+        AtomicFile.Write(Path.Combine(folder, "dev.tsv"), s => s.Write(Encoding.UTF8.GetBytes(held.ToString())));
+        AtomicFile.Write(Path.Combine(folder, "train.tsv"), s => s.Write(Encoding.UTF8.GetBytes(train.ToString())));
     }
 
     private static StringBuilder Start() => new StringBuilder(Header).Append('\n');

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Runs;
