@@ -54,7 +54,7 @@ internal sealed class SafetensorsHeader
         bytes.Read(json, 8);
 
         var header = new SafetensorsHeader { Length = (long)length };
-        using (var document = UntrustedJson.Document(json, new($"The header of '{name}'", Advice)))
+        using (var document = UntrustedJson.Document(json, new($"'{name}' is not a valid safetensors file: its header", Advice)))
             header.Fill(document.RootElement, 8 + (long)length, name);
         bytes.CheckUnchanged();
         header.CheckLayout(8 + (long)length, fileLength, name);
