@@ -3,7 +3,11 @@ using System.Diagnostics;
 namespace Microsoft.ML.LoraInit.Fuzz;
 
 /// <summary>Mutates a format's files by a seed, lets the library read them, and watches errors, time, memory, files and handles.</summary>
-internal sealed class Fuzzer(FuzzFormat format, string work, int seed)
+/// <param name="format">What is read.</param>
+/// <param name="work">Where the files are written.</param>
+/// <param name="seed">Decides the mutants.</param>
+/// <param name="tell">Whether each refusal is printed.</param>
+internal sealed class Fuzzer(FuzzFormat format, string work, int seed, bool tell)
 {
     private const double MostSeconds = 10;
     private const long MostBytes = 512L << 20;
@@ -69,6 +73,8 @@ internal sealed class Fuzzer(FuzzFormat format, string work, int seed)
         catch (Exception e) when (e is InvalidDataException || format.Refusals.Contains(e.GetType()))
         {
             _report.Refuse(e);
+            if (tell)
+                Console.WriteLine($"{format.Name} {number}: {e.GetType().Name}: {e.Message}");
         }
         catch (Exception e)
         {

@@ -20,15 +20,18 @@ internal static class JsonMutator
 
     public static byte[] Mutate(byte[] content, SeededRandom random)
     {
-        JsonNode? root;
         try
         {
-            root = JsonNode.Parse(content);
+            return Mutate(JsonNode.Parse(content, documentOptions: new() { AllowDuplicateProperties = false }), random);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return content; // spoilt before
         }
+    }
+
+    private static byte[] Mutate(JsonNode? root, SeededRandom random)
+    {
         var members = new List<(JsonNode Parent, string? Key, int Index)>();
         Collect(root, members);
         if (members.Count == 0)

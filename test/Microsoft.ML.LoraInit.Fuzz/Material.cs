@@ -21,7 +21,7 @@ internal sealed class Material : IDisposable
     {
         _root = root;
         Work = Path.Combine(root, "work");
-        BaseFolder = Path.Combine(Work, "base");
+        BaseFolder = Path.Combine(Work, "material");
         Directory.CreateDirectory(BaseFolder);
         foreach (var (name, content) in BaseFiles)
             File.WriteAllBytes(Path.Combine(BaseFolder, name), content);

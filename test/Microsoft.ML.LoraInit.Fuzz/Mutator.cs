@@ -54,7 +54,8 @@ internal static class Mutator
             return data;
         float[] values = [float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.MaxValue, 1e30f, -1e20f, 1e10f, float.Epsilon, 0f, -1f];
         var result = (byte[])data.Clone();
-        BinaryPrimitives.WriteSingleLittleEndian(result.AsSpan(random.Next(data.Length / 4) * 4), values[random.Next(values.Length)]);
+        var place = result.AsSpan(random.Next(data.Length / 4) * 4);
+        BinaryPrimitives.WriteSingleLittleEndian(place, random.Next(2) == 0 ? values[random.Next(values.Length)] : BinaryPrimitives.ReadSingleLittleEndian(place) * (random.Next(64) - 32));
         return result;
     }
 

@@ -1,13 +1,13 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Fuzz;
 
-// Mutated files of every format that the library reads: [--inputs 3000] [--format NAME] [--seed 1] [--only NUMBER]
+// Mutated files of every format that the library reads: [--inputs 3000] [--format NAME] [--seed 1] [--only NUMBER] [--tell true]
 var options = new Dictionary<string, string>(StringComparer.Ordinal);
 for (int i = 0; i + 1 < args.Length; i += 2)
     options[args[i]] = args[i + 1];
-if (args.Length % 2 != 0 || options.Keys.Except(["--inputs", "--format", "--seed", "--only"]).Any())
+if (args.Length % 2 != 0 || options.Keys.Except(["--inputs", "--format", "--seed", "--only", "--tell"]).Any())
 {
-    Console.Error.WriteLine("usage: [--inputs 3000] [--format NAME] [--seed 1] [--only NUMBER]");
+    Console.Error.WriteLine("usage: [--inputs 3000] [--format NAME] [--seed 1] [--only NUMBER] [--tell true]");
     return 2;
 }
 TorchSharp.torch.set_num_threads(1);
@@ -24,7 +24,7 @@ int inputs = Number("--inputs", 3000), each = (inputs + formats.Length - 1) / fo
 var reports = new List<FuzzReport>();
 foreach (var format in formats)
 {
-    var report = new Fuzzer(format, material.Work, Number("--seed", 1)).Run(each, options.ContainsKey("--only") ? Number("--only", 0) : null);
+    var report = new Fuzzer(format, material.Work, Number("--seed", 1), options.ContainsKey("--tell")).Run(each, options.ContainsKey("--only") ? Number("--only", 0) : null);
     reports.Add(report);
     report.Print(Console.Out);
 }

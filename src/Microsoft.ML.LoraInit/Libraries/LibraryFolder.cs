@@ -53,7 +53,7 @@ internal static class LibraryFolder
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"The library's folder '{folder}' does not exist.");
         var content = ReadManifest(Path.Combine(folder, Manifest));
-        var library = AdapterLibrary.Create(baseModel ?? content.Base.Checkpoint(), options);
+        var library = baseModel is null ? OpenBase(folder, content.Base, options) : AdapterLibrary.Create(baseModel, options);
         try
         {
             if (library.Base.Identity.Sha256 != content.Base.Sha256)
@@ -66,6 +66,20 @@ internal static class LibraryFolder
         {
             library.Dispose();
             throw;
+        }
+    }
+
+    // As with models: whatever is wrong with a base that a file names is wrong with the file, for those who read it.
+    private static AdapterLibrary OpenBase(string folder, StoredBase stored, AdapterLibraryOptions? options)
+    {
+        var checkpoint = UntrustedJson.Guard(new($"'{Path.Combine(folder, Manifest)}'", "Get or save the library again."), stored.Checkpoint);
+        try
+        {
+            return AdapterLibrary.Create(checkpoint, options);
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or NotSupportedException or HttpRequestException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException($"The library '{folder}' is over the base '{stored.Source}' (SHA-256 {stored.Sha256}), which cannot be opened: {e.Message.TrimEnd('.')}. Put the base there, or say where it is (baseModel).", e);
         }
     }
 
