@@ -32,7 +32,7 @@ internal class LibraryFolderFormat(Material material) : FuzzFormat
     }
 
     protected static bool Use(AdapterLibrary library) =>
-        library.Names.SelectMany(n => library.Predict(n, Material.Texts.Select(t => t.First))).All(p => Material.Finite(p.Score) && (float.IsFinite(p.Probability) || double.IsNaN(p.Probability)));
+        library.Names.SelectMany(n => library.Predict(Material.Texts.Select(t => new AdapterRequest(n, t.First, library[n].IsPair ? "and another" : null)))).All(p => Material.Finite(p.Score) && (float.IsFinite(p.Probability) || double.IsNaN(p.Probability)));
 
     private static Dictionary<string, byte[]> Parts(Material material)
     {

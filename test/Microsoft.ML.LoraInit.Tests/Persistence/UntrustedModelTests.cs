@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Persistence;
@@ -30,7 +29,7 @@ public sealed class UntrustedModelTests
     [TestMethod]
     public void AHeadOfNaNIsRefusedByTensor()
     {
-        // The head's output bias is the last of what is sorted by name within fp32; any place in the data will do.
+        // Any place in the data will do.
         var message = Refusal((parts, _) => BinaryPrimitives.WriteSingleLittleEndian(parts["tensors"].AsSpan(parts["tensors"].Length - 4), float.NaN));
         StringAssert.Contains(message, "not finite");
         StringAssert.Contains(message, "the tensor '");
@@ -39,13 +38,11 @@ public sealed class UntrustedModelTests
     [TestMethod]
     public void APartThatNobodyNamesIsRefusedBeforeItIsRead()
     {
-        var started = Stopwatch.GetTimestamp();
-        long before = GC.GetTotalAllocatedBytes();
-        var message = Refusal((parts, _) => parts["extra"] = new byte[64 << 20]);
+        using var stream = new MemoryStream(Changed((parts, _) => parts["extra"] = new byte[8 << 20]));
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        var message = Assert.ThrowsExactly<InvalidDataException>(() => ModelReader.Read(stream, CPU)).Message;
         StringAssert.Contains(message, "the part 'extra'");
-        // The file itself and its hash are made here; the reader takes nothing like it.
-        Assert.IsTrue(Stopwatch.GetElapsedTime(started).TotalSeconds < 10, "slow");
-        Assert.IsTrue(GC.GetTotalAllocatedBytes() - before < 5 * (64L << 20), "large");
+        Assert.IsTrue(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20, "the part was read");
     }
 
     [TestMethod]
@@ -86,7 +83,7 @@ public sealed class UntrustedModelTests
         if (ReferenceEquals(header["parts"], described))
             header["parts"] = new JsonArray([.. parts.Select(p => new JsonObject { ["name"] = p.Key, ["length"] = p.Value.Length, ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(p.Value)) })]);
         var json = System.Text.Encoding.UTF8.GetBytes(header.ToJsonString());
-        byte[] result = [.. all[..ModelFormat.PrefixLength], .. parts.Values.SelectMany(p => p), .. json];
+        var result = parts.Values.Prepend(all[..ModelFormat.PrefixLength]).Append(json).Aggregate(Array.Empty<byte>(), (sum, part) => [.. sum, .. part]);
         BinaryPrimitives.WriteInt64LittleEndian(result.AsSpan(12), result.Length - json.Length);
         BinaryPrimitives.WriteInt32LittleEndian(result.AsSpan(20), json.Length);
         SHA256.HashData(json, result.AsSpan(24));
