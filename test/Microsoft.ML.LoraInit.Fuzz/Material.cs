@@ -2,12 +2,12 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fuzz;

@@ -42,17 +42,4 @@ internal sealed record AdapterSettings
     public int? LayerOf(string module) => LayersPattern.Count == 0
         ? AdapterPlanner.LayerIndex(module)
         : LayersPattern.Select(p => p.Number(module)).FirstOrDefault(n => n is not null);
-
-    public static AdapterSettings From(LoraTrainerOptions options) => new()
-    {
-        Rank = options.Rank,
-        Alpha = options.Alpha,
-        RankStabilized = options.RankStabilized,
-        Dropout = options.LoraDropout,
-        UseDora = options.UseDora,
-        TargetModules = options.TargetModules,
-        LayersToTransform = options.LayersToTransform,
-        RankPattern = options.RankPattern,
-        AlphaPattern = options.AlphaPattern,
-    };
 }

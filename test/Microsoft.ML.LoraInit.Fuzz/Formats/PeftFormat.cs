@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Peft;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fuzz.Formats;

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Onnx.TokenIds;
 
 namespace Microsoft.ML.LoraInit.Fuzz.Formats;
 

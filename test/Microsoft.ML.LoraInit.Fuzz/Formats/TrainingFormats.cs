@@ -6,7 +6,8 @@ using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
-using Microsoft.ML.LoraInit.Training.Tasks;
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fuzz.Formats;
