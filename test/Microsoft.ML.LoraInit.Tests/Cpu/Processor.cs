@@ -1,6 +1,6 @@
 using Microsoft.ML.LoraInit.Cpu;
 
-namespace Microsoft.ML.LoraInit.Tests.Inference.Cpu;
+namespace Microsoft.ML.LoraInit.Tests.Cpu;
 
 /// <summary>What the machine that tests must have.</summary>
 internal static class Processor
