@@ -2,12 +2,12 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
-using Microsoft.ML.LoraInit.Data;
-using Microsoft.ML.LoraInit.Data.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fuzz.Formats;
