@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Explanation;
 using Microsoft.ML.LoraInit.Inference.Outputs;
@@ -49,6 +50,7 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="tokenizer">The base's tokenizer.</param>
     /// <param name="weights">The base in fp32 on the CPU; no longer needed afterwards.</param>
     /// <param name="device">Where to score.</param>
+    /// <exception cref="InvalidDataException">Numbers of the merged weights are not finite.</exception>
     public static FineTunedModel Create(
         Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
     {
@@ -70,7 +72,7 @@ internal sealed class FineTunedModel : IDisposable
     /// <summary>Scores as the options say from now on. Calls under way finish as they began.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="NotSupportedException">The processor does not serve 8 bits.</exception>
-    /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
+    /// <exception cref="InvalidDataException">The base model has changed since it was loaded, or weights are not finite in the precision asked for.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
     public void Configure(ScoringOptions options)
     {
@@ -116,6 +118,14 @@ internal sealed class FineTunedModel : IDisposable
         var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, type), StringComparer.Ordinal);
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
+        // The base's own weights were looked at when they were read.
+        foreach (var (name, tensor) in merged)
+            if (state.Changes(name) && !FiniteNumbers.Hold(tensor, FiniteNumbers.MostOfWeights))
+            {
+                foreach (var each in merged.Values)
+                    each.Dispose();
+                throw new InvalidDataException($"The model's weights '{name}' hold numbers that are not finite or beyond ±{FiniteNumbers.MostOfWeights:N0}, from which no scores can be computed. The model is damaged, or its training diverged: get or train it again.");
+            }
         return new(state.Config, merged, scoring.ForPredictor(type, device));
     }
 
@@ -125,5 +135,17 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="MaxLength">Tokens a row at most.</param>
     /// <param name="Precision">Precision of the encoder.</param>
     /// <param name="SaveMode">What a saved model contains.</param>
-    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode);
+    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode)
+    {
+        /// <summary>Refuses settings out of a file that no trainer gives a model over this base.</summary>
+        /// <exception cref="FormatException">One is out of range.</exception>
+        public void Check(RobertaConfig config)
+        {
+            int least = Texts.Text2 is null ? 3 : 5; // the special tokens and one of text
+            if (MaxLength < least || MaxLength > config.MaxLength)
+                throw new FormatException($"'maxLength' is {MaxLength}, and the base takes {least} to {config.MaxLength} tokens.");
+            if (string.IsNullOrWhiteSpace(Texts.Text) || (Texts.Text2 is not null && string.IsNullOrWhiteSpace(Texts.Text2)))
+                throw new FormatException("A text column has no name.");
+        }
+    }
 }

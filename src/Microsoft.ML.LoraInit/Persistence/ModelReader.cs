@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
-using System.Text;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -44,6 +44,7 @@ internal static class ModelReader
             var settings = header.Settings();
             if (settings.Scores.Task.OutputCount != header.Outputs)
                 throw new InvalidDataException($"The model file is damaged: {header.Outputs} outputs for {settings.Scores.Task.OutputCount} scores.");
+            settings.Check(header.Config);
             var history = TrainingHistory.FromJson(header.History.ToJsonString());
             return FineTunedModel.Create(settings, state, history, checkpoint, tokenizer, weights, device);
         }
@@ -64,7 +65,7 @@ internal static class ModelReader
 
     private static StoredCheckpoint Stored(ModelHeader header, Dictionary<string, byte[]> parts) => new(
         header.Base,
-        Encoding.UTF8.GetString(Part(parts, CheckpointNames.Config)),
+        UntrustedFile.Text(Part(parts, CheckpointNames.Config), "The model file's config.json"),
         new Dictionary<string, byte[]>(StringComparer.Ordinal)
         {
             [CheckpointNames.Vocabulary] = Part(parts, CheckpointNames.Vocabulary),
@@ -96,7 +97,8 @@ internal static class ModelReader
         if (!SHA256.HashData(json).AsSpan().SequenceEqual(prefix.AsSpan(24, SHA256.HashSizeInBytes)))
             throw Damaged("its header does not have the SHA-256 that it should have");
         var header = ModelHeader.Parse(json);
-        if (header.Parts.Any(p => p.Length is < 0 or > int.MaxValue) || header.Parts.Sum(p => p.Length) != offset - ModelFormat.PrefixLength)
+        Check(header);
+        if (header.Parts.Sum(p => p.Length) != offset - ModelFormat.PrefixLength || start + offset + length != stream.Length)
             throw Damaged("its parts do not fill it");
 
         stream.Position = start + ModelFormat.PrefixLength;
@@ -106,10 +108,25 @@ internal static class ModelReader
             var bytes = Take(stream, (int)part.Length, $"the part '{part.Name}'");
             if (Convert.ToHexStringLower(SHA256.HashData(bytes)) != part.Sha256)
                 throw Damaged($"the part '{part.Name}' does not have the SHA-256 that it should have");
-            if (!parts.TryAdd(part.Name, bytes))
-                throw Damaged($"it has two parts '{part.Name}'");
+            parts.Add(part.Name, bytes);
         }
         return (header, parts);
+    }
+
+    // Before anything is read: what nobody asks for may be as large as it likes.
+    private static void Check(ModelHeader header)
+    {
+        var known = ModelFormat.Parts(header.Mode);
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var part in header.Parts)
+        {
+            if (!known.TryGetValue(part.Name, out var limit))
+                throw Damaged($"it has the part '{part.Name}', which a model of the format {ModelFormat.Version} saved as {header.Mode} does not have");
+            if (part.Length < 0 || part.Length > limit)
+                throw Damaged($"its part '{part.Name}' is said to have {part.Length:N0} bytes, and may have {limit:N0}");
+            if (!seen.Add(part.Name))
+                throw Damaged($"it has two parts '{part.Name}'");
+        }
     }
 
     private static byte[] Take(Stream stream, int length, string what)

@@ -39,7 +39,7 @@ internal sealed class EvaluateCommand
     {
         var jsonPath = result.GetValue(_json);
         if (jsonPath is not null)
-            AtomicFile.CheckPlace(jsonPath, "--json");
+            OutputPlace.Check(jsonPath, "--json");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model), result.GetValue(_int8));
         var layout = _data.Read(result, file.Kind);

@@ -46,7 +46,7 @@ internal sealed class PredictCommand
         if (text2 is not null && text is null)
             throw new UsageException("--text2 goes with --text.");
         if (output is not null)
-            AtomicFile.CheckPlace(output, "--output");
+            OutputPlace.Check(output, "--output");
 
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model), result.GetValue(_int8));

@@ -30,7 +30,7 @@ internal sealed class AdapterOnnxCommand
     private int Run(ParseResult result)
     {
         var path = result.GetRequiredValue(_out);
-        AtomicFile.CheckPlace(path, "--out");
+        OutputPlace.Check(path, "--out");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
         AdapterCommand.Trained(file).SaveOnnxModel(path);
