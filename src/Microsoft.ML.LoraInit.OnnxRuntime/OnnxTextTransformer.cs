@@ -24,6 +24,8 @@ public sealed class OnnxTextTransformer : ITransformer, IDisposable
 
     internal OnnxTextTransformer(OnnxTextModel model) => _model = model;
 
+    internal OnnxTextModel Model => _model;
+
     /// <summary>The base model's id: <c>mini</c>, a hub id, or a folder's name.</summary>
     public string BaseModelId => _model.ModelSettings.BaseModelId;
 

@@ -35,6 +35,9 @@ public sealed class TrainEvaluatePredictTests
         Assert.AreEqual(ExitCodes.Success, rounded.ExitCode, string.Join('\n', rounded.Errors));
         double difference = (double)second["metrics"]!["log_loss"]! - (double)Json(folder.File("int8.json"))["metrics"]!["log_loss"]!;
         Assert.IsTrue(Math.Abs(difference) is > 0 and < 0.05, $"{difference}");
+        var onnx = await CommandLineRun.InProcess("evaluate", "--model", model, "--data", data, "--json", folder.File("onnx.json"), "--engine", "onnx");
+        Assert.AreEqual(ExitCodes.Success, onnx.ExitCode, string.Join('\n', onnx.Errors));
+        Assert.AreEqual((double)second["metrics"]!["log_loss"]!, (double)Json(folder.File("onnx.json"))["metrics"]!["log_loss"]!, 1e-5);
     }
 
     [TestMethod]
