@@ -30,7 +30,7 @@ public sealed record OnnxScoringOptions
     /// <summary>Forward passes of gathered rows at a time. Null (the default): 1 on a GPU, <see cref="CpuThreads"/> on a CPU.</summary>
     public int? MaxConcurrentBatches { get; init; }
 
-    /// <summary>Tokens a forward pass at most, padding included; bounds its memory. Null (the default): 1,024 on a CPU, 16,384 on a GPU.</summary>
+    /// <summary>Tokens a forward pass at most, padding included; bounds its memory. Null (the default): 512 on a CPU, 16,384 on a GPU.</summary>
     public int? MaxTokensPerBatch { get; init; }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -5,13 +6,16 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Microsoft.ML.LoraInit.Onnx;
 
-/// <summary>Scores with ONNX Runtime, in batches of rows of like length.</summary>
+/// <summary>
+/// Scores with ONNX Runtime, in batches of rows of like length. Where there are batches for all threads of a CPU, as many run at a time;
+/// otherwise, and for calls of few rows, the operators of a batch share the threads.
+/// </summary>
 internal sealed class OnnxScorer : IRowScorer
 {
     private const string InputIds = "input_ids", AttentionMask = "attention_mask", Logits = "logits";
 
-    // As with tensors: what a cache's worth of activations is, and what the calls of a batch cost, in tokens.
-    private const int CpuTokens = 1024, GpuTokens = 16384, CpuBatchCost = 48, GpuBatchCost = 2048;
+    // What a cache's worth of activations is, and what the calls of a batch cost, in tokens.
+    private const int CpuTokens = 512, GpuTokens = 16384, CpuBatchCost = 48, GpuBatchCost = 2048;
 
     private static readonly string[] Inputs = [InputIds, AttentionMask];
     private static readonly string[] Wanted = [Logits];
@@ -20,7 +24,7 @@ internal sealed class OnnxScorer : IRowScorer
     private readonly RunOptions _run = new();
     private readonly NativeFootprint _footprint;
     private readonly long _padding;
-    private readonly int _tokensPerBatch, _batchCost;
+    private readonly int _tokensPerBatch, _batchCost, _batchesAtATime;
 
     /// <param name="model">The ONNX file.</param>
     /// <param name="padding">The id that fills rows up.</param>
@@ -33,6 +37,7 @@ internal sealed class OnnxScorer : IRowScorer
         _padding = padding;
         _tokensPerBatch = predictor.MaxTokensPerBatch ?? (options.IsOnCpu ? CpuTokens : GpuTokens);
         _batchCost = options.IsOnCpu ? CpuBatchCost : GpuBatchCost;
+        _batchesAtATime = options.IsOnCpu ? predictor.HostThreads : 1;
         _session = OnnxSession.Open(model, options, predictor.HostThreads);
         if (!Inputs.All(_session.InputMetadata.ContainsKey) || !_session.OutputMetadata.TryGetValue(Logits, out var logits) || logits.Dimensions is not [_, > 0])
         {
@@ -50,12 +55,28 @@ internal sealed class OnnxScorer : IRowScorer
     public PendingLogits Begin(IReadOnlyList<EncodedText> texts, SharedLifetime.Use use, CancellationToken cancellationToken)
     {
         var logits = new float[texts.Count][];
-        foreach (var batch in LengthPlan.Create([.. texts.Select(t => t.Length)], _tokensPerBatch, _batchCost))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            Score(texts, batch, logits);
-        }
+        var batches = LengthPlan.Create([.. texts.Select(t => t.Length)], _tokensPerBatch, _batchCost);
+        if (_batchesAtATime > 1 && batches.Count >= _batchesAtATime)
+            InParallel();
+        else
+            foreach (var batch in batches)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                Score(texts, batch, logits);
+            }
         return PendingLogits.Ready(logits, use);
+
+        void InParallel()
+        {
+            try
+            {
+                Parallel.ForEach(batches, new ParallelOptions { MaxDegreeOfParallelism = _batchesAtATime, CancellationToken = cancellationToken }, batch => Score(texts, batch, logits));
+            }
+            catch (AggregateException e)
+            {
+                ExceptionDispatchInfo.Throw(e.InnerExceptions[0]); // as a batch alone would throw it
+            }
+        }
     }
 
     public void Dispose()

@@ -117,7 +117,8 @@ internal static class InferenceBenchmark
         };
     }
 
-    private static TextPairRow[] DevRows(MLContext ml, GlueTask task, string folder, int count)
+    /// <summary>A task's dev rows.</summary>
+    public static TextPairRow[] DevRows(MLContext ml, GlueTask task, string folder, int count)
     {
         var view = task.Load(ml, folder, new() { TrainRows = 1, ValidationRows = count }).Validation;
         var first = view.GetColumn<string>("Text");

@@ -11,6 +11,7 @@ public class PackageTests
     private const string Library = "Microsoft.ML.LoraInit";
     private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
     private const string AutoML = "Microsoft.ML.LoraInit.AutoML";
+    private const string OnnxRuntime = "Microsoft.ML.LoraInit.OnnxRuntime";
     private const string Templates = "Microsoft.ML.LoraInit.Templates";
 
     private static PackageFolder? _packed;
@@ -18,7 +19,7 @@ public class PackageTests
     private static PackageFolder Packed => _packed!;
 
     [ClassInitialize]
-    public static void Pack(TestContext context) => _packed = new(Library, Mini, AutoML, "Templates");
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, AutoML, OnnxRuntime, "Templates");
 
     [ClassCleanup]
     public static void Remove() => _packed?.Dispose();
@@ -27,6 +28,7 @@ public class PackageTests
     [DataRow(Library)]
     [DataRow(Mini)]
     [DataRow(AutoML)]
+    [DataRow(OnnxRuntime)]
     public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id)
     {
         var entries = Packed.Entries(id);
@@ -41,6 +43,7 @@ public class PackageTests
     [DataRow(Library, "Microsoft.ML,Microsoft.ML.Tokenizers,TorchSharp")]
     [DataRow(Mini, "")]
     [DataRow(AutoML, "Microsoft.ML.AutoML,Microsoft.ML.LoraInit")]
+    [DataRow(OnnxRuntime, "Microsoft.ML.LoraInit,Microsoft.ML.OnnxRuntime.Managed")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {
         var metadata = Packed.Metadata(id);
