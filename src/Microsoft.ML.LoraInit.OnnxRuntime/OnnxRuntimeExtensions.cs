@@ -31,8 +31,12 @@ public static class OnnxRuntimeExtensions
     /// <summary>A pipeline with every model of this library in it replaced: the other steps are shared with the pipeline given.</summary>
     /// <param name="pipeline">A model, or a chain of steps, also one within another.</param>
     /// <param name="options">How its models score; null for fp32 on the processor.</param>
+    /// <returns>A chain of its own, whose models the caller disposes with it.</returns>
     /// <exception cref="ArgumentException">No step is a model of this library, or an option is out of range.</exception>
-    /// <inheritdoc cref="ToOnnxRuntime(LoraTextTransformer, OnnxScoringOptions?)"/>
+    /// <exception cref="ObjectDisposedException">A model was disposed.</exception>
+    /// <exception cref="NotSupportedException">A model's weights take more than 2 GB, which is the format's limit.</exception>
+    /// <exception cref="InvalidDataException">The base is no longer the one that a model was trained on.</exception>
+    /// <exception cref="InvalidOperationException">ONNX Runtime's native library or the execution provider is missing.</exception>
     public static ITransformer ToOnnxRuntime(this ITransformer pipeline, OnnxScoringOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(pipeline);
