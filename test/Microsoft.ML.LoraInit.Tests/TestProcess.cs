@@ -23,14 +23,17 @@ internal static class TestProcess
     }
 
     /// <summary>Starts the class's method; its output can be read from the process.</summary>
-    public static Process Start<T>(params string[] args)
+    public static Process Start<T>(params string[] args) => StartIn<T>(AppContext.BaseDirectory, args);
+
+    /// <summary>The same by a copy of this assembly in another folder.</summary>
+    public static Process StartIn<T>(string folder, params string[] args)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])["exec", typeof(TestProcess).Assembly.Location, typeof(T).FullName!, .. args])
+        foreach (var argument in (string[])["exec", Path.Combine(folder, Path.GetFileName(typeof(TestProcess).Assembly.Location)), typeof(T).FullName!, .. args])
             start.ArgumentList.Add(argument);
         return Process.Start(start)!;
     }

@@ -1,9 +1,9 @@
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Onnx.TokenIds;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Onnx;
 

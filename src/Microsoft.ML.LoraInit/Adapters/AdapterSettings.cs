@@ -26,17 +26,4 @@ internal sealed record AdapterSettings
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
-
-    public static AdapterSettings From(LoraTrainerOptions options) => new()
-    {
-        Rank = options.Rank,
-        Alpha = options.Alpha,
-        RankStabilized = options.RankStabilized,
-        Dropout = options.LoraDropout,
-        UseDora = options.UseDora,
-        TargetModules = options.TargetModules,
-        LayersToTransform = options.LayersToTransform,
-        RankPattern = options.RankPattern,
-        AlphaPattern = options.AlphaPattern,
-    };
 }

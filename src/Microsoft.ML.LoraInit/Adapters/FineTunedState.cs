@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 

@@ -1,9 +1,10 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Explanation;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -83,6 +84,17 @@ internal sealed class FineTunedModel : IDisposable
             _scorer.Replace(options.Int8 ? Int8Predictor(options) : Predictor(options));
             Scoring = options;
         }
+    }
+
+    /// <summary>The base that the model was trained on.</summary>
+    /// <exception cref="InvalidDataException">What is there now is another one.</exception>
+    public CheckpointFiles OpenBase()
+    {
+        var files = Checkpoint.Open(null, CancellationToken.None);
+        if (files.Identity.Sha256 == State.Base.Sha256)
+            return files;
+        using (files)
+            throw new InvalidDataException($"The base model '{Checkpoint.Id}' has changed since the training: its weights' SHA-256 is {files.Identity.Sha256}, it was {State.Base.Sha256}. Restore it.");
     }
 
     public void Dispose()

@@ -1,5 +1,5 @@
 using Microsoft.ML.LoraInit.Inference.Batching;
-using Microsoft.ML.LoraInit.Inference.Host;
+using Microsoft.ML.LoraInit.Inference.Cpu;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;

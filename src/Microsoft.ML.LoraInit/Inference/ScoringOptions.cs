@@ -1,5 +1,5 @@
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -62,8 +62,12 @@ public sealed record ScoringOptions
     /// </summary>
     public int? CpuThreads { get; init; }
 
-    /// <summary>What a command line says for its process, before the environment; null where it says nothing.</summary>
-    internal static int? ProcessThreads { get; set; }
+    /// <summary>
+    /// The threads of models in this process whose <see cref="CpuThreads"/> is null; null (the default) for what the environment
+    /// variable <c>OMP_NUM_THREADS</c> says, else every core. For programs that take the number from their command line; set it before
+    /// models are made.
+    /// </summary>
+    public static int? ProcessThreads { get; set; }
 
     /// <summary>Threads that score, given what an option says. The variable that limits torch's threads, and every other library's, limits these.</summary>
     internal static int Threads(int? option) => option ?? ProcessThreads ?? (

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization;
@@ -52,7 +52,7 @@ internal abstract class InitializationContext
     /// <summary>
     /// A generator for one purpose on one target. It depends on the seed and the names alone, so draws do not change with
     /// the order of layers or with what else is initialised. It draws on the CPU, whatever <see cref="Device"/> is (the
-    /// only place TorchSharp 0.102.7 has generators), so that a seed means the same numbers on every device.
+    /// only place TorchSharp, 0.107.0 too, has generators), so that a seed means the same numbers on every device.
     /// </summary>
     public Generator Random(AdapterTarget target, string purpose) =>
         new(SeededRandom.Hash(Seed, $"{target.ModuleName}/{purpose}"), CPU);

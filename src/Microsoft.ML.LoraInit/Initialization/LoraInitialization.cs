@@ -1,6 +1,7 @@
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -49,6 +50,9 @@ public abstract partial record LoraInitialization
     /// </summary>
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value does not parse; the message lists what there is.</exception>
     public static LoraInitialization Parse(string text) => InitializationRegistry.Parse(text);
+
+    /// <summary>The name and every setting, as a model file stores them: <c>{"name":"pissa","iterations":16}</c>. A new object.</summary>
+    public JsonObject ToJson() => InitializationRegistry.ToJson(this);
 
     /// <summary>Checks the strategy against a layer before any long work starts.</summary>
     /// <exception cref="ArgumentException">The rank or another setting does not fit; the message names the layer.</exception>

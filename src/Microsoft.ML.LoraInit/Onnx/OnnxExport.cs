@@ -3,11 +3,10 @@ using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training.Tasks;
+using Microsoft.ML.LoraInit.Onnx.TokenIds;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Onnx;
@@ -43,7 +42,7 @@ internal static class OnnxExport
     private static void Write(FineTunedModel model, bool int8, Action<CheckpointFiles, Action<Stream>> write)
     {
         var score = OnnxScore.Of(model.ModelSettings.Scores.Task);
-        using var files = MergedExport.OpenBase(model);
+        using var files = model.OpenBase();
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);

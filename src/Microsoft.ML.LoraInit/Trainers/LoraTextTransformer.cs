@@ -4,8 +4,8 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;

@@ -1,7 +1,6 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Interop;
-using Microsoft.ML.LoraInit.Quantization;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Peft;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Trainers;
@@ -95,7 +94,7 @@ internal static class LoraTrainerOptionsValidator
         Given(options.AlphaPattern, nameof(options.AlphaPattern), "leave it empty for one alpha everywhere");
         Given(options.Initialization, nameof(options.Initialization), "choose a LoraInitialization, such as LoraInitialization.Kaiming()");
         Range(Enum.IsDefined(options.BaseQuantization), nameof(options.BaseQuantization), options.BaseQuantization, "choose None or Nf4");
-        QuantizedBase.CheckInitialization(options);
+        QuantizationCheck.Initialization(options);
     }
 
     private static void CheckOptimisation(LoraTrainerOptions options)

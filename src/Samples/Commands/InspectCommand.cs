@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Inspection;
 using Microsoft.ML.LoraInit.Samples.Output;

@@ -1,7 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Export;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 

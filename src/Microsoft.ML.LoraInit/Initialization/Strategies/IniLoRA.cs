@@ -1,9 +1,9 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Cuda;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;

@@ -4,6 +4,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Initialization;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;

@@ -56,7 +56,8 @@ internal static class ModelReplica
             null, // the weight is copied as corrected
             adapter.Dropout,
             adapter.A.Trained,
-            adapter.B.Trained);
+            adapter.B.Trained,
+            adapter.Start?.Initial);
 
         BottleneckAdapter? Bottleneck(string name, BottleneckAdapter? from) =>
             from is null ? null : new(name, Value(from.Down), Value(from.DownBias), Value(from.Up), Value(from.UpBias));

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Report;
@@ -61,7 +60,7 @@ internal sealed class GlueCommand
         var ml = _run.Start(result, _terminal, seed: 0, threads: parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / parallel));
         var checkpoint = RobertaCheckpoint.Parse(result.GetRequiredValue(_grid.BaseModel));
         using var session = new GlueSession(ml, checkpoint, result.GetRequiredValue(_grid.DataDirectory), cancellation);
-        var plan = RunGrid.Plan(_grid.Read(result, checkpoint, session.Identity, devices[0])) with { Command = _grid.CommandLine(result) };
+        var plan = RunGrid.Plan(_grid.Read(result, checkpoint, session.BaseModelSha256, devices[0])) with { Command = _grid.CommandLine(result) };
         var store = new RunStore(result.GetRequiredValue(_out));
         var part = GridPart.Of(plan, shard);
         if (shard != Shard.Whole)

@@ -1,9 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
@@ -46,7 +44,7 @@ internal sealed class GridOptions
     public Option<string> BaseModel { get; } = new("--base-model") { Description = "The pre-trained RoBERTa: mini, a folder, or a name on the hub.", HelpName = "mini|DIR|HUB-ID", DefaultValueFactory = _ => "mini" };
 
     /// <exception cref="ArgumentException">An option does not parse.</exception>
-    public GridSpec Read(ParseResult result, RobertaCheckpoint checkpoint, BaseIdentity identity, Device device)
+    public GridSpec Read(ParseResult result, RobertaCheckpoint checkpoint, string baseModelSha256, Device device)
     {
         var tasks = Split(result, _tasks).Select(t => GlueTask.Parse(t).Name).Distinct().ToArray();
         return new()
@@ -54,7 +52,7 @@ internal sealed class GridOptions
             Tasks = tasks,
             // A folder's place differs between machines that share a grid; its name and the weights' hash do not.
             BaseModel = Directory.Exists(checkpoint.Id) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpoint.Id))) : checkpoint.Id,
-            BaseModelSha256 = identity.Sha256,
+            BaseModelSha256 = baseModelSha256,
             Precision = ResolvePrecision(result.GetValue(_precision)!, device),
             Methods = [.. Split(result, _methods).Select(MethodName)],
             Initializations = Initializations(result.GetValue(_inits)!),
@@ -80,11 +78,13 @@ internal sealed class GridOptions
 
     private static string Quoted(string text) => text.All(c => char.IsAsciiLetterOrDigit(c) || "-_.,:=/".Contains(c)) ? text : $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    private static string ResolvePrecision(string text, Device device)
+    // Records name the precision that a run had, so that what auto means is settled here, as the library settles it.
+    private static string ResolvePrecision(string text, Device device) => text switch
     {
-        var precision = text switch { "fp32" => Precision.Float32, "bf16" => Precision.BFloat16, _ => Precision.Auto };
-        return ComputeDevice.BaseType(precision, device) == ScalarType.BFloat16 ? "bfloat16" : "float32";
-    }
+        "fp32" => "float32",
+        "bf16" => "bfloat16",
+        _ => device.type == TorchSharp.DeviceType.CUDA ? "bfloat16" : "float32",
+    };
 
     private static string MethodName(string text)
     {

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Initialization;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Grid;
 
@@ -19,7 +18,7 @@ internal static class InitializationText
 
     public static JsonObject Settings(LoraInitialization strategy)
     {
-        var settings = InitializationRegistry.ToJson(strategy);
+        var settings = strategy.ToJson();
         settings.Remove("name");
         return settings;
     }

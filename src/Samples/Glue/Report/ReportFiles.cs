@@ -1,5 +1,5 @@
 using System.Text;
-using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Samples.Output;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using static TorchSharp.torch;
 
@@ -30,7 +29,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         using var board = TensorBoardDirectory is null ? null : new TensorBoardProgress(Path.Combine(TensorBoardDirectory, config.Name()));
         using var memory = new MemorySampler();
         var started = Stopwatch.GetTimestamp();
-        var history = session.Train(task, Options(config, slot, checkpoints, board, cancellation), load);
+        var history = session.Train(task, Options(task, config, slot, checkpoints, board, cancellation), load);
         var total = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // A cancelled run hands back its best epoch so far, which is not this cell's result.
         if (history.Cancelled)
@@ -76,27 +75,25 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         };
     }
 
-    private LoraTextClassificationTrainer.Options Options(RunConfig config, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
+    private LoraTrainerOptions Options(GlueTask task, RunConfig config, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
     {
-        var options = new LoraTextClassificationTrainer.Options
-        {
-            Method = Methods.HasAdapters(config.Method) ? FineTuningMethod.Lora() : FineTuningMethod.Parse(config.Method),
-            UseDora = config.Method == Methods.Dora,
-            RankStabilized = config.Method == Methods.RankStabilized,
-            InitialLearningRate = config.LearningRate,
-            MaxEpochs = config.Epochs,
-            BatchSize = config.BatchSize,
-            WarmupRatio = config.WarmupRatio,
-            WeightDecay = config.WeightDecay,
-            MaxLength = config.MaxLength,
-            Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true),
-            Device = Of(slot),
-            Seed = config.Seed,
-            CheckpointDirectory = checkpoints,
-            CheckpointEverySteps = CheckpointEverySteps,
-            Progress = board,
-            CancellationToken = cancellation,
-        };
+        var options = GlueSession.Options(task);
+        options.Method = Methods.HasAdapters(config.Method) ? FineTuningMethod.Lora() : FineTuningMethod.Parse(config.Method);
+        options.UseDora = config.Method == Methods.Dora;
+        options.RankStabilized = config.Method == Methods.RankStabilized;
+        options.InitialLearningRate = config.LearningRate;
+        options.MaxEpochs = config.Epochs;
+        options.BatchSize = config.BatchSize;
+        options.WarmupRatio = config.WarmupRatio;
+        options.WeightDecay = config.WeightDecay;
+        options.MaxLength = config.MaxLength;
+        options.Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true);
+        options.Device = Of(slot);
+        options.Seed = config.Seed;
+        options.CheckpointDirectory = checkpoints;
+        options.CheckpointEverySteps = CheckpointEverySteps;
+        options.Progress = board;
+        options.CancellationToken = cancellation;
         if (Methods.HasAdapters(config.Method))
         {
             options.Initialization = LoraInitialization.Parse(config.Initialization);

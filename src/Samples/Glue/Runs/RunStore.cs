@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Samples.Output;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Runs;
