@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Microsoft.ML.LoraInit.Cpu;
 
-/// <summary>Tiles of up to 6 rows and 16 columns, accumulated in 12 of AVX2's 16 registers; plain arithmetic where there are no such vectors.</summary>
+/// <summary>Tiles of up to 6 rows and 16 columns, accumulated in 12 of AVX2's 16 registers.</summary>
 internal static unsafe class FloatTiles256
 {
     public const int MostRows = 6;

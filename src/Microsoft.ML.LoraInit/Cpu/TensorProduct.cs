@@ -11,7 +11,7 @@ internal static unsafe class TensorProduct
 {
     /// <summary>Whether vector code serves a tensor: fp32, on the CPU, row by row in memory.</summary>
     public static bool Serves(Tensor weight) =>
-        System.Runtime.Intrinsics.Vector256.IsHardwareAccelerated
+        VectorKernels.Serve
         && weight.device.type == DeviceType.CPU && weight.dtype == ScalarType.Float32 && weight.is_contiguous();
 
     /// <summary>x Wᵀ + b.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Options;
 using TorchSharp;
@@ -13,11 +14,14 @@ namespace Microsoft.ML.LoraInit;
 /// <para>
 /// Rows that several <c>PredictionEngine</c>s (a <c>PredictionEnginePool</c>) ask for at the same time are scored in one forward
 /// pass. A row that finds the model idle is scored at once; rows that arrive meanwhile are gathered until it is free. Scores
-/// are those of single rows: to the last bit in fp32 on a CPU, within 1e-6 in fp32 on a GPU.
+/// are those of single rows: to the last bit in fp32 on a CPU with AVX2, within 1e-6 in fp32 elsewhere.
 /// </para>
 /// <para>
-/// On a CPU, fp32 is computed by this library's own vector code and no native library. Calls that run at the same time
+/// On a CPU with AVX2, fp32 is computed by this library's own vector code and no native library. Calls that run at the same time
 /// share the cores; a call that runs alone has them all, where there is enough to compute. <c>Transform</c> computes a batch a core.
+/// </para>
+/// <para>
+/// On other CPUs (ARM64, x64 without AVX2) fp32 is computed by tensors as bf16 is, with torch's threads.
 /// </para>
 /// </remarks>
 public sealed record ScoringOptions
@@ -48,11 +52,11 @@ public sealed record ScoringOptions
 
     /// <summary>
     /// Forward passes of gathered rows at a time. Null (the default): 1 on a GPU; on a CPU <see cref="CpuThreads"/>, or as many as there are
-    /// cores (in bf16 divided by torch's threads an operation).
+    /// cores (by tensors: divided by torch's threads an operation).
     /// </summary>
     public int? MaxConcurrentBatches { get; init; }
 
-    /// <summary>Tokens a forward pass at most, padding included; bounds its memory. Null (the default): 256 on a CPU (1,024 in bf16), 16,384 on a GPU.</summary>
+    /// <summary>Tokens a forward pass at most, padding included; bounds its memory. Null (the default): 256 on a CPU (1,024 by tensors), 16,384 on a GPU.</summary>
     public int? MaxTokensPerBatch { get; init; }
 
     /// <summary>
@@ -100,7 +104,7 @@ public sealed record ScoringOptions
     internal PredictorOptions ForPredictor(ScalarType type, Device device)
     {
         int threads = Threads(CpuThreads);
-        bool onHost = device.type == DeviceType.CPU && type == ScalarType.Float32;
+        bool onHost = VectorKernels.Serve && device.type == DeviceType.CPU && type == ScalarType.Float32;
         return new()
         {
             MaxTokensPerBatch = MaxTokensPerBatch,
@@ -110,7 +114,7 @@ public sealed record ScoringOptions
             {
                 MaxBatch = MaxGatheredRows,
                 MaxWait = MaxWait,
-                MaxConcurrency = MaxConcurrentBatches ?? (onHost ? threads : BatchingOptions.DefaultConcurrency(device)),
+                MaxConcurrency = MaxConcurrentBatches ?? (onHost || Int8 ? threads : BatchingOptions.DefaultConcurrency(device)),
             },
         };
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
 using Microsoft.ML.LoraInit.Options;

@@ -88,7 +88,7 @@ internal sealed class ModelFile : IDisposable
             if (FindOnnx(_loaded) is not { Scoring.Int8: true })
                 (Trained ?? throw new ArgumentException($"{_path} has no part that this program trained.")).Scoring = new() { Int8 = true };
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
             throw new UsageException($"--int8: {e.Message}", e);
         }

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using Microsoft.CodeAnalysis;
 using Microsoft.ML.LoraInit.Tests.Packaging;
 
 namespace Microsoft.ML.LoraInit.Tests.Architecture;
@@ -8,9 +7,6 @@ namespace Microsoft.ML.LoraInit.Tests.Architecture;
 [TestClass]
 public partial class LayeringTests
 {
-    /// <summary>Regular expressions are generated at build.</summary>
-    private const string PartialWithoutImplementation = "CS8795";
-
     private static readonly string Page = File.ReadAllText(BuildSettings.Source("docs", "architecture.md")).ReplaceLineEndings("\n");
 
     /// <summary>The one statement of the order: the rows of the page's table, the lowest first.</summary>
@@ -19,11 +15,7 @@ public partial class LayeringTests
     [TestMethod]
     public void NothingRefersUpwards()
     {
-        var compilation = LibrarySources.Compile();
-        var errors = compilation.GetDiagnostics().Where(d => d.Severity == DiagnosticSeverity.Error && d.Id != PartialWithoutImplementation);
-        Assert.AreEqual("", string.Join('\n', errors), "What does not compile here cannot be judged.");
-
-        var upwards = new Layers(Order, LibrarySources.Namespace).Find(compilation);
+        var upwards = new Layers(Order, LibrarySources.Namespace).Find(LibrarySources.Compile());
 
         Assert.IsEmpty(upwards, $"docs/architecture.md has the order. Move a type down, or turn the reference round:\n{string.Join('\n', upwards)}");
     }

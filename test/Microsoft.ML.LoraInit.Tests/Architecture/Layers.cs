@@ -23,6 +23,7 @@ internal sealed class Layers(IReadOnlyList<string> order, string root)
         order.Select((folder, height) => (folder, height)).ToDictionary(f => f.folder, f => f.height, StringComparer.Ordinal);
 
     /// <summary>Of sources whose paths begin with their folder; others, such as global usings, are passed over.</summary>
+    /// <exception cref="AggregateException">A name has no meaning, as where a reference is missing.</exception>
     public IReadOnlyList<UpwardReference> Find(CSharpCompilation compilation) =>
         [.. compilation.SyntaxTrees.AsParallel().AsOrdered().Where(t => _heights.ContainsKey(Folder(t))).SelectMany(t => Find(compilation, t))];
 
@@ -48,6 +49,8 @@ internal sealed class Layers(IReadOnlyList<string> order, string root)
             return [];
         var info = model.GetSymbolInfo(node);
         var symbol = info.Symbol ?? info.CandidateSymbols.FirstOrDefault();
+        if (symbol is null && node is SimpleNameSyntax name && name.Identifier.Text != "nameof")
+            throw new ArgumentException($"{node.GetLocation().GetLineSpan()}: '{name}' means nothing here, so that nobody can tell where it points.");
         return from type in Types(symbol is IMethodSymbol { ReducedFrom: { } extension } ? extension : symbol)
                from declaration in type.DeclaringSyntaxReferences
                select (Folder(declaration.SyntaxTree), type.Name);

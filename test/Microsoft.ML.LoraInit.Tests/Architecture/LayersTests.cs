@@ -34,6 +34,10 @@ public class LayersTests
     public void DownwardsWithinAFolderAndInCommentsAllIsWell() => Assert.IsEmpty(Find(
         ("Low/A.cs", "namespace Made.Low; /// <see cref=\"Made.High.B\"/>\npublic class A { A? Same; }"), ("High/B.cs", "using Made.Low;\nnamespace Made.High; class B { A? Lower; }")));
 
+    [TestMethod]
+    public void ANameWithoutMeaningIsNotPassedOver() =>
+        StringAssert.Contains(Assert.ThrowsExactly<AggregateException>(() => Find(("Low/A.cs", "class A { void F() { Gone.Of(); } }"))).Message, "'Gone' means nothing");
+
     private static string[] Find(params (string Path, string Text)[] sources) =>
         [.. new Layers(["Low", "High"], "Made").Find(LibrarySources.Compile(sources)).Select(u => u.ToString())];
 }

@@ -18,6 +18,8 @@ internal static class LibrarySources
         "global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq; "
         + "global using System.Net.Http; global using System.Threading; global using System.Threading.Tasks;";
 
+    private static readonly Lazy<MetadataReference[]> References = new(FindReferences);
+
     public static string Root { get; } = BuildSettings.Source("src", Namespace);
 
     /// <summary>Paths of the source files below <see cref="Root"/>, with slashes.</summary>
@@ -37,19 +39,20 @@ internal static class LibrarySources
         var options = new CSharpParseOptions(LanguageVersion.Latest, DocumentationMode.None);
         var trees = sources.Append((Path: "usings.cs", Text: GlobalUsings)).AsParallel().AsOrdered()
             .Select(s => CSharpSyntaxTree.ParseText(s.Text, options, s.Path)).ToArray();
+        // Whether null may be somewhere changes no reference, and takes most of the time to find out.
         return CSharpCompilation.Create(
-            Namespace, trees, References(), new(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Enable));
+            Namespace, trees, References.Value, new(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true, nullableContextOptions: NullableContextOptions.Disable));
     }
 
-    private static IEnumerable<MetadataReference> References()
+    private static MetadataReference[] FindReferences()
     {
         var publicized = Directory.GetFiles(BuildSettings.Get("PublicizedReferences"), "*.dll");
         var replaced = publicized.Select(Path.GetFileName).ToHashSet();
-        return Directory.GetFiles(RuntimeEnvironment.GetRuntimeDirectory(), "*.dll")
+        return [.. Directory.GetFiles(RuntimeEnvironment.GetRuntimeDirectory(), "*.dll")
             .Concat(Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Where(IsReferenced))
             .Where(f => IsManaged(f) && !replaced.Contains(Path.GetFileName(f)))
             .Concat(publicized)
-            .Select(f => MetadataReference.CreateFromFile(f));
+            .Select(f => MetadataReference.CreateFromFile(f))];
     }
 
     private static bool IsReferenced(string path)
