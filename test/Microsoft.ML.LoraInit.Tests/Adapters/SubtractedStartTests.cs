@@ -1,9 +1,8 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Tests.Roberta;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters;

@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Cpu;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference.Cpu;
