@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tests.Cpu;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference.Cpu;
