@@ -49,7 +49,7 @@ internal sealed class Layers(IReadOnlyList<string> order, string root)
             return [];
         var info = model.GetSymbolInfo(node);
         var symbol = info.Symbol ?? info.CandidateSymbols.FirstOrDefault();
-        if (symbol is null && node is SimpleNameSyntax name && name.Identifier.Text != "nameof")
+        if (symbol is null && node is SimpleNameSyntax name && name.Identifier.Text is not ("nameof" or "unmanaged" or "notnull"))
             throw new ArgumentException($"{node.GetLocation().GetLineSpan()}: '{name}' means nothing here, so that nobody can tell where it points.");
         return from type in Types(symbol is IMethodSymbol { ReducedFrom: { } extension } ? extension : symbol)
                from declaration in type.DeclaringSyntaxReferences
