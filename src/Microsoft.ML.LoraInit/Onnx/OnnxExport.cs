@@ -6,8 +6,8 @@ using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Persistence;
 using Microsoft.ML.LoraInit.Onnx.TokenIds;
+using Microsoft.ML.LoraInit.Persistence;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Onnx;
