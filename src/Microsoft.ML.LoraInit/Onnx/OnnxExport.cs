@@ -3,7 +3,6 @@ using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Onnx.TokenIds;
