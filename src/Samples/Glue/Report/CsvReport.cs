@@ -11,7 +11,7 @@ internal static class CsvReport
     public static string Cells(ReportModel model) => Lines(
         [
             "base_model", "strategy", "task", "metric", "learning_rate", "runs", "mean", "deviation",
-            "difference", "difference_low", "difference_high", "pairs", "preparation_s", "training_s", "evaluation_s",
+            "difference", "difference_low", "difference_high", "pairs", "p", "p_holm", "preparation_s", "training_s", "evaluation_s",
             "rows_per_second", "process_bytes", "device_bytes", "trainable_parameters",
         ],
         from section in model.Sections
@@ -22,7 +22,7 @@ internal static class CsvReport
         select new object?[]
         {
             section.BaseModel, row.Label, task, section.Metrics.GetValueOrDefault(task), cell.Rate, cell.Spread.Count, cell.Spread.Mean, cell.Spread.Deviation,
-            cell.Difference?.Mean, cell.Difference?.Low, cell.Difference?.High, cell.Difference?.Pairs,
+            cell.Difference?.Mean, cell.Difference?.Low, cell.Difference?.High, cell.Difference?.Pairs, cell.Difference?.P, cell.Difference?.AdjustedP,
             cell.Costs.Preparation, cell.Costs.Training, cell.Costs.Evaluation,
             cell.Costs.SamplesPerSecond, cell.Costs.ProcessBytes, cell.Costs.DeviceBytes, cell.Costs.Trainable,
         });
