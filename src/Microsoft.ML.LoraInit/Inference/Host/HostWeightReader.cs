@@ -46,6 +46,9 @@ internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag, bool
     }
 
     /// <summary>Rows of a module's weight; null where there is no such module.</summary>
+    /// <summary>Whether there is a module of this name that was not read yet.</summary>
+    public bool Has(string module) => bag.Has($"{module}.weight");
+
     public int? RowsOf(string module) => bag.RowsOf($"{module}.weight");
 
     /// <summary>What was read, as it computes, by full name; the tensors are the caller's.</summary>

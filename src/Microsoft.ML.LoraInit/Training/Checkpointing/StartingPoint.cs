@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;
@@ -34,6 +35,23 @@ internal sealed class StartingPoint : IDisposable
         Keep(targets, stored);
         Seconds = seconds;
         return Adapters;
+    }
+
+    /// <summary>mean((s·B·A − W)²) of each layer, averaged over them; null where there are none or W is held in 4 bits.</summary>
+    public double? FactorizationError(BaseWeights weights)
+    {
+        if (Targets.Count == 0 || weights.IsQuantized)
+            return null;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return Targets.Zip(Adapters).Average(layer =>
+        {
+            using var inner = NewDisposeScope();
+            var (target, start) = layer;
+            var product = new AdapterFactors(start.A, start.B, start.N).Product();
+            var weight = weights[$"{target.ModuleName}.weight"].to(product.device).to(product.dtype);
+            return weight.sub(product.mul(target.Scaling)).square().mean().cpu().to(ScalarType.Float64).item<double>();
+        });
     }
 
     public void Dispose()
