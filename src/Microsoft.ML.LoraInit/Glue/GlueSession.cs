@@ -40,6 +40,16 @@ internal sealed class GlueSession : IDisposable
 
     public BaseIdentity Identity => _files.Identity;
 
+    /// <summary>Encoder layers of the base.</summary>
+    public int Layers => _files.Config.Layers;
+
+    /// <summary>Refuses a method whose settings do not fit the base.</summary>
+    /// <exception cref="ArgumentException">They do not.</exception>
+    public void Check(FineTuningMethod method) => method.Validate(_files.Config);
+
+    /// <summary>Tokens that the base takes at most.</summary>
+    public int MaxLength => _files.Config.MaxLength;
+
     /// <summary>Reads a task's rows, so that what is wrong with its files shows before any training.</summary>
     /// <exception cref="GlueDataException">A file cannot be used.</exception>
     public GlueData Load(GlueTask task, int? maxLength, GlueLoadOptions options, CancellationToken cancellationToken) =>
@@ -49,7 +59,8 @@ internal sealed class GlueSession : IDisposable
     /// <param name="task">What is learnt.</param>
     /// <param name="options">How; columns, data and base model in them are not looked at. Device and Seed must be set.</param>
     /// <param name="load">Which rows.</param>
-    public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load)
+    /// <param name="adapterFolder">Where the adapter is written, as PEFT does; null for nowhere. Nothing is written of a run that was cancelled.</param>
+    public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load, string? adapterFolder = null)
     {
         LoraTrainerOptionsValidator.Check(options, [options.ScoreColumnName]);
         TextTask learnt = task.IsRegression ? new RegressionTask() : new MulticlassTask(task.Labels.Count, task.Labels)
@@ -69,6 +80,8 @@ internal sealed class GlueSession : IDisposable
             Base = Weights(run),
             Seed = run.Seed!.Value,
         });
+        if (adapterFolder is not null && !result.History.Cancelled)
+            LoraTextTransformerExport.Write(result.State, _checkpoint, module => Weights(run).Original($"{module}.weight").cpu(), adapterFolder);
         return result.History;
     }
 

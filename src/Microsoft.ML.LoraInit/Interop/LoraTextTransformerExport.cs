@@ -39,10 +39,15 @@ public static class LoraTextTransformerExport
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         AtomicFolder.Check(folder);
-        var (state, checkpoint) = (model.Model.State, model.Model.Checkpoint);
-        using var scope = NewDisposeScope();
         using var files = new LazyFiles(model.Model);
-        var adapters = PlainLoraConversion.Convert(state, module => files.Weight(module), rank);
+        return Write(model.Model.State, model.Model.Checkpoint, files.Weight, folder, rank);
+    }
+
+    /// <summary>What <see cref="SavePeftAdapter"/> does, of a state that no transformer holds.</summary>
+    internal static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null)
+    {
+        using var scope = NewDisposeScope();
+        var adapters = PlainLoraConversion.Convert(state, baseWeight, rank);
         var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
         var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout);
         var stored = StoredBase.Of(checkpoint, state.Base);

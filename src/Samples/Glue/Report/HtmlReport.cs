@@ -60,6 +60,9 @@ internal static class HtmlReport
         body.Append("<h3>Sensitivity to the learning rate</h3>\n");
         Panels(body, "sensitivity", section, withTasks: true, $"Mean dev metric in percent at each rate tried, over the seeds that ran at every rate; {field}.");
         Append(body, tables["rates"], $"{index}", folded: true);
+        foreach (var more in new[] { "stable", "fit" })
+            if (tables.TryGetValue(more, out var table))
+                Append(body, table, $"{index}");
         body.Append("<h3>Metric against time</h3>\n");
         Panels(body, "time", section, withTasks: false, "Initialisation and training of a run in seconds, and the metric it reaches in percent; a panel a task, LoRA (kaiming) filled. A touch names a dot.");
         Append(body, tables["costs"], $"{index}", folded: true);

@@ -42,7 +42,7 @@ internal static class ReportBuilder
         var rows = new List<Row>();
         foreach (var (label, config, cells) in groups)
         {
-            var reference = groups.Where(g => IsReference(g.Config) && Comparable(g.Config, config)).Select(g => g.Cells).FirstOrDefault();
+            var reference = groups.Where(g => IsReference(g.Config) && Comparable(g.Config, config) && labels.SameRecipe(g.Config, config)).Select(g => g.Cells).FirstOrDefault();
             var isReference = ReferenceEquals(reference, cells);
             var compared = reference is null || isReference ? null : reference;
             rows.Add(new Row
@@ -84,6 +84,7 @@ internal static class ReportBuilder
                 Rates = rates,
                 Curve = Curve(runs),
                 Costs = CostsOf(runs),
+                FactorizationError = Mean(runs.Select(r => r.FactorizationError)),
             };
         }
         return cells;
@@ -153,7 +154,7 @@ internal static class ReportBuilder
     private static bool IsReference(RunConfig config) =>
         config.Method == Methods.Lora && config.Initialization == ReferenceInitialization;
 
-    // LoRA at the same rank; what has no rank is compared with the first LoRA row.
+    // LoRA at the same rank, and of the same recipe where there are several; what has no rank is compared with the first LoRA row.
     private static bool Comparable(RunConfig reference, RunConfig config) =>
         config.Rank == 0 || (reference.Rank == config.Rank && reference.Alpha.Equals(config.Alpha));
 

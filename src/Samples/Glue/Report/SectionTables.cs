@@ -13,6 +13,10 @@ internal static class SectionTables
         if (section.Rows.Any(r => r.Planned.Values.Any(m => m.Missing.Count > 0)))
             tables.Add(MissingTable.Of(section));
         tables.Add(Rates(section));
+        if (section.Rows.SelectMany(r => r.Cells.Values).Any(c => c.Rates.Count >= StableRateTable.FewestRates))
+            tables.Add(StableRateTable.Of(section));
+        if (section.Rows.SelectMany(r => r.Cells.Values).Select(c => c.FactorizationError).OfType<double>().Distinct().Skip(1).Any())
+            tables.Add(FitTable.Of(section));
         tables.Add(Costs(section));
         return tables;
     }

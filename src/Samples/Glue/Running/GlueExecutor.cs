@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using static TorchSharp.torch;
 
@@ -17,6 +18,9 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
     /// <summary>Optimiser steps between checkpoints; null for one an epoch.</summary>
     public int? CheckpointEverySteps { get; init; }
 
+    /// <summary>Adapters that runs start from.</summary>
+    public StartingAdapters? Starts { get; init; }
+
     public RunEnvironment Environment(int slot) => RunEnvironment.Current(Of(slot).ToString());
 
     public RunRecord Execute(RunConfig config, string workDirectory, int slot, CancellationToken cancellation)
@@ -29,8 +33,10 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         var resumed = Directory.Exists(checkpoints);
         using var board = TensorBoardDirectory is null ? null : new TensorBoardProgress(Path.Combine(TensorBoardDirectory, config.Name()));
         using var memory = new MemorySampler();
+        // Before the clock of this run starts: the first to need it trains another task for it.
+        var start = config.Start is null ? null : Starts!.Folder(config, maker => Make(maker, slot, cancellation));
         var started = Stopwatch.GetTimestamp();
-        var history = session.Train(task, Options(config, slot, checkpoints, board, cancellation), load);
+        var history = session.Train(task, Options(config, start, slot, checkpoints, board, cancellation), load);
         var total = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // A cancelled run hands back its best epoch so far, which is not this cell's result.
         if (history.Cancelled)
@@ -73,10 +79,21 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
             TrainableParameters = history.TrainableParameters,
             TotalParameters = history.TotalParameters,
             TrainSamplesPerSecond = history.TrainSamplesPerSecond,
+            FactorizationError = history.FactorizationError,
         };
     }
 
-    private LoraTextClassificationTrainer.Options Options(RunConfig config, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
+    private void Make((RunConfig Config, string Folder, string Checkpoints) maker, int slot, CancellationToken cancellation)
+    {
+        var load = Load(maker.Config);
+        session.Load(GlueTask.Parse(maker.Config.Task), maker.Config.MaxLength, load, cancellation);
+        var history = session.Train(
+            GlueTask.Parse(maker.Config.Task), Options(maker.Config, null, slot, maker.Checkpoints, null, cancellation), load, maker.Folder);
+        if (history.Cancelled)
+            throw new OperationCanceledException(cancellation);
+    }
+
+    private LoraTextClassificationTrainer.Options Options(RunConfig config, string? start, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
     {
         var options = new LoraTextClassificationTrainer.Options
         {
@@ -88,6 +105,8 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
             BatchSize = config.BatchSize,
             WarmupRatio = config.WarmupRatio,
             WeightDecay = config.WeightDecay,
+            DecayBiasesAndNorms = config.DecayBiases,
+            MaxGradientNorm = config.MaxGradientNorm ?? RunConfig.UsualGradientNorm,
             MaxLength = config.MaxLength,
             Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true),
             Device = Of(slot),
@@ -97,8 +116,16 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
             Progress = board,
             CancellationToken = cancellation,
         };
-        if (Methods.HasAdapters(config.Method))
+        if (start is not null)
         {
+            // Form, rank and alpha are the adapter's; the trainer refuses others.
+            options.InitialAdapter = start;
+            (options.UseDora, options.RankStabilized) = (false, false);
+        }
+        else if (Methods.HasAdapters(config.Method))
+        {
+            if (config.RankPattern is { } pattern)
+                options.RankPattern = RankPatternText.Parse("--rank-pattern", pattern, () => session.Layers);
             options.Initialization = LoraInitialization.Parse(config.Initialization);
             options.Rank = config.Rank;
             options.Alpha = config.Alpha;
