@@ -85,7 +85,7 @@ internal sealed record RecipePlan(IReadOnlyList<GridSpec> Parts, IReadOnlyList<s
         }
         catch (ArgumentException e)
         {
-            Say(leftOut, $"{item}: {e.Message}");
+            Say(leftOut, $"{item}: {e.Message.ReplaceLineEndings(" ")}");
             return false;
         }
     }

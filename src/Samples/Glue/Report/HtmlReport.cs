@@ -57,8 +57,11 @@ internal static class HtmlReport
         Panels(body, "curves", section, withTasks: true, $"Dev metric in percent after each epoch, mean over seeds at the selected rate; {field}.");
         body.Append("<h3>Loss curves</h3>\n");
         Panels(body, "losses", section, withTasks: true, $"Training loss of each epoch, mean over seeds at the selected rate; {field}.");
-        body.Append("<h3>Sensitivity to the learning rate</h3>\n");
-        Panels(body, "sensitivity", section, withTasks: true, $"Mean dev metric in percent at each rate tried, over the seeds that ran at every rate; {field}.");
+        if (section.Rows.SelectMany(r => r.Cells.Values).Any(c => c.Rates.Count > 1))
+        {
+            body.Append("<h3>Sensitivity to the learning rate</h3>\n");
+            Panels(body, "sensitivity", section, withTasks: true, $"Mean dev metric in percent at each rate tried, over the seeds that ran at every rate; {field}.");
+        }
         Append(body, tables["rates"], $"{index}", folded: true);
         foreach (var more in new[] { "stable", "fit" })
             if (tables.TryGetValue(more, out var table))

@@ -138,6 +138,7 @@
         responsive: true,
         maintainAspectRatio: false,
         animation: false,
+        layout: { padding: { left: 4, right: 6 } },
         ...config.options,
         plugins: { legend: { display: false }, ...config.options.plugins },
       };
