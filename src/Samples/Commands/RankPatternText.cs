@@ -14,7 +14,7 @@ internal static class RankPatternText
     /// <exception cref="UsageException">It is of neither form.</exception>
     public static IReadOnlyDictionary<string, int> Parse(string option, string text, Func<int> layers)
     {
-        if (text.Split("..") is [var first, var last])
+        if (!text.Contains('=') && text.Split("..") is [var first, var last]) // an expression may hold two dots
             return Rising(Rank(option, first), Rank(option, last), layers());
         var pattern = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (var part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
