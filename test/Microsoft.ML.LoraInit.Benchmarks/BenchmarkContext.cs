@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks;
@@ -32,21 +32,23 @@ internal sealed class BenchmarkContext(Matrices matrices) : InitializationContex
 
     public override Tensor Weight(AdapterTarget target) => matrices.Weights[target.ModuleName].clone();
 
-    public override void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit)
+    public override void VisitActivations(int batchSize, int? batches, int passes, ActivationVisitor visit)
     {
         const int AtOnce = 256;
-        for (int start = 0; start < Math.Min(Rows, (long)(batches ?? int.MaxValue) * AtOnce); start += AtOnce)
+        int[] lengths = [.. Enumerable.Repeat(32, AtOnce / 32)];
+        long seen = passes * Math.Min(Rows, (long)(batches ?? int.MaxValue) * AtOnce);
+        for (long start = 0; start < seen; start += AtOnce)
         {
             foreach (var target in Targets)
             {
                 using var scope = NewDisposeScope();
-                if (!visit(target, _inputs[target.ModuleName].narrow(0, start, AtOnce)))
+                if (!visit(target, _inputs[target.ModuleName].narrow(0, start % Rows, AtOnce), lengths))
                     return;
             }
         }
     }
 
-    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches) => _gradients;
+    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches, bool dropout) => _gradients;
 
     public override IReadOnlyDictionary<string, (Tensor A, Tensor B)> Preheat(int rank, double alpha, int steps, double learningRate, int batchSize) =>
         Targets.ToDictionary(t => t.ModuleName, t => (

@@ -1,7 +1,7 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Initialization.Inspection;
+using Microsoft.ML.LoraInit.Inspection;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks;

@@ -34,7 +34,7 @@ public class LoraSearchSpaceTests
             MaxLearningRate = 1e-2,
         };
         var taken = space.ToSearchSpace();
-        var random = new SeededRandom(3);
+        var random = new Random(3);
         var seen = new HashSet<string>();
         for (var i = 0; i < 300; i++)
         {

@@ -23,15 +23,25 @@ internal static class TestProcess
     }
 
     /// <summary>Starts the class's method; its output can be read from the process.</summary>
-    public static Process Start<T>(params string[] args)
+    public static Process Start<T>(params string[] args) => Start<T>(AppContext.BaseDirectory, new Dictionary<string, string>(), args);
+
+    /// <summary>The same by a copy of this assembly in another folder.</summary>
+    public static Process StartIn<T>(string folder, params string[] args) => Start<T>(folder, new Dictionary<string, string>(), args);
+
+    /// <summary>Starts it with variables of its environment set.</summary>
+    public static Process Start<T>(IReadOnlyDictionary<string, string> environment, params string[] args) => Start<T>(AppContext.BaseDirectory, environment, args);
+
+    private static Process Start<T>(string folder, IReadOnlyDictionary<string, string> environment, string[] args)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet")
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        foreach (var argument in (string[])["exec", typeof(TestProcess).Assembly.Location, typeof(T).FullName!, .. args])
+        foreach (var argument in (string[])["exec", Path.Combine(folder, Path.GetFileName(typeof(TestProcess).Assembly.Location)), typeof(T).FullName!, .. args])
             start.ArgumentList.Add(argument);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return Process.Start(start)!;
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
@@ -47,17 +48,20 @@ internal static class AdapterAttacher
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        if (blueprint.Correction is not null)
+        if (blueprint.Correction is null)
         {
-            // In fp32, then rounded as the base is: from here on the rounded weight is the base.
-            var weight = linear.Weight.Value;
-            var corrected = blueprint.Correction.Apply(weight.to(ScalarType.Float32), blueprint.Target.Scaling);
-            if (linear.Weight.Packed is null)
-                linear.Weight.Replace(corrected.to(weight.dtype));
-            else
-                Repack(linear, corrected);
+            linear.Adapter = blueprint.Build(linear.Weight.Value, model.Device);
+            return;
         }
-        linear.Adapter = blueprint.Build(linear.Weight.Value, model.Device);
+        var weight = linear.Weight.Value;
+        var corrected = blueprint.Correction.Apply(weight.to(ScalarType.Float32), blueprint.Target.Scaling);
+        if (linear.Weight.Packed is not null)
+            Repack(linear, corrected);
+        else if (weight.dtype != ScalarType.Float32 && blueprint.Correction.Subtracted is { } start)
+            blueprint = blueprint with { Start = start };
+        else
+            linear.Weight.Replace(corrected.to(weight.dtype));
+        linear.Adapter = blueprint.Build(corrected, model.Device);
     }
 
     /// <summary>

@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -11,6 +13,7 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <param name="Dropout">Probability of dropping an element of the adapter's input.</param>
 /// <param name="TrainA">Whether A is trained.</param>
 /// <param name="TrainB">Whether B is trained.</param>
+/// <param name="Start">What B·A started from, where the layer keeps the untouched weight; copied when an adapter is built.</param>
 internal sealed record AdapterBlueprint(
     AdapterTarget Target,
     AdapterKind Kind,
@@ -19,7 +22,8 @@ internal sealed record AdapterBlueprint(
     BaseCorrection? Correction,
     double Dropout,
     bool TrainA,
-    bool TrainB)
+    bool TrainB,
+    AdapterFactors? Start = null)
 {
     /// <summary>The adapter, its tensors on <paramref name="device"/>.</summary>
     /// <param name="weight">The layer's (corrected) base weight, for the magnitude where none is given.</param>
@@ -37,6 +41,7 @@ internal sealed record AdapterBlueprint(
             _ => throw new InvalidOperationException($"There is no adapter of the kind {Kind}."),
         };
         adapter.Correction = Correction;
+        adapter.Start = Start is null ? null : new SubtractedStart(Start, device);
         foreach (var parameter in adapter.Parameters)
             parameter.Trained = parameter.Name.EndsWith(LinearAdapter.Names.A, StringComparison.Ordinal) ? TrainA
                 : !parameter.Name.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal) || TrainB;

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -58,7 +60,7 @@ internal sealed record AdapterDescription
         Correction = adapter.Correction switch
         {
             null => CorrectionKind.None,
-            { Subtracts: true } => CorrectionKind.Subtracted,
+            { Subtracted: not null } => CorrectionKind.Subtracted,
             _ => CorrectionKind.Replaced,
         },
     };

@@ -13,6 +13,9 @@ internal static partial class AdapterPlanner
 {
     private const int NamesShown = 24;
 
+    // Messages name the trainers' options, which the settings' names are but for this one.
+    private const string DropoutOption = "LoraDropout";
+
     /// <inheritdoc cref="Plan(AdapterSettings, IEnumerable{ValueTuple{string, int, int}})"/>
     public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<Linear> linears) =>
         Plan(settings, linears.Select(l => (l.Name, (int)l.OutFeatures, (int)l.InFeatures)));
@@ -34,16 +37,18 @@ internal static partial class AdapterPlanner
         var all = modules.ToArray();
         CheckNumbers(settings);
         CheckLayers(settings.LayersToTransform, all);
+        if (settings.ExcludeModules is { } excluded && !all.Any(m => excluded.Matches(m.Name)))
+            throw new ArgumentException($"ExcludeModules = {excluded} excludes no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
         var chosen = all
-            .Where(m => settings.TargetModules.Matches(m.Name))
+            .Where(m => settings.TargetModules.Matches(m.Name) && settings.ExcludeModules?.Matches(m.Name) is not true)
             .Where(m => settings.LayersToTransform is null || (LayerIndex(m.Name) is int index && settings.LayersToTransform.Contains(index)))
             .ToArray();
         if (chosen.Length == 0)
-            throw new ArgumentException($"TargetModules = {settings.TargetModules} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
+            throw new ArgumentException($"TargetModules = {settings.TargetModules}{(settings.ExcludeModules is null ? "" : $" without ExcludeModules = {settings.ExcludeModules}")} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
-        var ranks = new Pattern<int>(nameof(LoraTrainerOptions.RankPattern), settings.RankPattern);
-        var alphas = new Pattern<double>(nameof(LoraTrainerOptions.AlphaPattern), settings.AlphaPattern);
+        var ranks = new Pattern<int>(nameof(AdapterSettings.RankPattern), settings.RankPattern);
+        var alphas = new Pattern<double>(nameof(AdapterSettings.AlphaPattern), settings.AlphaPattern);
         var targets = chosen.Select(m => Target(m.Name, m.Outputs, m.Inputs)).ToArray();
         ranks.CheckAllUsed(chosen.Select(m => m.Name));
         alphas.CheckAllUsed(chosen.Select(m => m.Name));
@@ -51,8 +56,8 @@ internal static partial class AdapterPlanner
 
         AdapterTarget Target(string name, int outputs, int inputs)
         {
-            var (rank, rankFrom) = ranks.Find(name, settings.Rank, nameof(LoraTrainerOptions.Rank));
-            var (alpha, alphaFrom) = alphas.Find(name, settings.Alpha, nameof(LoraTrainerOptions.Alpha));
+            var (rank, rankFrom) = ranks.Find(name, settings.Rank, nameof(AdapterSettings.Rank));
+            var (alpha, alphaFrom) = alphas.Find(name, settings.Alpha, nameof(AdapterSettings.Alpha));
             if (rank < 1 || rank > Math.Min(inputs, outputs))
                 throw new ArgumentException($"{rankFrom} = {rank} does not fit '{name}' [{outputs}, {inputs}]: the rank must be from 1 to {Math.Min(inputs, outputs)}.");
             CheckAlpha(alpha, alphaFrom);
@@ -70,10 +75,10 @@ internal static partial class AdapterPlanner
     private static void CheckNumbers(AdapterSettings settings)
     {
         if (settings.Rank < 1)
-            throw new ArgumentException($"{nameof(LoraTrainerOptions.Rank)} = {settings.Rank} is out of range: the rank must be at least 1.");
-        CheckAlpha(settings.Alpha, nameof(LoraTrainerOptions.Alpha));
+            throw new ArgumentException($"{nameof(AdapterSettings.Rank)} = {settings.Rank} is out of range: the rank must be at least 1.");
+        CheckAlpha(settings.Alpha, nameof(AdapterSettings.Alpha));
         if (settings.Dropout is not (>= 0 and < 1))
-            throw new ArgumentException($"{nameof(LoraTrainerOptions.LoraDropout)} = {settings.Dropout} is out of range: it must lie in [0, 1).");
+            throw new ArgumentException($"{DropoutOption} = {settings.Dropout} is out of range: it must lie in [0, 1).");
     }
 
     private static void CheckAlpha(double alpha, string option)
@@ -88,10 +93,10 @@ internal static partial class AdapterPlanner
             return;
         var known = modules.Select(m => LayerIndex(m.Name)).OfType<int>().ToHashSet();
         if (layers.Count == 0)
-            throw new ArgumentException($"{nameof(LoraTrainerOptions.LayersToTransform)} is empty: name at least one layer, or leave it null for all.");
+            throw new ArgumentException($"{nameof(AdapterSettings.LayersToTransform)} is empty: name at least one layer, or leave it null for all.");
         foreach (var layer in layers)
             if (!known.Contains(layer))
-                throw new ArgumentException($"{nameof(LoraTrainerOptions.LayersToTransform)} names layer {layer}, but the model has the layers 0 to {known.Max()}.");
+                throw new ArgumentException($"{nameof(AdapterSettings.LayersToTransform)} names layer {layer}, but the model has the layers 0 to {known.Max()}.");
     }
 
     private static string List(IEnumerable<string> names)

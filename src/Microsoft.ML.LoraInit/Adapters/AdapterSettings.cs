@@ -20,23 +20,13 @@ internal sealed record AdapterSettings
 
     public TargetModules TargetModules { get; init; } = TargetModules.QueryValue;
 
+    /// <summary>Layers that <see cref="TargetModules"/> chooses and that get none all the same; null for none.</summary>
+    public TargetModules? ExcludeModules { get; init; }
+
     /// <summary>Encoder layers adapted, from 0; null for all.</summary>
     public IReadOnlyList<int>? LayersToTransform { get; init; }
 
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
-
-    public static AdapterSettings From(LoraTrainerOptions options) => new()
-    {
-        Rank = options.Rank,
-        Alpha = options.Alpha,
-        RankStabilized = options.RankStabilized,
-        Dropout = options.LoraDropout,
-        UseDora = options.UseDora,
-        TargetModules = options.TargetModules,
-        LayersToTransform = options.LayersToTransform,
-        RankPattern = options.RankPattern,
-        AlphaPattern = options.AlphaPattern,
-    };
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -39,11 +40,10 @@ internal sealed class DoraAdapter : LinearAdapter
         Tensor norm;
         using (no_grad())
         using (NewDisposeScope())
-            norm = InitialMagnitude(linear.Weight.Value, A.Value, B.Value, Scaling).MoveToOuterDisposeScope();
+            norm = RowNorms(Direction(linear.Weight.Value.to(ScalarType.Float32))).MoveToOuterDisposeScope();
         var gain = (Magnitude.Value / norm).to(x.dtype); // [out]
         var dropped = context.ApplyDropout(x, Dropout);
-        var low = nn.functional.linear(dropped, A.Value.to(x.dtype));
-        var delta = nn.functional.linear(low, B.Value.to(x.dtype)) * Scaling;
+        var delta = Delta(x, dropped) * Scaling;
         if (ReferenceEquals(dropped, x))
             return (linear.Product(x) + delta) * gain + linear.Bias.Value;
         var correction = linear.Product(dropped) * (gain - 1) + delta * gain;
@@ -52,7 +52,7 @@ internal sealed class DoraAdapter : LinearAdapter
 
     public override Tensor EffectiveWeight(Tensor weight)
     {
-        var direction = weight.add(B.Value.matmul(A.Value), Scaling);
+        var direction = Direction(weight);
         return direction * (Magnitude.Value / RowNorms(direction)).unsqueeze(1);
     }
 

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -15,6 +14,7 @@ internal sealed class FineTunedState : IDisposable
 {
     private readonly Dictionary<string, Tensor> _tensors;
     private readonly IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> _adapters;
+    private readonly HashSet<string> _adapted;
 
     /// <param name="identity">The base that the tensors belong to.</param>
     /// <param name="config">Its shape.</param>
@@ -36,6 +36,7 @@ internal sealed class FineTunedState : IDisposable
             Method = FineTunedDescription.Method(fineTuning);
             IsQuantized = FineTunedDescription.IsQuantized(fineTuning);
             _adapters = FineTunedDescription.Adapters(fineTuning, config);
+            _adapted = _adapters.Select(a => a.Target.ModuleName).ToHashSet(StringComparer.Ordinal);
             FineTunedDescription.Check(_tensors, Layout());
         }
         catch
@@ -67,6 +68,10 @@ internal sealed class FineTunedState : IDisposable
     /// <c>{module}.lora_B.initial</c>, for replaced ones <c>{module}.base</c>. fp32 on the CPU, owned by this.
     /// </summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
+
+    /// <summary>The base parameters that were trained, by name: none, biases, or all of them.</summary>
+    public IReadOnlyDictionary<string, Tensor> TrainedBase => EncoderTensors.Expected(Config)
+        .Where(t => TrainsBase(t.Name)).ToDictionary(t => t.Name, t => _tensors[t.Name], StringComparer.Ordinal);
 
     /// <summary>The tensors of bottlenecks, which no plain RoBERTa can hold; empty where everything merges.</summary>
     public IReadOnlyDictionary<string, Tensor> Bottlenecks =>
@@ -106,7 +111,7 @@ internal sealed class FineTunedState : IDisposable
         var model = new RobertaClassifier(held, Outputs, Head(weights.Device));
         try
         {
-            foreach (var parameter in model.BaseParameters.Where(p => Method.TrainsBase(p.Name)))
+            foreach (var parameter in model.BaseParameters.Where(p => TrainsBase(p.Name)))
             {
                 parameter.Trained = true;
                 parameter.Replace(_tensors[parameter.Name].to(parameter.ComputeType).to(weights.Device).clone());
@@ -144,7 +149,7 @@ internal sealed class FineTunedState : IDisposable
         {
             using var each = NewDisposeScope();
             var value = adapters.TryGetValue(name, out var adapter) ? Merge(Base32(name), adapter.Description.Blueprint(adapter.Target, _tensors))
-                : Method.TrainsBase(name) ? _tensors[name]
+                : TrainsBase(name) ? _tensors[name]
                 : IsQuantized ? Base32(name)
                 : weights[name];
             merged[name] = value.alias().to(dtype).to(device).MoveToOuterDisposeScope();
@@ -180,6 +185,8 @@ internal sealed class FineTunedState : IDisposable
             tensor.Dispose();
     }
 
+    private bool TrainsBase(string name) => Method.TrainsBase(name, _adapted);
+
     private static Tensor Merge(Tensor weight, AdapterBlueprint blueprint)
     {
         using var scope = NewDisposeScope();
@@ -193,7 +200,7 @@ internal sealed class FineTunedState : IDisposable
         ClassificationHead.Layout(Config, Outputs).ToDictionary(t => t.Name, t => _tensors[t.Name].clone().to(device), StringComparer.Ordinal);
 
     private IEnumerable<(string Name, long[] Shape)> Layout() => ClassificationHead.Layout(Config, Outputs)
-        .Concat(EncoderTensors.Expected(Config).Where(t => Method.TrainsBase(t.Name)))
+        .Concat(EncoderTensors.Expected(Config).Where(t => TrainsBase(t.Name)))
         .Concat(_adapters.SelectMany(a => a.Description.Layout(a.Target)))
         .Concat(Method.Bottlenecks?.Layout(Config) ?? []);
 

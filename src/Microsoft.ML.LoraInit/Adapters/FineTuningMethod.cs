@@ -45,17 +45,20 @@ public abstract partial record FineTuningMethod
     }
 
     /// <summary>Whether the method trains this parameter of the base.</summary>
-    internal virtual bool TrainsBase(string parameterName) => false;
+    /// <param name="parameterName">Its full name, such as <c>roberta.encoder.layer.0.attention.self.query.bias</c>.</param>
+    /// <param name="adapted">The names of the layers that have low-rank adapters.</param>
+    internal virtual bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) => false;
 
     /// <summary>
     /// Marks what is trained and puts what is new on the model. The head is trained in any case.
     /// </summary>
     internal abstract void Apply(RobertaClassifier model, FineTuningPlan plan);
 
-    /// <summary>Marks the parameters of the base that <see cref="TrainsBase"/> names.</summary>
+    /// <summary>Marks the parameters of the base that <see cref="TrainsBase"/> names; after the adapters are on.</summary>
     private protected void MarkBase(RobertaClassifier model)
     {
+        var adapted = model.Linears.Where(l => l.Adapter is not null).Select(l => l.Name).ToHashSet(StringComparer.Ordinal);
         foreach (var parameter in model.BaseParameters)
-            parameter.Trained = TrainsBase(parameter.Name);
+            parameter.Trained = TrainsBase(parameter.Name, adapted);
     }
 }

@@ -25,6 +25,7 @@ internal static class FineTuningMethodRegistry
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
         UnmappedMemberHandling = System.Text.Json.Serialization.JsonUnmappedMemberHandling.Disallow,
+        Converters = { new System.Text.Json.Serialization.JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
 
     public static IReadOnlyList<string> Names { get; } = [.. Defaults.Select(d => d.Name)];

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Adapters;
 

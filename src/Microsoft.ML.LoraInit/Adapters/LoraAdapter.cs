@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -26,10 +27,9 @@ internal sealed class LoraAdapter : LinearAdapter
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
     {
-        var low = nn.functional.linear(context.ApplyDropout(x, Dropout), A.Value.to(x.dtype)); // [..., r]
-        var delta = nn.functional.linear(low, B.Value.to(x.dtype));                            // [..., out]
+        var delta = Delta(x, context.ApplyDropout(x, Dropout));
         return linear.Affine(x).add_(delta, Scaling);
     }
 
-    public override Tensor EffectiveWeight(Tensor weight) => weight.add(B.Value.matmul(A.Value), Scaling);
+    public override Tensor EffectiveWeight(Tensor weight) => Direction(weight);
 }

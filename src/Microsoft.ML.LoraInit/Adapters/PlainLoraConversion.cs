@@ -1,4 +1,6 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -7,8 +9,9 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// A trained model as plain LoRA over the untouched base, whatever its adapters started from:
 /// <list type="bullet">
 /// <item>base untouched: A and B as they are; three matrices: B·N and A;</item>
-/// <item>base corrected to W − s·B₀·A₀: A′ = [A; A₀], B′ = [B, −B₀], of twice the rank at the same s, as
-/// huggingface/peft converts PiSSA and OLoRA; with DoRA the magnitude stays, since the direction is the same matrix;</item>
+/// <item>base corrected to W − s·B₀·A₀: A′ = [A − A₀; A], B′ = [B₀, B − B₀], of twice the rank at the same s. The product is that
+/// of [A; A₀] and [B, −B₀], which huggingface/peft writes for PiSSA and OLoRA, without two large terms that cancel where a reader
+/// computes in half precision; with DoRA the magnitude stays, since the direction is the same matrix;</item>
 /// <item>base replaced by Q (LoftQ): ΔW = Q + s·B·A − W has full rank, so only a truncated SVD of it can be given, and
 /// only on request.</item>
 /// </list>
@@ -67,7 +70,7 @@ internal static class PlainLoraConversion
         if (description.Correction == AdapterDescription.CorrectionKind.Subtracted)
         {
             var (a0, b0) = Factors(target, tensors, BaseCorrection.Names.InitialA, BaseCorrection.Names.InitialB, BaseCorrection.Names.InitialN);
-            (a, b) = (cat([a, a0], 0), cat([b, -b0], 1));
+            (a, b) = (cat([a - a0, a], 0), cat([b0, b - b0], 1));
         }
         return new(WithRank(target, (int)a.shape[0]), a, b, magnitude) { TrainedRank = target.Rank };
     }

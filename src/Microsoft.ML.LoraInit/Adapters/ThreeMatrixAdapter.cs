@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -25,18 +26,17 @@ internal sealed class ThreeMatrixAdapter : LinearAdapter
 
     public override Parameter B { get; }
 
+    public override AdapterFactors Factors => new(A.Value, B.Value, N.Value);
+
     public override AdapterKind Kind => AdapterKind.ThreeMatrix;
 
     public override IReadOnlyList<Parameter> Parameters { get; }
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
     {
-        var low = nn.functional.linear(context.ApplyDropout(x, Dropout), A.Value.to(x.dtype)); // [..., r]
-        var middle = nn.functional.linear(low, N.Value.to(x.dtype));                           // [..., r]
-        var delta = nn.functional.linear(middle, B.Value.to(x.dtype));                         // [..., out]
+        var delta = Delta(x, context.ApplyDropout(x, Dropout));
         return linear.Affine(x).add_(delta, Scaling);
     }
 
-    public override Tensor EffectiveWeight(Tensor weight) =>
-        weight.add(B.Value.matmul(N.Value).matmul(A.Value), Scaling);
+    public override Tensor EffectiveWeight(Tensor weight) => Direction(weight);
 }

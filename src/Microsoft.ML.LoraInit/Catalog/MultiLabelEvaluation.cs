@@ -1,8 +1,8 @@
 using System.Globalization;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit;
-using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Tasks;
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 
 namespace Microsoft.ML;
 

@@ -1,5 +1,5 @@
 using Microsoft.ML.LoraInit;
-using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Onnx.TokenIds;
 using static Microsoft.ML.TransformsCatalog;
 
 namespace Microsoft.ML;

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Roberta.Fused;
+using Microsoft.ML.LoraInit.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Cuda;

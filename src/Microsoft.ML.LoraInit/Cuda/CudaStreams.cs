@@ -2,7 +2,7 @@ using Microsoft.ML.LoraInit.Cuda.Native;
 
 namespace Microsoft.ML.LoraInit.Cuda;
 
-/// <summary>Whether streams of libtorch's can be chosen here, which TorchSharp 0.102.7 has no call for.</summary>
+/// <summary>Whether streams of libtorch's can be chosen here, which TorchSharp (0.107.0) has no call for.</summary>
 internal static class CudaStreams
 {
     /// <summary>Whether <see cref="CudaStreamScope"/> works, and if not, why.</summary>

@@ -1,9 +1,10 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Explanation;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -68,6 +69,7 @@ internal sealed class FineTunedModel : IDisposable
 
     /// <summary>Scores as the options say from now on. Calls under way finish as they began.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="NotSupportedException">The processor does not serve 8 bits.</exception>
     /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
     public void Configure(ScoringOptions options)
@@ -85,6 +87,17 @@ internal sealed class FineTunedModel : IDisposable
             _scorer.Replace(Predictor(ModelSettings, State, weights, _device, options));
             Scoring = options;
         }
+    }
+
+    /// <summary>The base that the model was trained on.</summary>
+    /// <exception cref="InvalidDataException">What is there now is another one.</exception>
+    public CheckpointFiles OpenBase()
+    {
+        var files = Checkpoint.Open(null, CancellationToken.None);
+        if (files.Identity.Sha256 == State.Base.Sha256)
+            return files;
+        using (files)
+            throw new InvalidDataException($"The base model '{Checkpoint.Id}' has changed since the training: its weights' SHA-256 is {files.Identity.Sha256}, it was {State.Base.Sha256}. Restore it.");
     }
 
     public void Dispose()

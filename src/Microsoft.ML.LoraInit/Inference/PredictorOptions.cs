@@ -15,7 +15,7 @@ internal sealed record PredictorOptions
     /// <summary>Tokens a batch at most, padding included: bounds the memory of a batch. Null for the device's own.</summary>
     public int? MaxTokensPerBatch { get; init; }
 
-    /// <summary>Whether rows are scored by a <c>HostEncoder</c>, in fp32 on the CPU, and not with tensors.</summary>
+    /// <summary>Whether rows are scored by a <c>HostEncoder</c>, in fp32 on a CPU that its vector code serves, and not with tensors.</summary>
     public bool ScoresOnHost { get; init; }
 
     /// <summary>Whether such an encoder multiplies in 8 bits.</summary>

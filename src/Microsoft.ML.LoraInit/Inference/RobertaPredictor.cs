@@ -1,5 +1,5 @@
 using Microsoft.ML.LoraInit.Inference.Batching;
-using Microsoft.ML.LoraInit.Inference.Host;
+using Microsoft.ML.LoraInit.Inference.Cpu;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using TorchSharp;
@@ -12,7 +12,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// finish; the last one frees the native memory, and later calls throw <see cref="ObjectDisposedException"/>.
 /// </summary>
 /// <remarks>
-/// A row's logits do not depend on the other rows of a call: on a CPU (<see cref="HostScorer"/>) to the last bit, with tensors
+/// A row's logits do not depend on the other rows of a call: by vector code (<see cref="HostScorer"/>) to the last bit, with tensors
 /// (<see cref="TensorScorer"/>) except in rounding, since matrix products of different sizes add up in a different order, which
 /// makes some 1e-6 in fp32. The same call gives the same bits on one CPU. The head is always fp32.
 /// </remarks>

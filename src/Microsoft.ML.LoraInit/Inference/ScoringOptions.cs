@@ -1,5 +1,6 @@
+using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -13,11 +14,14 @@ namespace Microsoft.ML.LoraInit;
 /// <para>
 /// Rows that several <c>PredictionEngine</c>s (a <c>PredictionEnginePool</c>) ask for at the same time are scored in one forward
 /// pass. A row that finds the model idle is scored at once; rows that arrive meanwhile are gathered until it is free. Scores
-/// are those of single rows: to the last bit in fp32 and int8 on a CPU, within 1e-6 in fp32 on a GPU.
+/// are those of single rows: to the last bit in fp32 and int8 on a CPU with AVX2, within 1e-6 in fp32 elsewhere.
 /// </para>
 /// <para>
-/// On a CPU, fp32 and int8 are computed by this library's own vector code and no native library. Calls that run at the same time
+/// On a CPU with AVX2, fp32 and int8 are computed by this library's own vector code and no native library. Calls that run at the same time
 /// share the cores; a call that runs alone has them all, where there is enough to compute. <c>Transform</c> computes a batch a core.
+/// </para>
+/// <para>
+/// On other CPUs (ARM64, x64 without AVX2) fp32 is computed by tensors as bf16 is, with torch's threads, and there is no int8.
 /// </para>
 /// </remarks>
 public sealed record ScoringOptions
@@ -29,7 +33,7 @@ public sealed record ScoringOptions
     public Precision? Precision { get; init; }
 
     /// <summary>
-    /// Computes the encoder's products in 8-bit integers (dynamic quantisation: weights by row, activations by token), on a CPU alone.
+    /// Computes the encoder's products in 8-bit integers (dynamic quantisation: weights by row, activations by token), on a CPU with AVX2 alone.
     /// A quarter of the memory for their weights, and 1.3 to 1.5 times as fast as fp32 where the processor has AVX-VNNI; probabilities
     /// change by a few thousandths. Default false.
     /// </summary>
@@ -47,11 +51,11 @@ public sealed record ScoringOptions
 
     /// <summary>
     /// Forward passes of gathered rows at a time. Null (the default): 1 on a GPU; on a CPU <see cref="CpuThreads"/>, or as many as there are
-    /// cores (in bf16 divided by torch's threads an operation).
+    /// cores (by tensors: divided by torch's threads an operation).
     /// </summary>
     public int? MaxConcurrentBatches { get; init; }
 
-    /// <summary>Tokens a forward pass at most, padding included; bounds its memory. Null (the default): 256 on a CPU (1,024 in bf16), 16,384 on a GPU.</summary>
+    /// <summary>Tokens a forward pass at most, padding included; bounds its memory. Null (the default): 256 on a CPU (1,024 by tensors), 16,384 on a GPU.</summary>
     public int? MaxTokensPerBatch { get; init; }
 
     /// <summary>
@@ -61,8 +65,12 @@ public sealed record ScoringOptions
     /// </summary>
     public int? CpuThreads { get; init; }
 
-    /// <summary>What a command line says for its process, before the environment; null where it says nothing.</summary>
-    internal static int? ProcessThreads { get; set; }
+    /// <summary>
+    /// The threads of models in this process whose <see cref="CpuThreads"/> is null; null (the default) for what the environment
+    /// variable <c>OMP_NUM_THREADS</c> says, else every core. For programs that take the number from their command line; set it before
+    /// models are made.
+    /// </summary>
+    public static int? ProcessThreads { get; set; }
 
     // The variable that limits torch's threads, and every other library's, limits these.
     private static int DefaultThreads => ProcessThreads ?? (
@@ -81,8 +89,13 @@ public sealed record ScoringOptions
     }
 
     /// <exception cref="ArgumentException">The device does not offer what was chosen.</exception>
-    internal void Check(Device device) =>
+    /// <exception cref="NotSupportedException">The processor does not.</exception>
+    internal void Check(Device device)
+    {
         Range(!Int8 || device.type == DeviceType.CPU, nameof(Int8), Int8, $"8 bits are for CPUs and the model is on {device}; use Precision = BFloat16 there");
+        if (Int8 && !VectorKernels.ServeInt8)
+            throw new NotSupportedException($"{nameof(Int8)} = {Int8}: {VectorKernels.Lack}, and products of 8-bit integers would take longer without it than those of fp32. Leave {nameof(Int8)} false here.");
+    }
 
     /// <summary>The type of the merged weights.</summary>
     /// <param name="trained">The precision that the model was trained with.</param>
@@ -95,7 +108,7 @@ public sealed record ScoringOptions
     internal PredictorOptions ForPredictor(ScalarType type, Device device)
     {
         int threads = CpuThreads ?? DefaultThreads;
-        bool onHost = device.type == DeviceType.CPU && type == ScalarType.Float32;
+        bool onHost = VectorKernels.Serve && device.type == DeviceType.CPU && type == ScalarType.Float32;
         return new()
         {
             MaxTokensPerBatch = MaxTokensPerBatch,

@@ -1,5 +1,5 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Inference;
 

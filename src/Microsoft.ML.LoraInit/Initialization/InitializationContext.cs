@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization;
@@ -27,18 +27,26 @@ internal abstract class InitializationContext
     /// <summary>SHA-256 of the base, for caches.</summary>
     public abstract string BaseSha256 { get; }
 
-    /// <summary>
-    /// One pass over (up to <paramref name="batches"/> batches of) the training rows. <paramref name="visit"/> gets each
-    /// target's input on the batch, fp32 [tokens, in], padding left out; it returns false to end the pass.
-    /// </summary>
-    /// <exception cref="InvalidOperationException">There is no training data in this context.</exception>
-    public abstract void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit);
+    /// <summary>b of the target, fp32 [out]; null where the layer has none.</summary>
+    public virtual Tensor? Bias(AdapterTarget target) => null;
 
     /// <summary>
-    /// The gradient of the mean training loss with respect to each target's W, fp32 [out, in], averaged over the batches.
+    /// Passes over (up to <paramref name="batches"/> batches of) the training rows, each in an order of its own.
+    /// <paramref name="visit"/> gets each target's input on the batch; it returns false to end all passes.
     /// </summary>
     /// <exception cref="InvalidOperationException">There is no training data in this context.</exception>
-    public abstract IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches);
+    public abstract void VisitActivations(int batchSize, int? batches, int passes, ActivationVisitor visit);
+
+    /// <summary>One pass, for those who need not know where a row ends.</summary>
+    public void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit) =>
+        VisitActivations(batchSize, batches, 1, (target, x, _) => visit(target, x));
+
+    /// <summary>
+    /// The gradient of the mean training loss with respect to each target's W, fp32 [out, in], averaged over the batches;
+    /// with the model's dropout where <paramref name="dropout"/> says so.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is no training data in this context.</exception>
+    public abstract IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches, bool dropout);
 
     /// <summary>
     /// Trains plain LoRA of another rank on the targets for some steps and returns its factors by module name; model,
@@ -49,11 +57,26 @@ internal abstract class InitializationContext
     /// <summary>Tells the run's progress and throws when it was cancelled.</summary>
     public abstract void Report(string message, long step, long total);
 
+    /// <summary>Leaves a sentence in the run's log, for what people should know of the result.</summary>
+    public virtual void Log(string message)
+    {
+    }
+
     /// <summary>
     /// A generator for one purpose on one target. It depends on the seed and the names alone, so draws do not change with
     /// the order of layers or with what else is initialised. It draws on the CPU, whatever <see cref="Device"/> is (the
-    /// only place TorchSharp 0.102.7 has generators), so that a seed means the same numbers on every device.
+    /// only place TorchSharp, 0.107.0 too, has generators), so that a seed means the same numbers on every device.
     /// </summary>
-    public Generator Random(AdapterTarget target, string purpose) =>
-        new(SeededRandom.Hash(Seed, $"{target.ModuleName}/{purpose}"), CPU);
+    public Generator Random(AdapterTarget target, string purpose) => Random(target, purpose, Seed);
+
+    /// <summary>As <see cref="Random(AdapterTarget, string)"/>, with a seed of the caller's.</summary>
+    public static Generator Random(AdapterTarget target, string purpose, int seed) =>
+        new(SeededRandom.Hash(seed, $"{target.ModuleName}/{purpose}"), CPU);
 }
+
+/// <summary>Looks at one layer's input on one batch.</summary>
+/// <param name="target">The layer.</param>
+/// <param name="x">Its input, fp32 [tokens, in], row after row, padding left out.</param>
+/// <param name="lengths">The tokens of each row.</param>
+/// <returns>Whether to go on.</returns>
+internal delegate bool ActivationVisitor(AdapterTarget target, Tensor x, IReadOnlyList<int> lengths);

@@ -19,17 +19,25 @@ internal static class InitializationRegistry
         LoraInitialization.IniLoRA(),
         LoraInitialization.IniLoRAAlpha(),
         LoraInitialization.IniLoRABeta(),
+        LoraInitialization.IniLoraRandom(),
         LoraInitialization.PiSSA(),
+        LoraInitialization.Loram(),
         LoraInitialization.MiLoRA(),
         LoraInitialization.OLoRA(),
         LoraInitialization.MiCA(),
         LoraInitialization.LoftQ(),
+        LoraInitialization.Cloq(),
         LoraInitialization.EVA(),
         LoraInitialization.CorDA(),
+        LoraInitialization.LoraNull(),
+        LoraInitialization.Astra(),
         LoraInitialization.LoRAGA(),
         LoraInitialization.LoRAOne(),
         LoraInitialization.NoRA(),
         LoraInitialization.NLoRA(),
+        LoraInitialization.Slora(),
+        LoraInitialization.LoraXs(),
+        LoraInitialization.LoraSb(),
         LoraInitialization.HighRankPreheating(),
         LoraInitialization.CNTLoRA(),
     ];
@@ -41,9 +49,15 @@ internal static class InitializationRegistry
         TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { KeepSettings } },
     };
 
+    /// <summary>How text says that a setting has no value.</summary>
+    public const string Nothing = "null";
+
     public static IReadOnlyList<string> Names { get; } = [.. Defaults.Select(d => d.Name)];
 
     public static IReadOnlyList<LoraInitialization> All => Defaults;
+
+    /// <summary>All but the experimental ones.</summary>
+    public static IReadOnlyList<LoraInitialization> Published { get; } = [.. Defaults.Where(d => !d.IsExperimental)];
 
     /// <summary>A strategy's settings with its name first: what a model stores.</summary>
     public static JsonObject ToJson(LoraInitialization strategy)
@@ -55,12 +69,17 @@ internal static class InitializationRegistry
         return result;
     }
 
+    /// <summary>
+    /// Reads what a model, a checkpoint or a report stored: a setting that is absent did not exist when it was written, and
+    /// has the value that stands for what the strategy did then (<see cref="LoraInitialization.Former"/>).
+    /// <see cref="Parse"/> gives an absent setting today's default.
+    /// </summary>
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value is of the wrong kind.</exception>
     public static LoraInitialization FromJson(JsonObject json)
     {
         var name = json["name"]?.GetValue<string>() ?? "";
         var known = Find(name);
-        var settings = ToJson(known);
+        var settings = ToJson(known.Former);
         foreach (var (key, value) in json)
             settings[key] = settings.ContainsKey(key) ? value?.DeepClone() : throw Unknown(known, key);
         settings.Remove("name");
@@ -99,8 +118,9 @@ internal static class InitializationRegistry
         }
     }
 
-    private static JsonNode Literal(string value) =>
-        bool.TryParse(value, out var flag) ? JsonValue.Create(flag)
+    private static JsonValue? Literal(string value) =>
+        value == Nothing ? null
+        : bool.TryParse(value, out var flag) ? JsonValue.Create(flag)
         : long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var integer) ? JsonValue.Create(integer)
         : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
         : JsonValue.Create(value);

@@ -1,6 +1,7 @@
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -40,8 +41,26 @@ public abstract partial record LoraInitialization
     [JsonIgnore]
     internal virtual string? PreconditioningObstacle => null;
 
+    /// <summary>
+    /// The strategy as version 0.1.0 had it, for settings that stored models of that version do not name; itself where
+    /// nothing has changed. A strategy that is given a new setting whose default changes the result says here what it did before.
+    /// </summary>
+    [JsonIgnore]
+    internal virtual LoraInitialization Former => this;
+
+    /// <summary>The factor that starts at zero, so that its partner learns nothing where it is frozen; none where both start apart from zero.</summary>
+    [JsonIgnore]
+    internal virtual AdapterFactor ZeroFactor => AdapterFactor.None;
+
+    /// <summary>Whether the strategy is no published method as its paper has it, so that it is left out where all are asked for.</summary>
+    [JsonIgnore]
+    internal virtual bool IsExperimental => false;
+
     /// <summary>Every strategy's name, in the order of the documentation.</summary>
     public static IReadOnlyList<string> Names => InitializationRegistry.Names;
+
+    /// <summary>Every strategy with its default settings, but those that no paper or code describes: what <c>--inits all</c> stands for.</summary>
+    public static IReadOnlyList<LoraInitialization> Published => InitializationRegistry.Published;
 
     /// <summary>
     /// Makes a strategy from its name and, after a colon, settings: <c>pissa</c>, <c>pissa:iterations=16</c>,
@@ -49,6 +68,9 @@ public abstract partial record LoraInitialization
     /// </summary>
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value does not parse; the message lists what there is.</exception>
     public static LoraInitialization Parse(string text) => InitializationRegistry.Parse(text);
+
+    /// <summary>The name and every setting, as a model file stores them: <c>{"name":"pissa","iterations":16}</c>. A new object.</summary>
+    public JsonObject ToJson() => InitializationRegistry.ToJson(this);
 
     /// <summary>Checks the strategy against a layer before any long work starts.</summary>
     /// <exception cref="ArgumentException">The rank or another setting does not fit; the message names the layer.</exception>

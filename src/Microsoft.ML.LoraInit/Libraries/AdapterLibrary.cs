@@ -1,6 +1,7 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -54,6 +55,7 @@ public sealed class AdapterLibrary : IDisposable
     /// <param name="baseModel">The base, downloaded where it is on the hub.</param>
     /// <param name="options">Device, precision and batches; null (the default) for the defaults.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="InvalidOperationException">TorchSharp's native libraries cannot be loaded; the message says what is missing.</exception>
     public static AdapterLibrary Create(RobertaCheckpoint baseModel, AdapterLibraryOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(baseModel);
@@ -62,6 +64,7 @@ public sealed class AdapterLibrary : IDisposable
             throw new ArgumentException($"MaxTokensPerBatch = {options.MaxTokensPerBatch} is out of range: use at least 1.", nameof(options));
         if (!Enum.IsDefined(options.Precision))
             throw new ArgumentException($"Precision = {options.Precision} is out of range.", nameof(options));
+        NativeLibraries.Require();
         var device = options.Device ?? CPU;
         return new(LibraryBase.Load(baseModel, device, ComputeDevice.BaseType(options.Precision, device), options));
     }

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Data;
 
 namespace Microsoft.ML.LoraInit;
 

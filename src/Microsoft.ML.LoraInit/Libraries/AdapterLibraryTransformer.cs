@@ -1,7 +1,7 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Libraries;
 using Microsoft.ML.LoraInit.MLNet;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;

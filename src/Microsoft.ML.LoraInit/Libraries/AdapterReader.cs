@@ -1,8 +1,8 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -28,6 +28,8 @@ internal static class AdapterReader
             return new(HeadAlone(state, head), model.ModelSettings, model.History);
         if (state.Adapters.Count == 0)
             throw new NotSupportedException($"The adapter '{name}' was trained by the method '{state.Method.Name}', which is no low-rank adapter beside the base: {Why(state)} Serve the model by itself.");
+        if (state.TrainedBase.Count > 0)
+            throw new NotSupportedException($"The adapter '{name}' was trained by the method '{state.Method.Name}' with bias = {(state.Method as LoraMethod)?.Bias}: it changed the base's biases, which the other adapters need as they were. Serve the model by itself.");
         using var reader = new LibraryBase.Reader(library);
         var plain = PlainLoraConversion.Convert(state, module => reader.Tensor($"{module}.weight"), rank);
         var weights = new PeftWeights(plain, head, state.Adapters[0].Description.Dropout);

@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Data;
 
 namespace Microsoft.ML.LoraInit.Libraries;
 

@@ -1,17 +1,3 @@
-using Microsoft.ML;
-using Microsoft.ML.LoraInit;
-using Microsoft.ML.LoraInit.MLNet;
-using Microsoft.ML.Runtime;
-
-// What ML.NET looks up when it meets our signature in a saved model: no registration call is needed, because the model
-// also names this assembly.
-[assembly: LoadableClass(typeof(LoraTextTransformer), typeof(MLNetModelLoader), null, typeof(SignatureLoadModel),
-    "LoRA text transformer", MLNetModelContext.LoaderSignature)]
-[assembly: LoadableClass(typeof(RobertaTokenIdTransformer), typeof(MLNetTokenIdLoader), null, typeof(SignatureLoadModel),
-    "RoBERTa token ids", MLNetModelContext.TokenIds)]
-[assembly: LoadableClass(typeof(AdapterLibraryTransformer), typeof(AdapterLibraryLoader), null, typeof(SignatureLoadModel),
-    "LoRA adapter library", MLNetModelContext.LibrarySignature)]
-
 namespace Microsoft.ML.LoraInit.MLNet;
 
 /// <summary>Puts a transformer's stream into a model that ML.NET saves, and takes it out again.</summary>
@@ -52,25 +38,4 @@ internal static class MLNetModelContext
             throw new InvalidDataException($"The model file is damaged: the part '{StreamName}' of '{signature}' is missing. Save the model again.");
         return result!;
     }
-}
-
-/// <summary>Found by ML.NET through the attribute above.</summary>
-internal static class MLNetModelLoader
-{
-    private static LoraTextTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
-        MLNetModelContext.Load(context, MLNetModelContext.LoaderSignature, stream => LoraTextTransformer.Load(environment, stream));
-}
-
-/// <summary>Found by ML.NET through the attribute above.</summary>
-internal static class MLNetTokenIdLoader
-{
-    private static RobertaTokenIdTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
-        MLNetModelContext.Load(context, MLNetModelContext.TokenIds, RobertaTokenIdTransformer.Load);
-}
-
-/// <summary>Found by ML.NET through the attribute above.</summary>
-internal static class AdapterLibraryLoader
-{
-    private static AdapterLibraryTransformer Create(IHostEnvironment environment, ModelLoadContext context) =>
-        MLNetModelContext.Load(context, MLNetModelContext.LibrarySignature, stream => AdapterLibraryTransformer.Load(environment, stream));
 }

@@ -2,10 +2,9 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Training.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Onnx;
@@ -21,7 +20,7 @@ internal static class OnnxExport
     public static void Write(string path, FineTunedModel model)
     {
         var score = OnnxScore.Of(model.ModelSettings.Scores.Task);
-        using var files = MergedExport.OpenBase(model);
+        using var files = model.OpenBase();
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);

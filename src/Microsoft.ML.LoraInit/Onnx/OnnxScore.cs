@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Training.Tasks;
+using Microsoft.ML.LoraInit.Data.Tasks;
 
 namespace Microsoft.ML.LoraInit.Onnx;
 

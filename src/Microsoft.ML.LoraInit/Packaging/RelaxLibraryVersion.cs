@@ -3,18 +3,18 @@ using System.Collections.Generic;
 using System.IO;
 using System.Text;
 using Microsoft.Build.Framework;
-using Microsoft.Build.Utilities;
 
 /// <summary>
 /// Copies a Linux library with one required version of another library marked as weak, so that the loader of a system whose
 /// library is older goes on. Only where nothing in the file depends on that version: see <see cref="Relax"/>.
 /// </summary>
 /// <remarks>Compiled by MSBuild when it is needed, hence one file in an early C# with no namespace.</remarks>
-public class RelaxLibraryVersion : Task
+public class RelaxLibraryVersion : Microsoft.Build.Utilities.Task
 {
     private const ushort Weak = 2; // VER_FLG_WEAK
     private const int MaxLength = 1 << 30;
     private const int MaxEntries = 1 << 20;
+    private const int MaxName = 1 << 10;
 
     /// <summary>The file as its package has it; never changed.</summary>
     [Required]
@@ -43,8 +43,9 @@ public class RelaxLibraryVersion : Task
         try
         {
             if (new FileInfo(Source).Length > MaxLength)
-                throw new InvalidDataException("it is too large to be a library");
+                throw new IOException("it is too large to be a library.");
             byte[] file = File.ReadAllBytes(Source);
+            string refusal = null;
             try
             {
                 if (Relax(file, Library, Version, UnusedSymbol) == 0)
@@ -52,19 +53,22 @@ public class RelaxLibraryVersion : Task
             }
             catch (InvalidDataException e)
             {
-                Log.LogWarning(null, "LORA0001", null, null, 0, 0, 0, 0,
-                    "{0} is used as it is: {1}. On Linux systems without {2} the program may not find libtorch.", Source, e.Message, Version);
+                refusal = e.Message;
             }
             Directory.CreateDirectory(Path.GetDirectoryName(Destination));
             File.WriteAllBytes(temporary, file);
             if (File.Exists(Destination))
                 File.Delete(Destination);
             File.Move(temporary, Destination);
+            if (refusal != null)
+                Log.LogWarning(null, "LORA0001", null, null, 0, 0, 0, 0,
+                    "{0} is used as it is: {1}. On Linux systems without {2} the program may not find libtorch.", Source, refusal, Version);
         }
-        catch (Exception e) when (e is IOException || e is UnauthorizedAccessException || e is InvalidDataException)
+        catch (Exception e) when (e is IOException || e is UnauthorizedAccessException)
         {
             Log.LogWarning(null, "LORA0002", null, null, 0, 0, 0, 0, "{0} is used as it is: {1}", Source, e.Message);
-            File.Delete(temporary);
+            if (File.Exists(temporary))
+                File.Delete(temporary);
         }
         return true;
     }
@@ -79,27 +83,35 @@ public class RelaxLibraryVersion : Task
     {
         Image image = new Image(file);
         List<int> flags = new List<int>();
-        List<ushort> indices = new List<ushort>();
-        long need = image.Has(Tag.VersionNeeds) ? image.Offset(image.Value(Tag.VersionNeeds)) : -1;
+        HashSet<ushort> indices = new HashSet<ushort>();
+        if (!image.Has(Tag.VersionNeeds))
+            return 0;
+        long need = image.Offset(image.Value(Tag.VersionNeeds));
         ulong needs = image.Value(Tag.VersionNeedCount);
-        if (needs > MaxEntries)
-            throw new InvalidDataException("its table of versions is damaged");
-        for (ulong n = 0; need >= 0 && n < needs; n++)
+        int steps = 0; // a damaged table may go in circles
+        for (ulong n = 0; n < needs; n++)
         {
-            bool named = image.Text(image.U32(need + 4)) == library;
+            bool named = image.Is(image.U32(need + 4), library);
             long entry = need + image.U32(need + 8);
-            for (int k = image.U16(need + 2); named && k > 0; k--)
+            for (int k = image.U16(need + 2); k > 0; k--)
             {
-                if (image.Text(image.U32(entry + 8)) == version)
+                if (++steps > MaxEntries)
+                    throw new InvalidDataException("its table of versions is damaged");
+                if (named && image.Is(image.U32(entry + 8), version))
                 {
-                    flags.Add(checked((int)entry + 4));
+                    flags.Add((int)entry + 4);
                     indices.Add((ushort)(image.U16(entry + 6) & 0x7fff));
                 }
-                entry += image.U32(entry + 12);
+                uint nextEntry = image.U32(entry + 12);
+                if (nextEntry == 0)
+                    break;
+                entry += nextEntry;
             }
-            uint next = image.U32(need + 8 + 4);
+            uint next = image.U32(need + 12);
             if (next == 0)
                 break;
+            if (++steps > MaxEntries)
+                throw new InvalidDataException("its table of versions is damaged");
             need += next;
         }
         if (flags.Count == 0)
@@ -110,22 +122,23 @@ public class RelaxLibraryVersion : Task
         return flags.Count;
     }
 
-    private static void RequireUnused(Image image, List<ushort> indices, string version, string unused)
+    private static void RequireUnused(Image image, HashSet<ushort> indices, string version, string unused)
     {
         if (!image.Has(Tag.Versions) || !image.Has(Tag.Symbols))
             throw new InvalidDataException("it has no table of symbols");
         long versions = image.Offset(image.Value(Tag.Versions)), symbols = image.Offset(image.Value(Tag.Symbols));
-        HashSet<uint> found = new HashSet<uint>();
         uint count = image.SymbolCount();
         for (uint i = 0; i < count; i++)
         {
-            if (!indices.Contains((ushort)(image.U16(versions + 2L * i) & 0x7fff)))
-                continue;
-            string name = image.Text(image.U32(symbols + 24L * i));
-            if (name != unused)
-                throw new InvalidDataException("it uses " + name + " of " + version);
-            found.Add(i);
+            uint name = image.U32(symbols + 24L * i);
+            if (indices.Contains((ushort)(image.U16(versions + 2L * i) & 0x7fff)) && !image.Is(name, unused))
+                throw new InvalidDataException("it uses " + image.Text(name) + " of " + version);
         }
+        // Other kinds than RELA are not used on x64, but for DT_RELR, which refers to no symbol.
+        if (image.Has(Tag.OtherRelocations) || image.Has(Tag.PackedRelocations)
+            || image.Has(Tag.CallsKind) && image.Value(Tag.CallsKind) != Tag.Relocations
+            || image.Has(Tag.RelocationLength) && image.Value(Tag.RelocationLength) != 24)
+            throw new InvalidDataException("its relocations are of another kind than expected");
         ulong[] tables = { Tag.Relocations, Tag.RelocationsSize, Tag.Calls, Tag.CallsSize };
         for (int t = 0; t < tables.Length; t += 2)
         {
@@ -136,16 +149,19 @@ public class RelaxLibraryVersion : Task
             if (size > MaxLength)
                 throw new InvalidDataException("its table of relocations is damaged");
             for (ulong k = 0; k + 24 <= size; k += 24)
-                if (found.Contains(image.U32(at + (long)k + 12)))
-                    throw new InvalidDataException("it uses " + unused + " of " + version);
+            {
+                uint symbol = image.U32(at + (long)k + 12); // 0: none
+                if (symbol != 0 && indices.Contains((ushort)(image.U16(versions + 2L * symbol) & 0x7fff)))
+                    throw new InvalidDataException("it uses " + image.Text(image.U32(symbols + 24L * symbol)) + " of " + version);
+            }
         }
     }
 
     /// <summary>Tags of the dynamic section.</summary>
     private static class Tag
     {
-        public const ulong Strings = 5, Symbols = 6, Relocations = 7, RelocationsSize = 8, StringsSize = 10, CallsSize = 2, Calls = 23,
-            Hash = 4, GnuHash = 0x6ffffef5, Versions = 0x6ffffff0, VersionNeeds = 0x6ffffffe, VersionNeedCount = 0x6fffffff;
+        public const ulong Strings = 5, Symbols = 6, StringsSize = 10, Relocations = 7, RelocationsSize = 8, RelocationLength = 9,
+            CallsSize = 2, CallsKind = 20, Calls = 23, OtherRelocations = 17, PackedRelocations = 0x60000011, Hash = 4, GnuHash = 0x6ffffef5, Versions = 0x6ffffff0, VersionNeeds = 0x6ffffffe, VersionNeedCount = 0x6fffffff;
     }
 
     /// <summary>A 64-bit little-endian ELF file as the loader sees it: through its segments, without section headers.</summary>
@@ -193,7 +209,7 @@ public class RelaxLibraryVersion : Task
                 ulong tag = U64(dynamic + (long)k);
                 if (tag == 0)
                     break;
-                _dynamic[tag] = U64(dynamic + (long)k + 8);
+                _dynamic[tag] = U64(dynamic + (long)k + 8); // of several the last, as for the loader
             }
             _strings = Offset(Value(Tag.Strings));
             _stringsLength = Value(Tag.StringsSize);
@@ -238,19 +254,32 @@ public class RelaxLibraryVersion : Task
             return BitConverter.ToUInt64(_file, (int)at);
         }
 
+        public bool Is(uint index, string text)
+        {
+            long start = Name(index);
+            for (int i = 0; i <= text.Length; i++)
+            {
+                Check(start + i, 1);
+                if (_file[start + i] != (i < text.Length ? text[i] : 0))
+                    return false;
+            }
+            return true;
+        }
+
+        /// <summary>A name for people, shortened where it is very long.</summary>
         public string Text(uint index)
+        {
+            long start = Name(index), end = start;
+            while (end < _file.Length && end - start < MaxName && _file[end] != 0)
+                end++;
+            return Encoding.UTF8.GetString(_file, (int)start, (int)(end - start));
+        }
+
+        private long Name(uint index)
         {
             if (index >= _stringsLength)
                 throw new InvalidDataException("a name lies outside of its table");
-            long start = _strings + index, end = start;
-            while (true)
-            {
-                Check(end, 1);
-                if (_file[end] == 0)
-                    break;
-                end++;
-            }
-            return Encoding.UTF8.GetString(_file, (int)start, (int)(end - start));
+            return _strings + index;
         }
 
         /// <summary>From the hash tables, the only place where the loader's view has it.</summary>
@@ -266,11 +295,11 @@ public class RelaxLibraryVersion : Task
             uint last = 0;
             for (uint b = 0; b < buckets; b++)
                 last = Math.Max(last, U32(bucket + 4L * b));
-            if (last < first)
-                return Bounded(first);
+            if (last < first) // nothing is exported, and what is imported is not in this table
+                throw new InvalidDataException("its symbols cannot be counted");
             long chain = bucket + 4L * buckets;
             while ((U32(chain + 4L * (last - first)) & 1) == 0)
-                last++;
+                last++; // ends with the file at the latest
             return Bounded(last + 1);
         }
 

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Roberta.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -9,10 +8,6 @@ namespace Microsoft.ML.LoraInit.Roberta;
 /// </summary>
 internal abstract class DropoutSource : IDisposable
 {
-    /// <summary>The source for a device.</summary>
-    /// <remarks>A hash: TorchSharp 0.102.7 makes CPU generators only, whatever device it is asked for, and those are slower.</remarks>
-    public static DropoutSource Create(ulong seed, Device device) => KernelDropout.FromSeed(seed, device);
-
     /// <summary>A mask of x's shape, type and device: 1/keep with probability keep, else 0 (inverted dropout).</summary>
     public abstract Tensor Mask(Tensor x, double keep);
 

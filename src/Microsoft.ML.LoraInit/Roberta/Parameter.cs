@@ -5,7 +5,7 @@ namespace Microsoft.ML.LoraInit.Roberta;
 
 /// <summary>
 /// A named weight of the model: frozen (its value is fixed) or trained (its value is, during each step, a view into
-/// the flat buffer of <see cref="Training.TrainableParameters"/>).
+/// the flat buffer of <see cref="TrainableParameters"/>).
 /// </summary>
 internal sealed class Parameter
 {
@@ -50,7 +50,7 @@ internal sealed class Parameter
 
     public bool Decay { get; }
 
-    /// <summary>Whether the optimiser updates this parameter. Set before <see cref="Training.TrainableParameters"/> is built.</summary>
+    /// <summary>Whether the optimiser updates this parameter. Set before <see cref="TrainableParameters"/> is built.</summary>
     public bool Trained { get; set; }
 
     /// <summary>Factor on the learning rate (LoRA+ raises it for B).</summary>

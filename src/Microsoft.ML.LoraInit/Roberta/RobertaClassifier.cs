@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Adapters;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;

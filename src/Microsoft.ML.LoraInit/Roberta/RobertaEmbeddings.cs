@@ -32,7 +32,7 @@ internal sealed class RobertaEmbeddings
     {
         var isToken = batch.InputIds.ne(_config.PadTokenId).to(ScalarType.Int64);
         var positions = isToken.cumsum(1).mul_(isToken).add_(_config.PadTokenId);
-        // index_select rather than an Embedding module: F.embedding is absent in this TorchSharp.
+        // index_select rather than an Embedding module: TorchSharp (0.107.0) has no F.embedding.
         var x = Rows(Word.Value, batch.InputIds) + Rows(Position.Value, positions);
         x = x.add_(TokenType.Value.select(0, 0));
         return context.ApplyDropout(Norm.forward(x), _config.HiddenDropout);

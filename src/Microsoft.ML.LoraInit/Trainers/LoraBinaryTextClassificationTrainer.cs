@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Trainers;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;
@@ -23,15 +23,11 @@ public sealed class LoraBinaryTextClassificationTrainer : IEstimator<LoraBinaryT
         ArgumentNullException.ThrowIfNull(options);
         _environment = environment;
         _options = (Options)options.Clone();
-        LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName, _options.ProbabilityColumnName]);
-        LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
-        LoraTrainerOptionsValidator.CheckClassWeights(_options.ClassWeights);
+        TrainerKind.Check(_options);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
-    public LoraBinaryTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Boolean, _options.ClassWeights).Fit(input, (_, _) =>
-            new BinaryColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName, _options.ValidationMetric)));
+    public LoraBinaryTextClassificationTransformer Fit(IDataView input) => new(new TextTrainerRun(_environment, _options).Fit(input));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)

@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Trainers;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;
@@ -25,15 +25,11 @@ public sealed class LoraMultiLabelTextClassificationTrainer : IEstimator<LoraMul
         ArgumentNullException.ThrowIfNull(options);
         _environment = environment;
         _options = (Options)options.Clone();
-        LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName, _options.ProbabilityColumnName]);
-        LoraTrainerOptionsValidator.CheckMultiLabel(_options);
+        TrainerKind.Check(_options);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
-    public LoraMultiLabelTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Vector, _options.ClassWeights).Fit(input, (label, labels) =>
-            new MultiLabelColumns(_options.ScoreColumnName, _options.ProbabilityColumnName, _options.PredictedLabelColumnName,
-                labels, LabelVector.Names(label), _options.PredictionThreshold)));
+    public LoraMultiLabelTextClassificationTransformer Fit(IDataView input) => new(new TextTrainerRun(_environment, _options).Fit(input));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) =>

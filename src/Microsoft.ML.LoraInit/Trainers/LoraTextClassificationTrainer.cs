@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Trainers;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;
@@ -24,20 +24,17 @@ public sealed class LoraTextClassificationTrainer : IEstimator<LoraTextClassific
         ArgumentNullException.ThrowIfNull(options);
         _environment = environment;
         _options = (Options)options.Clone();
-        LoraTrainerOptionsValidator.Check(_options, [_options.PredictedLabelColumnName, _options.ScoreColumnName]);
-        LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
-        LoraTrainerOptionsValidator.CheckClassWeights(_options.ClassWeights);
+        TrainerKind.Check(_options);
     }
 
     /// <summary>Trains. Long: see <see cref="LoraTrainerOptions.Progress"/> and <see cref="LoraTrainerOptions.CancellationToken"/>.</summary>
     /// <param name="input">Rows with the columns that the options name.</param>
     /// <returns>The trained model, which holds native memory until disposed.</returns>
     /// <exception cref="ArgumentException">A column is missing or of another type, or an option does not fit the base model.</exception>
+    /// <exception cref="InvalidOperationException">TorchSharp's native libraries cannot be loaded, or a CUDA device was asked for and is not there; the message says what is missing.</exception>
     /// <exception cref="InvalidDataException">There are no rows, one class only, or a row without a valid label; or the base model is damaged.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
-    public LoraTextClassificationTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Key, _options.ClassWeights).Fit(input, (label, classes) =>
-            new MulticlassColumns(_options.ScoreColumnName, _options.PredictedLabelColumnName, classes, ClassNames.Of(label), _options.ValidationMetric)));
+    public LoraTextClassificationTransformer Fit(IDataView input) => new(new TextTrainerRun(_environment, _options).Fit(input));
 
     /// <summary>The input's columns and those that the model will write.</summary>
     /// <exception cref="ArgumentException">A column is missing or of another type.</exception>

@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Trainers;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;
@@ -20,13 +20,11 @@ public sealed class LoraTextRegressionTrainer : IEstimator<LoraTextRegressionTra
         ArgumentNullException.ThrowIfNull(options);
         _environment = environment;
         _options = (Options)options.Clone();
-        LoraTrainerOptionsValidator.Check(_options, [_options.ScoreColumnName]);
-        LoraTrainerOptionsValidator.CheckMetric(_options, _options.ValidationMetric);
+        TrainerKind.Check(_options);
     }
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.Fit(IDataView)"/>
-    public LoraTextRegressionTransformer Fit(IDataView input) => new(
-        new TextTrainerRun(_environment, _options, LabelKind.Single).Fit(input, (_, _) => new RegressionColumns(_options.ScoreColumnName, _options.ValidationMetric)));
+    public LoraTextRegressionTransformer Fit(IDataView input) => new(new TextTrainerRun(_environment, _options).Fit(input));
 
     /// <inheritdoc cref="LoraTextClassificationTrainer.GetOutputSchema(SchemaShape)"/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema)

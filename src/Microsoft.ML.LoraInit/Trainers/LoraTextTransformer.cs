@@ -4,8 +4,8 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Runtime;
 
 namespace Microsoft.ML.LoraInit;
@@ -63,6 +63,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     /// model, which takes as long as loading; calls under way finish as they began. Not saved.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="NotSupportedException">The processor does not serve <see cref="ScoringOptions.Int8"/>.</exception>
     /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public ScoringOptions Scoring

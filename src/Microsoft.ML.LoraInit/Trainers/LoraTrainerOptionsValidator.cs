@@ -1,7 +1,6 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Interop;
-using Microsoft.ML.LoraInit.Quantization;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Peft;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Trainers;
@@ -95,7 +94,14 @@ internal static class LoraTrainerOptionsValidator
         Given(options.AlphaPattern, nameof(options.AlphaPattern), "leave it empty for one alpha everywhere");
         Given(options.Initialization, nameof(options.Initialization), "choose a LoraInitialization, such as LoraInitialization.Kaiming()");
         Range(Enum.IsDefined(options.BaseQuantization), nameof(options.BaseQuantization), options.BaseQuantization, "choose None or Nf4");
-        QuantizedBase.CheckInitialization(options);
+        QuantizationCheck.Initialization(options);
+        if (options.Method is LoraMethod lora)
+        {
+            Range(Enum.IsDefined(lora.Freeze), "Method.Freeze", lora.Freeze, "choose None, A or B");
+            Range(Enum.IsDefined(lora.Bias), "Method.Bias", lora.Bias, "choose None, All or LoraOnly");
+            if (options.InitialAdapter is null)
+                lora.Check(options.Initialization);
+        }
     }
 
     private static void CheckOptimisation(LoraTrainerOptions options)
@@ -110,6 +116,8 @@ internal static class LoraTrainerOptionsValidator
         Range(Enum.IsDefined(options.GradientPreconditioning), nameof(options.GradientPreconditioning), options.GradientPreconditioning, "choose None or Riemannian");
         if (options.GradientPreconditioning != GradientPreconditioning.None && options.Method.UsesAdapters && options.Initialization.PreconditioningObstacle is { } obstacle)
             throw new ArgumentException($"GradientPreconditioning = {options.GradientPreconditioning} does not go with the initialisation '{options.Initialization.Name}': {obstacle}. Choose another initialisation, or GradientPreconditioning.None.");
+        if (options.GradientPreconditioning != GradientPreconditioning.None && options.Method is LoraMethod { Freeze: not AdapterFactor.None } frozen)
+            throw new ArgumentException($"GradientPreconditioning = {options.GradientPreconditioning} does not go with the method 'lora' with freeze = {frozen.Freeze}: the preconditioner is for two trained factors. Freeze none, or choose GradientPreconditioning.None.");
         Range(options.PreconditioningDamping > 0 && double.IsFinite(options.PreconditioningDamping), nameof(options.PreconditioningDamping), options.PreconditioningDamping, "use a finite number above 0");
         Range(options.WeightDecay >= 0 && double.IsFinite(options.WeightDecay), nameof(options.WeightDecay), options.WeightDecay, "use a finite number of at least 0");
         Range(options.MaxGradientNorm >= 0 && double.IsFinite(options.MaxGradientNorm), nameof(options.MaxGradientNorm), options.MaxGradientNorm, "use a finite number above 0, or 0 for no clipping");

@@ -1,10 +1,11 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.MLNet;
-using Microsoft.ML.LoraInit.Quantization;
+using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training;
@@ -17,31 +18,46 @@ namespace Microsoft.ML.LoraInit.Trainers;
 /// What <c>Fit</c> does in the trainers: check → open the base → tokenise → train → build the model. Everything that can
 /// be checked is checked before the step that takes long.
 /// </summary>
-internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options, LabelKind kind, ClassWeights? classWeights = null)
+internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options)
 {
     private const string ClassWeightsKey = "classWeights";
 
+    private readonly TrainerKind _kind = TrainerKind.Of(options);
     private readonly TextColumns _columns = Columns(options);
 
     /// <summary>The columns that the options name.</summary>
     public static TextColumns Columns(LoraTrainerOptions options) =>
         new(options.TextColumnName, options.Text2ColumnName, options.LabelColumnName, options.ExampleWeightColumnName);
 
+    /// <summary>What the schemas say, before any row is read.</summary>
+    /// <param name="Outputs">The model's columns and its task.</param>
+    /// <param name="Label">The label column of the training rows.</param>
+    /// <param name="LabelValues">How many values it can take.</param>
+    /// <param name="Validation">The options' rows to validate on, labelled as the training rows are; or null.</param>
+    public sealed record Schemas(ScoreColumns Outputs, DataViewSchema.Column Label, int LabelValues, IDataView? Validation);
+
+    /// <summary>Checks the columns.</summary>
     /// <param name="input">The training rows.</param>
-    /// <param name="scores">The model's columns, from the label column and its number of values.</param>
-    public FineTunedModel Fit(IDataView input, Func<DataViewSchema.Column, int, ScoreColumns> scores)
+    /// <exception cref="ArgumentException">A column is missing or of another type, or does not go with the options.</exception>
+    public Schemas Check(IDataView input)
+    {
+        var classes = _columns.Check(input.Schema, _kind.Label);
+        var label = input.Schema[options.LabelColumnName];
+        if (_kind.Label == LabelKind.Key && classes < 2)
+            throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
+        var outputs = _kind.Scores(label, classes);
+        if (_kind.ClassWeights is { } classWeights)
+            ClassWeighting.Check(classWeights, outputs.Task);
+        _ = new ScoringSchema(input.Schema, _columns with { Label = null, Weight = null }, outputs); // the model's columns can be made from these
+        return new(outputs, label, classes, Validation(label));
+    }
+
+    /// <param name="input">The training rows.</param>
+    public FineTunedModel Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        var classes = _columns.Check(input.Schema, kind);
-        var label = input.Schema[options.LabelColumnName];
-        if (kind == LabelKind.Key && classes < 2)
-            throw new ArgumentException($"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
-        var outputs = scores(label, classes);
-        var texts = _columns with { Label = null, Weight = null };
-        if (classWeights is not null)
-            ClassWeighting.Check(classWeights, outputs.Task);
-        _ = new ScoringSchema(input.Schema, texts, outputs); // the model's columns can be made from these
-        var validation = Validation(label);
+        var (kind, classWeights) = (_kind.Label, _kind.ClassWeights);
+        var (outputs, _, _, validation) = Check(input);
         var devices = ComputeDevice.ResolveAll(environment, options);
         var device = devices[0];
 
@@ -69,7 +85,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
 
         var settings = new FineTunedModel.Settings(
-            outputs, texts, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel));
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
@@ -112,11 +128,11 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     {
         if (options.ValidationData is null)
             return null;
-        var view = kind == LabelKind.Key ? ValidationLabels.Align(options.ValidationData, label.Name, label) : options.ValidationData;
+        var view = _kind.Label == LabelKind.Key ? ValidationLabels.Align(options.ValidationData, label.Name, label) : options.ValidationData;
         try
         {
-            var values = _columns.Check(view.Schema, kind);
-            if (kind == LabelKind.Vector)
+            var values = _columns.Check(view.Schema, _kind.Label);
+            if (_kind.Label == LabelKind.Vector)
                 ValidationLabels.CheckVector(view.Schema[label.Name], values, label);
         }
         catch (ArgumentException e)
@@ -130,14 +146,19 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     /// <returns>The longest sequence.</returns>
     public static int Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
     {
-        if (options.MaxLength > config.MaxLength)
-            throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.");
+        var maxLength = CheckLength(options, config);
         options.Method.Validate(config);
         using var scope = NewDisposeScope();
-        QuantizedBase.Check(options, AdapterPlanner.Modules(config).Select(m => m.Name));
+        QuantizationCheck.All(options, AdapterPlanner.Modules(config).Select(m => m.Name));
         if (StartingAdapter.Read(options, config, outputs) is null && options.Method.UsesAdapters)
-            foreach (var target in AdapterPlanner.Plan(AdapterSettings.From(options), config))
+            foreach (var target in AdapterPlanner.Plan(options.ToAdapterSettings(), config))
                 options.Initialization.Validate(target);
-        return options.MaxLength ?? config.MaxLength;
+        return maxLength;
     }
+
+    /// <summary>Checks the longest sequence against the base model.</summary>
+    /// <returns>It.</returns>
+    public static int CheckLength(LoraTrainerOptions options, RobertaConfig config) => options.MaxLength > config.MaxLength
+        ? throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {config.MaxLength} tokens of '{options.BaseModel.Id}': use less, or null for the model's maximum.")
+        : options.MaxLength ?? config.MaxLength;
 }

@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.LoraInit.Data;
 using static Microsoft.ML.SchemaShape.Column;
 
 namespace Microsoft.ML.LoraInit.Trainers;

@@ -1,6 +1,6 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Trainers;
 

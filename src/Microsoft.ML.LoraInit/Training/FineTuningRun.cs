@@ -1,9 +1,8 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Cuda;
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Interop;
-using Microsoft.ML.LoraInit.Quantization;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -58,7 +57,7 @@ internal sealed class FineTuningRun
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
-        QuantizedBase.Check(_options, AdapterPlanner.Modules(_request.Base.Config).Select(m => m.Name));
+        QuantizationCheck.All(_options, AdapterPlanner.Modules(_request.Base.Config).Select(m => m.Name));
         if (_request.Base.IsQuantized != (_options.BaseQuantization != BaseQuantization.None))
             throw new InvalidOperationException($"BaseQuantization is {_options.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
         AtLeastOne(_options.MaxEpochs, nameof(_options.MaxEpochs));
@@ -114,7 +113,7 @@ internal sealed class FineTuningRun
             return;
         }
         _options.Method.Validate(model.Config);
-        _options.Method.Apply(model, new FineTuningPlan(AdapterSettings.From(_options), _options.Initialization, _request.Seed, targets =>
+        _options.Method.Apply(model, new FineTuningPlan(_options.ToAdapterSettings(), _options.Initialization, _request.Seed, targets =>
         {
             if (resumed is not null)
                 return start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);

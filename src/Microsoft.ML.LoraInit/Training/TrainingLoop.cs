@@ -1,7 +1,8 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Cuda;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using Microsoft.ML.LoraInit.Training.Steps;
 using static TorchSharp.torch;

@@ -1,6 +1,7 @@
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Batching;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Training.Batching;
-using Microsoft.ML.LoraInit.Training.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training;

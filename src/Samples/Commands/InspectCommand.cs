@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Inspection;
 using Microsoft.ML.LoraInit.Samples.Output;
@@ -14,6 +14,7 @@ internal sealed class InspectCommand
     private readonly Option<string?> _against = new("--against") { Description = "A second initialisation to compare subspaces with.", HelpName = "NAME[:SETTING=VALUE,…]" };
     private readonly Option<string?> _train = new("--train") { Description = "Tab-separated training rows: gives gradients, and what initialisations that look at data need.", HelpName = "FILE" };
     private readonly Option<int> _rows = new("--probe-rows") { Description = "Rows that outputs and gradients are taken on.", HelpName = "N", DefaultValueFactory = _ => 64 };
+    private readonly Option<bool> _hessian = new("--hessian") { Description = "Also estimate the largest eigenvalue of the loss's Hessian by the adapters' factors; needs --train." };
     private readonly Option<string?> _json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
     private readonly Option<string?> _html = new("--html") { Description = "Write a page with plots to this file.", HelpName = "FILE" };
     private readonly DataOptions _data;
@@ -27,6 +28,7 @@ internal sealed class InspectCommand
         command.Options.Add(_train);
         _data = new(command, labelled: true, asksKind: true);
         command.Options.Add(_rows);
+        command.Options.Add(_hessian);
         command.Options.Add(_json);
         command.Options.Add(_html);
         _training = new(command, startOnly: true);
@@ -57,7 +59,7 @@ internal sealed class InspectCommand
         var report = ProgressDisplay.Show(_terminal, progress =>
         {
             options.Progress = progress;
-            return InitializationInspector.Inspect(new() { Training = options, Against = against, Data = data, ProbeRows = result.GetValue(_rows) });
+            return InitializationInspector.Inspect(new() { Training = options, Against = against, Data = data, ProbeRows = result.GetValue(_rows), LargestEigenvalue = result.GetValue(_hessian) });
         });
         InspectionTable.Write(_terminal, report);
         if (json is not null)

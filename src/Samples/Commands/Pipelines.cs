@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.Transforms;
 
@@ -76,7 +76,7 @@ internal static class Pipelines
             .Append(ml.Transforms.Conversion.MapKeyToVector(DataViews.Label, outputCountVector: true));
 
     /// <summary>The names in the order that a model gets them: the layout's, or those that occur, sorted; none for numbers and yes or no.</summary>
-    public static IReadOnlyList<string> Classes(TextLayout layout, IEnumerable<TextRow> rows)
+    public static IReadOnlyList<string> Classes(TextLayout layout, IEnumerable<TextFileRow> rows)
     {
         if (layout.Kind is not (TaskKind.Multiclass or TaskKind.MultiLabel))
             return [];

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 
@@ -64,7 +64,7 @@ internal sealed class PredictCommand
 
     private void One(MLContext ml, ModelFile file, string text, string? text2)
     {
-        var data = DataViews.Create(ml, [new TextRow(text, text2, null)], file.Kind, file.IsPair, file.LabelDelimiter);
+        var data = DataViews.Create(ml, [new TextFileRow(text, text2, null)], file.Kind, file.IsPair, file.LabelDelimiter);
         var prediction = PredictionWriter.Read(file.Model.Transform(data), file).Single();
         var shown = text2 is null ? text : $"{text}” – “{text2}";
         switch (file.Kind)

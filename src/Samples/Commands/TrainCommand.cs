@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 
@@ -94,7 +94,7 @@ internal sealed class TrainCommand
         return ExitCodes.Success;
     }
 
-    private IReadOnlyList<TextRow> Read(string path, TextLayout layout)
+    private IReadOnlyList<TextFileRow> Read(string path, TextLayout layout)
     {
         long skipped = 0;
         var rows = TextFile.ReadAll(path, layout, _ => skipped++);

@@ -10,7 +10,7 @@ internal sealed class TrainingOptions
 
     private readonly Option<string> _baseModel = Text("--base-model", "mini|DIR|HUB-ID", "The pre-trained RoBERTa: the embedded one, a folder in the Hugging Face layout, or a name on the hub.", "mini");
     private readonly Option<string> _init = Text("--init", "NAME[:SETTING=VALUE,…]", $"How the adapters start: {string.Join(", ", LoraInitialization.Names)}.", Defaults.Initialization.Name);
-    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora, head-only, bitfit, full, or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K.", "lora");
+    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K.", "lora");
     private readonly Option<int> _rank = Number("--rank", "N", "The adapters' rank r.", Defaults.Rank);
     private readonly Option<string?> _rankPattern = new("--rank-pattern") { Description = "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last.", HelpName = "NAME=N,…|N..N" };
     private readonly Option<double> _alpha = Number("--alpha", "X", "Numerator of the adapters' scaling, alpha / r.", Defaults.Alpha);
@@ -18,6 +18,7 @@ internal sealed class TrainingOptions
     private readonly Option<bool> _rslora = new("--rslora") { Description = "Scale by alpha / √r (rsLoRA)." };
     private readonly Option<bool> _dora = new("--dora") { Description = "Weight-decomposed adapters (DoRA)." };
     private readonly Option<string> _targets = Text("--target-modules", "NAMES", "The adapted layers: names separated by commas, all-linear, or /expression/.", Defaults.TargetModules.Description);
+    private readonly Option<string?> _excluded = new("--exclude-modules") { Description = "Layers of --target-modules that get no adapter, named the same way.", HelpName = "NAMES" };
     private readonly Option<int> _epochs = Number("--epochs", "N", "Passes over the data; the best by validation is kept.", Defaults.MaxEpochs);
     private readonly Option<int> _batchSize = Number("--batch-size", "N", "Rows a step.", Defaults.BatchSize);
     private readonly Option<double> _learningRate = Number("--learning-rate", "X", "Peak learning rate.", Defaults.InitialLearningRate);
@@ -45,7 +46,7 @@ internal sealed class TrainingOptions
         _quantizeBase.AcceptOnlyFromAmong("none", "nf4");
         Option[] all =
         [
-            _baseModel, _init, _method, _rank, _rankPattern, _alpha, _dropout, _rslora, _dora, _targets, _epochs, _batchSize, _learningRate,
+            _baseModel, _init, _method, _rank, _rankPattern, _alpha, _dropout, _rslora, _dora, _targets, _excluded, _epochs, _batchSize, _learningRate,
             _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _precision, _quantizeBase, _device, _seed, _checkpoints,
         ];
         foreach (var option in all)
@@ -65,12 +66,13 @@ internal sealed class TrainingOptions
         options.Method = FineTuningMethod.Parse(result.GetValue(_method)!);
         options.Rank = result.GetValue(_rank);
         if (result.GetValue(_rankPattern) is { } pattern)
-            options.RankPattern = RankPatternText.Parse(_rankPattern.Name, pattern, () => Layers(options.BaseModel));
+            options.RankPattern = RankPatternText.Parse(_rankPattern.Name, pattern, () => options.BaseModel.ReadShape().Layers);
         options.Alpha = result.GetValue(_alpha);
         options.LoraDropout = result.GetValue(_dropout);
         options.RankStabilized = result.GetValue(_rslora);
         options.UseDora = result.GetValue(_dora);
         options.TargetModules = TargetModules.Parse(result.GetValue(_targets)!);
+        options.ExcludeModules = result.GetValue(_excluded) is { } excluded ? TargetModules.Parse(excluded) : null;
         options.MaxEpochs = result.GetValue(_epochs);
         options.BatchSize = result.GetValue(_batchSize);
         options.InitialLearningRate = result.GetValue(_learningRate);
@@ -88,12 +90,6 @@ internal sealed class TrainingOptions
         options.Seed = result.GetValue(_seed);
         options.CheckpointDirectory = result.GetValue(_checkpoints);
         return options;
-    }
-
-    private static int Layers(RobertaCheckpoint checkpoint)
-    {
-        using var files = checkpoint.Open(null, CancellationToken.None);
-        return files.Config.Layers;
     }
 
     private static Option<string> Text(string name, string help, string description, string value) =>

@@ -1,6 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 
 namespace Microsoft.ML.LoraInit.Samples.Data;
 
@@ -15,7 +15,7 @@ internal static class DataViews
     private const string DelimiterAnnotation = "LabelDelimiter";
 
     /// <summary>The rows; without <paramref name="pair"/> there is no column Text2, so that a model's schema says what it reads.</summary>
-    public static IDataView Create(MLContext ml, IEnumerable<TextRow> rows, TaskKind kind, bool pair, char delimiter = LabelList.DefaultDelimiter) => kind switch
+    public static IDataView Create(MLContext ml, IEnumerable<TextFileRow> rows, TaskKind kind, bool pair, char delimiter = LabelList.DefaultDelimiter) => kind switch
     {
         TaskKind.MultiLabel => Load(ml, rows.Select(r => new TextLabelRow { Text = r.Text, Text2 = r.Text2, Label = r.Label ?? "" }), pair,
             label => label.AddAnnotation(DelimiterAnnotation, delimiter.ToString().AsMemory(), TextDataViewType.Instance)),

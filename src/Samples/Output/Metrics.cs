@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 

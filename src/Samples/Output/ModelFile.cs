@@ -1,5 +1,5 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
@@ -83,7 +83,7 @@ internal sealed class ModelFile : IDisposable
         {
             (Trained ?? throw new ArgumentException($"{_path} has no part that this program trained.")).Scoring = new() { Int8 = true };
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
             Dispose();
             throw new UsageException($"--int8: {e.Message}", e);

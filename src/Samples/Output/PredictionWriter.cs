@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 

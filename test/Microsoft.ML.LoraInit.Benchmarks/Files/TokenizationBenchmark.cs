@@ -6,8 +6,8 @@ using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.Tokenizers;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Files;

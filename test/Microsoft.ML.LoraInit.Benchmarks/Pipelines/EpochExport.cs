@@ -1,9 +1,9 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
-using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Batching;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 

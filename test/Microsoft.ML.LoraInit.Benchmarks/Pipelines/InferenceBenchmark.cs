@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Benchmarks.Steps;
+using Microsoft.ML.LoraInit.Cpu;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 
@@ -47,9 +48,17 @@ internal static class InferenceBenchmark
                 report.Add(new(Name, "row_by_row", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
                 if (device.type == TorchSharp.DeviceType.CPU)
                 {
-                    model.Scoring = new() { Int8 = true };
-                    report.Add(new(Name, $"{BenchmarkReport.Ours}_int8", configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
-                    report.Add(new(Name, "row_by_row_int8", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
+                    if (result.GetRequiredValue(precision) == "fp32")
+                    {
+                        report.Add(new(Name, "tensors", configuration, ByTensors(() => Transform(ml, model, work.Rows, result.GetValue(repeats)), model)));
+                        report.Add(new(Name, OnnxRows.Variant, configuration, OnnxRows.Measure(opened, model, work.Rows, work.MaxLength, result.GetValue(repeats))));
+                    }
+                    if (VectorKernels.ServeInt8)
+                    {
+                        model.Scoring = new() { Int8 = true };
+                        report.Add(new(Name, $"{BenchmarkReport.Ours}_int8", configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
+                        report.Add(new(Name, "row_by_row_int8", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
+                    }
                 }
                 if (ModelShape.Names.Contains(opened.Name))
                 {
@@ -89,6 +98,21 @@ internal static class InferenceBenchmark
             var positive = model.Transform(input).GetColumn<float>(nameof(PredictedRow.Probability)).Count(p => p > 0.5f);
             GC.KeepAlive(positive);
             return Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }
+    }
+
+    private static SortedDictionary<string, double> ByTensors(Func<SortedDictionary<string, double>> measure, LoraTextTransformer model)
+    {
+        VectorKernels.IsOff = true;
+        try
+        {
+            model.Scoring = new();
+            return measure();
+        }
+        finally
+        {
+            VectorKernels.IsOff = false;
+            model.Scoring = new();
         }
     }
 

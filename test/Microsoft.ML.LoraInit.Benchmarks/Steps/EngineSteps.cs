@@ -1,16 +1,34 @@
 using System.Diagnostics;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
+using Microsoft.ML.LoraInit.Cpu;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Steps;
 
 /// <summary>Training steps of the library's engine, as <c>Fit</c> runs them.</summary>
 internal static class EngineSteps
 {
-    public static BenchmarkRow Measure(string benchmark, StepSetup setup)
+    /// <summary>The engine on a CPU whose fused encoder calls libtorch for every operation.</summary>
+    public const string FusedOnLibtorch = "libtorch_fused";
+
+    /// <inheritdoc cref="FusedOnLibtorch"/>
+    public static BenchmarkRow MeasureOnLibtorch(string benchmark, StepSetup setup)
+    {
+        VectorKernels.IsOff = true;
+        try
+        {
+            return Measure(benchmark, setup, FusedOnLibtorch);
+        }
+        finally
+        {
+            VectorKernels.IsOff = false;
+        }
+    }
+
+    public static BenchmarkRow Measure(string benchmark, StepSetup setup, string variant = BenchmarkReport.Ours)
     {
         using var memory = new PeakMemory(setup.Device);
         using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
@@ -32,7 +50,7 @@ internal static class EngineSteps
                     peak = memory.Megabytes;
             },
         });
-        return Row(benchmark, BenchmarkReport.Ours, setup, timer, peak, result.History.Epochs[0].TrainLoss);
+        return Row(benchmark, variant, setup, timer, peak, result.History.Epochs[0].TrainLoss);
     }
 
     /// <summary>The mean loss and the trained values by name of one run over so many rows.</summary>

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Initialization.Inspection;
+using Microsoft.ML.LoraInit.Inspection;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Steps;

@@ -1,6 +1,6 @@
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
-using Microsoft.ML.LoraInit.Training.Batching;
+using Microsoft.ML.LoraInit.Data.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Steps;

@@ -1,5 +1,5 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Steps;

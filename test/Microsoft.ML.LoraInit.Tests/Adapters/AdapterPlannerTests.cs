@@ -31,6 +31,16 @@ public sealed class AdapterPlannerTests
     }
 
     [TestMethod]
+    public void ExcludedModulesGetNoAdapter()
+    {
+        var plan = Plan(new() { TargetModules = TargetModules.AllLinear, ExcludeModules = TargetModules.Named("dense", "layer.0.attention.self.key") });
+        Assert.AreEqual((3 * 3) - 1, plan.Count);
+        Assert.IsFalse(plan.Any(t => t.ModuleName.EndsWith("dense", StringComparison.Ordinal)));
+        StringAssert.Contains(Refused(new() { ExcludeModules = TargetModules.Named("classifier") }), "ExcludeModules = classifier excludes no linear layer");
+        StringAssert.Contains(Refused(new() { ExcludeModules = TargetModules.QueryValue }), "without ExcludeModules = query,value chooses no linear layer");
+    }
+
+    [TestMethod]
     public void AFullNameChoosesOneLayer()
     {
         var plan = Plan(new() { TargetModules = TargetModules.Named("roberta.encoder.layer.1.output.dense") });

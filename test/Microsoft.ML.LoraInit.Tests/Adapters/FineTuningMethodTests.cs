@@ -28,6 +28,9 @@ public sealed class FineTuningMethodTests
         Assert.AreEqual(FineTuningMethod.Houlsby(32), FineTuningMethod.Parse("houlsby:size=32"));
         Assert.AreEqual(FineTuningMethod.Pfeiffer(), FineTuningMethod.Parse("pfeiffer:size=64"));
         Assert.AreNotEqual(FineTuningMethod.Houlsby(32), FineTuningMethod.Houlsby(64));
+        Assert.AreEqual(FineTuningMethod.Lora(AdapterFactor.A, LoraBias.LoraOnly), FineTuningMethod.Parse("lora:freeze=a,bias=lora_only"));
+        Assert.AreEqual("lora_only", (string)FineTuningMethod.Lora(bias: LoraBias.LoraOnly).ToJson()["bias"]!);
+        Assert.AreEqual(FineTuningMethod.Lora(), FineTuningMethodRegistry.FromJson(new() { ["name"] = "lora" }), "As version 0.1.0 stored it");
         Assert.AreEqual(7, (int)FineTuningMethod.Pfeiffer(7).ToJson()["size"]!);
     }
 
@@ -39,6 +42,8 @@ public sealed class FineTuningMethodTests
     [DataRow("houlsby:size=0", "at least 1")]
     [DataRow("houlsby:size=x", "cannot be read")]
     [DataRow("pfeiffer:skip=-1", "at least 0")]
+    [DataRow("lora:freeze=c", "cannot be read")]
+    [DataRow("lora:bias=some", "cannot be read")]
     [DataRow("houlsby:size", "setting=value")]
     public void WhatCannotBeReadIsNamed(string text, string expected)
     {
@@ -52,6 +57,28 @@ public sealed class FineTuningMethodTests
             return;
         }
         Assert.Fail($"'{text}' was accepted");
+    }
+
+    [TestMethod]
+    [DataRow("lora:freeze=b", "kaiming", "B")]
+    [DataRow("lora:freeze=a", "init-b", "A")]
+    [DataRow("lora:freeze=a", "mica", "A")]
+    [DataRow("lora:freeze=b", "slora", "B")]
+    public void AFrozenFactorOfZeroIsRefused(string method, string initialization, string factor)
+    {
+        var error = Assert.ThrowsExactly<ArgumentException>(() => ((LoraMethod)FineTuningMethod.Parse(method)).Check(LoraInitialization.Parse(initialization)));
+        StringAssert.Contains(error.Message, $"'{initialization}', which starts {factor} at zero");
+    }
+
+    [TestMethod]
+    public void WhatLeavesNothingToTrainIsRefused()
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyModel.Create();
+        var plan = new FineTuningPlan(new() { Rank = 2 }, LoraInitialization.MiCA(), 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true }));
+        StringAssert.Contains(
+            Assert.ThrowsExactly<ArgumentException>(() => new LoraMethod { Freeze = AdapterFactor.A }.Apply(model, plan with { Initialization = LoraInitialization.LoraNull() })).Message,
+            "nothing is left to train");
     }
 
     [TestMethod]
@@ -96,6 +123,9 @@ public sealed class FineTuningMethodTests
                       from part in new[] { "query", "value" }
                       from factor in new[] { "lora_A", "lora_B" }
                       select $"roberta.encoder.layer.{i}.attention.self.{part}.{factor}");
+        Check("lora:freeze=a", Query("lora_B"));
+        Check("lora:bias=lora_only", Query("lora_A", "lora_B", "bias"));
+        Check("lora:bias=all", Query("lora_A", "lora_B").Concat(encoder.Where(n => n.EndsWith(".bias", StringComparison.Ordinal))));
 
         void Check(string method, IEnumerable<string> expected)
         {
@@ -103,6 +133,12 @@ public sealed class FineTuningMethodTests
             Apply(model, method);
             CollectionAssert.AreEquivalent(head.Concat(expected).ToArray(), model.Parameters.Where(p => p.Trained).Select(p => p.Name).ToArray(), method);
         }
+
+        static IEnumerable<string> Query(params string[] parts) =>
+            from i in Enumerable.Range(0, 3)
+            from layer in new[] { "query", "value" }
+            from part in parts
+            select $"roberta.encoder.layer.{i}.attention.self.{layer}.{part}";
 
         static IEnumerable<string> Bottlenecks(string place) =>
             from i in Enumerable.Range(0, 3)

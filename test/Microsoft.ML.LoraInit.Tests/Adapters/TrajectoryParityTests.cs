@@ -1,13 +1,13 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Roberta.Fused;
 using Microsoft.ML.LoraInit.Tests.Roberta;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using Microsoft.ML.LoraInit.Training.Steps;
-using Microsoft.ML.LoraInit.Training.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters;

@@ -43,9 +43,9 @@ public sealed class MiniCheckpointTests
     public void DirectoryOfTheSameFilesHasTheSameHash()
     {
         using var folder = new TemporaryFolder();
-        foreach (var name in Data.RobertaMiniData.FileNames)
+        foreach (var name in LoraInit.Data.RobertaMiniData.FileNames)
         {
-            using var source = Data.RobertaMiniData.Open(name);
+            using var source = LoraInit.Data.RobertaMiniData.Open(name);
             using var target = File.Create(folder.File(name));
             source.CopyTo(target);
         }

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Roberta.Fused;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Cuda;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Tests.Cuda;
 

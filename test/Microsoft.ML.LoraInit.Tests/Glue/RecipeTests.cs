@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Recipes;
@@ -12,9 +11,6 @@ namespace Microsoft.ML.LoraInit.Tests.Glue;
 [TestClass]
 public class RecipeTests
 {
-    // What recipes name ahead of the strategies: the fit without its steps, and its other distributions.
-    private static readonly Regex Awaited = new("^inilora:(steps=0|distribution=)");
-
     private static readonly GridSpec Model = new() { Tasks = [], Initializations = [], LearningRates = [], Seeds = [], Epochs = new(0), BaseModel = "base" };
 
     public static IEnumerable<object[]> All => RecipeFiles.Names.Select(n => new object[] { n });
@@ -50,10 +46,10 @@ public class RecipeTests
         var recipe = RecipeFiles.Read(name);
         foreach (var part in recipe.Parts)
         {
-            foreach (var init in Items(recipe, part, "inits").Where(i => !Awaited.IsMatch(i)))
+            foreach (var init in Items(recipe, part, "inits"))
                 LoraInitialization.Parse(init);
-            foreach (var method in Items(recipe, part, "methods").Where(m => !Methods.HasAdapters(m)))
-                FineTuningMethod.Parse(method);
+            foreach (var method in Items(recipe, part, "methods"))
+                Methods.Of(method);
         }
     }
 

@@ -138,6 +138,18 @@ public class RunGridTests
         var changed = LoraInitialization.Parse("pissa:iterations=16");
         Assert.AreEqual("pissa:iterations=16", InitializationText.Label(changed));
         Assert.AreEqual(changed, LoraInitialization.Parse(InitializationText.Label(changed)));
+        var without = LoraInitialization.Parse("inilora:fitSeed=null");
+        Assert.AreEqual(without, LoraInitialization.Parse(InitializationText.Label(without)));
+    }
+
+    [TestMethod]
+    public void ASettingOfSeveralValuesIsSeveralStrategies()
+    {
+        CollectionAssert.AreEqual(
+            new[] { "hrp:rank=16,side=a", "hrp:rank=16,side=b", "hrp:rank=32,side=a", "hrp:rank=32,side=b" }.Select(LoraInitialization.Parse).ToArray(),
+            InitializationText.Expand("hrp:rank=16|32,side=a|b").ToArray());
+        CollectionAssert.AreEqual(new[] { LoraInitialization.Kaiming() }, InitializationText.Expand("kaiming").ToArray());
+        Assert.ThrowsExactly<ArgumentException>(() => InitializationText.Expand("hrp:rank"));
     }
 
     private static Func<string, string?> Variables(string text)

@@ -16,6 +16,7 @@ internal sealed class SavedModel
     });
 
     private readonly Dictionary<string, Dictionary<string, float>> _answers = [];
+    private readonly string[] _classes;
 
     private SavedModel(ITransformer model)
     {
@@ -24,9 +25,9 @@ internal sealed class SavedModel
         ml.Model.Save(model, Topics.View(ml).Schema, stream);
         Bytes = stream.ToArray();
         using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
-        var classes = ServedModel.ClassesOf(engine.OutputSchema);
+        _classes = ServedModel.ClassesOf(engine.OutputSchema);
         foreach (var text in Texts)
-            _answers[text] = classes.Zip(engine.Predict(new Topics.Row { Text = text }).Score).ToDictionary(c => c.First, c => c.Second);
+            _answers[text] = _classes.Zip(engine.Predict(new Topics.Row { Text = text }).Score).ToDictionary(c => c.First, c => c.Second);
     }
 
     public static SavedModel First => LazyFirst.Value;
@@ -45,6 +46,10 @@ internal sealed class SavedModel
         && prediction.Probabilities[0].Probability >= prediction.Probabilities[1].Probability
         && prediction.Probabilities[1].Probability >= prediction.Probabilities[2].Probability
         && prediction.Probabilities.All(p => Math.Abs(p.Probability - _answers[text][p.Label]) < 1e-4);
+
+    /// <summary>Whether probabilities, in the order of the classes, are this model's.</summary>
+    public bool Says(string text, IReadOnlyList<float> probabilities) =>
+        probabilities.Count == _classes.Length && _classes.Zip(probabilities).All(c => Math.Abs(c.Second - _answers[text][c.First]) < 1e-4);
 
     /// <summary>Puts it in a file's place as a whole.</summary>
     public void MoveTo(string path)

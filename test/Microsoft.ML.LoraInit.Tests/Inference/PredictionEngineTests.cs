@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using static TorchSharp.torch;
 
@@ -69,11 +70,8 @@ public class PredictionEngineTests
         step.Scoring = new() { Precision = Precision.BFloat16 };
         engine.Predict(Topics.Rows[1]); // an engine asked for the same row twice scores it once
         var rounded = engine.Predict(Topics.Rows[0]).Score;
-        step.Scoring = new() { Int8 = true };
-        engine.Predict(Topics.Rows[1]);
-        var int8 = engine.Predict(Topics.Rows[0]).Score;
-        var explained = step.Explain(Topics.Rows[0].Text, options: new() { Steps = 8 }).Scores.Select(Math.Exp).ToArray();
-        Assert.AreEqual(0, explained.Zip(int8, (a, b) => Math.Abs((a / explained.Sum()) - b)).Max(), 0.05, "tensors hold the same weights");
+        if (VectorKernels.ServeInt8)
+            InEightBits();
         step.Scoring = new() { MaxGatheredRows = 1, MaxConcurrentBatches = 2, MaxTokensPerBatch = 10 };
         engine.Predict(Topics.Rows[1]);
         var again = engine.Predict(Topics.Rows[0]).Score;
@@ -82,8 +80,6 @@ public class PredictionEngineTests
 
         Assert.IsTrue(load.Result > 0);
         CollectionAssert.AreNotEqual(exact, rounded);
-        CollectionAssert.AreNotEqual(exact, int8);
-        Assert.AreEqual(0, exact.Zip(int8, (a, b) => Math.Abs(a - b)).Max(), 0.05);
         CollectionAssert.AreEqual(exact, again, "fp32 is merged anew, not widened");
         Assert.AreEqual(1, step.Scoring.MaxGatheredRows);
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => step.Scoring = new() { MaxGatheredRows = 0 }).Message, "MaxGatheredRows = 0");
@@ -96,6 +92,17 @@ public class PredictionEngineTests
         Assert.AreEqual(1, step.Scoring.MaxGatheredRows, "what is refused changes nothing");
         step.Dispose();
         Assert.ThrowsExactly<ObjectDisposedException>(() => step.Scoring = new());
+
+        void InEightBits()
+        {
+            step.Scoring = new() { Int8 = true };
+            engine.Predict(Topics.Rows[1]);
+            var int8 = engine.Predict(Topics.Rows[0]).Score;
+            var explained = step.Explain(Topics.Rows[0].Text, options: new() { Steps = 8 }).Scores.Select(Math.Exp).ToArray();
+            Assert.AreEqual(0, explained.Zip(int8, (a, b) => Math.Abs((a / explained.Sum()) - b)).Max(), 0.05, "tensors hold the same weights");
+            CollectionAssert.AreNotEqual(exact, int8);
+            Assert.AreEqual(0, exact.Zip(int8, (a, b) => Math.Abs(a - b)).Max(), 0.05);
+        }
     }
 
     [TestMethod]

@@ -1,8 +1,7 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
-using Microsoft.ML.LoraInit.Training.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference;

@@ -1,7 +1,7 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference;
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -35,16 +35,18 @@ public sealed class DataDrivenTests
         using var scope = NewDisposeScope();
         AdapterTarget[] targets = [FakeContext.Target("one", 32, 24, 2)];
         var inputs = new Dictionary<string, Tensor> { ["one"] = Draw("scores", 2000, 24) * pow(0.5, arange(24).to(ScalarType.Float32)) };
-        int Visits(double tau)
+        (int Visits, int Logged) Run(string settings)
         {
             var context = new FakeContext(targets) { Inputs = inputs, RowsAtOnce = 100 };
-            LoraInitialization.EVA(tau: tau).Initialize(context);
-            return context.Messages.Count;
+            LoraInitialization.Parse($"eva:{settings}").Initialize(context);
+            return (context.Messages.Count, context.Logged.Count);
         }
 
-        Assert.AreEqual(20, Visits(1), "A cosine of 1 is never reached: the pass sees all.");
-        Assert.IsTrue(Visits(0.9) is > 1 and < 20, "Settled components end the pass.");
-        Assert.AreEqual(2, Visits(0), "The second piece settles all.");
+        Assert.AreEqual((20, 1), Run("tau=1,passes=1"), "A cosine of 1 is never reached: the pass sees all, and the log says so.");
+        Assert.AreEqual((60, 1), Run("tau=1,passes=3"), "The rows go round.");
+        Assert.IsTrue(Run("tau=0.9") is ( > 1 and < 20, 0), "Settled components end the pass.");
+        Assert.AreEqual((2, 0), Run("tau=0"), "The second piece settles all.");
+        Assert.IsTrue(Run("tau=0.999,settling=all").Visits > Run("tau=0.999").Visits, "Components without a rank need not settle.");
     }
 
     [TestMethod]
@@ -52,7 +54,8 @@ public sealed class DataDrivenTests
     {
         using var scope = NewDisposeScope();
         AdapterTarget[] targets = [FakeContext.Target("one", 32, 24, 3)];
-        var (plain, whitened) = (LoraInitialization.EVA().Initialize(FakeContext.Random(targets))[0], LoraInitialization.EVA(whiten: true).Initialize(FakeContext.Random(targets))[0]);
+        var once = new EvaInitialization { Passes = 1 };
+        var (plain, whitened) = (once.Initialize(FakeContext.Random(targets))[0], (once with { Whiten = true }).Initialize(FakeContext.Random(targets))[0]);
         var x = FakeContext.Random(targets).Inputs["one"].to(ScalarType.Float64);
         var s = linalg.svdvals(x - x.mean([0L])).narrow(0, 0, 3);
         Compare.Below(1e-5, Compare.Relative(whitened.A, plain.A / s.sqrt().unsqueeze(1)), "A");
@@ -63,7 +66,7 @@ public sealed class DataDrivenTests
     {
         using var scope = NewDisposeScope();
         AdapterTarget[] targets = [FakeContext.Target("one", 32, 48, 4)];
-        foreach (var text in new[] { "corda", "corda:mode=kpm,damping=0.01,normalize=true" })
+        foreach (var text in new[] { "corda", "corda:mode=kpm", "corda:damping=0,normalize=false,divisor=tokens" })
         {
             var result = LoraInitialization.Parse(text).Initialize(FakeContext.Random(targets, rows: 10))[0];
             Assert.IsTrue(result.A.isfinite().all().item<bool>() && Compare.Norm(result.A) > 0, text);
@@ -72,6 +75,51 @@ public sealed class DataDrivenTests
         var silent = FakeContext.Random(targets);
         silent.Inputs["one"] = zeros(10, 48);
         StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => LoraInitialization.CorDA().Initialize(silent)).Message, "'one'");
+    }
+
+    // Independently of the strategy's code: PEFT's C, then W C = U S Vᵀ.
+    [TestMethod]
+    [DataRow("corda", true, true, 0.01)]
+    [DataRow("corda:normalize=false", false, true, 0.01)]
+    [DataRow("corda:damping=0.1,divisor=tokens,normalize=false", false, false, 0.1)]
+    public void CordaDividesAndDampsAsPeftDoes(string text, bool normalized, bool samples, double damping)
+    {
+        using var scope = NewDisposeScope();
+        var target = FakeContext.Target("one", 32, 24, 4);
+        var inputs = FakeContext.Random([target], rows: 120).Inputs;
+        var context = new FakeContext([target]) { Weights = FakeContext.Random([target]).Weights, Inputs = inputs, RowsAtOnce = 60, RowLength = 10 };
+        var c = zeros(24, 24, ScalarType.Float64);
+        for (int row = 0; row < 12; row++)
+        {
+            var x = inputs["one"].narrow(0, row * 10, 10).to(ScalarType.Float64);
+            x = normalized ? x / x.max().abs() : x;
+            c = c + x.t().matmul(x);
+        }
+        c = c / (samples ? 12 : 120);
+        c = c + eye(24, 24, ScalarType.Float64) * c.diagonal(0, 0, 1).mean() * damping;
+        var (u, s, vh) = linalg.svd(context.Weights["one"].to(ScalarType.Float64).matmul(c), false);
+        var root = (s.narrow(0, 0, 4) / target.Scaling).sqrt();
+        var (a, b) = (root.unsqueeze(1) * vh.narrow(0, 0, 4).matmul(linalg.inv(c)), u.narrow(1, 0, 4) * root);
+
+        var result = LoraInitialization.Parse(text).Initialize(context)[0];
+        Compare.Below(1e-5, Compare.Relative(Compare.Product(result.B, result.A), b.matmul(a)), "B·A");
+        Compare.Below(1e-5, Math.Abs(Compare.Norm(result.A) / Compare.Norm(a) - 1), "The split: ‖A‖");
+        Compare.Below(1e-5, Math.Abs(Compare.Norm(result.B) / Compare.Norm(b) - 1), "The split: ‖B‖");
+    }
+
+    [TestMethod]
+    public void LoraGaClipsWhatItTakesOutOfTheBase()
+    {
+        using var scope = NewDisposeScope();
+        var target = FakeContext.Target("one", 40, 32, 4);
+        var context = FakeContext.Random([target]);
+        context.Weights["one"] *= 0.1;
+        var (plain, clipped) = (new LoRAGAInitialization().Initialize(context)[0], new LoRAGAInitialization { NormClip = true }.Initialize(context)[0]);
+        var ratio = context.Weights["one"].abs().max().item<float>() / (Compare.Product(plain.B, plain.A).abs().max().item<double>() * target.Scaling);
+        Assert.IsTrue(ratio < 1, "The test needs something to clip.");
+        Compare.Below(1e-5, Compare.Relative(clipped.A, plain.A * Math.Sqrt(ratio)) + Compare.Relative(clipped.B, plain.B * Math.Sqrt(ratio)), "Both factors by √ρ");
+        context.Weights["one"] *= 1e4;
+        Assert.AreEqual(0, Compare.Norm(new LoRAGAInitialization { NormClip = true }.Initialize(context)[0].A - plain.A), "Nothing to clip");
     }
 
     [TestMethod]

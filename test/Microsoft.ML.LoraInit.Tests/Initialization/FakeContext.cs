@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -36,22 +36,45 @@ internal sealed class FakeContext(IReadOnlyList<AdapterTarget> targets, int seed
 
     public override Tensor Weight(AdapterTarget target) => Weights[target.ModuleName];
 
-    public override void VisitActivations(int batchSize, int? batches, Func<AdapterTarget, Tensor, bool> visit)
+    /// <summary>Tokens a row of text; the whole of a visit by default.</summary>
+    public int RowLength { get; init; } = int.MaxValue;
+
+    public override void VisitActivations(int batchSize, int? batches, int passes, ActivationVisitor visit)
     {
         var rows = Inputs.Values.Max(x => x.shape[0]);
-        for (long start = 0, batch = 0; start < rows && batch < (batches ?? long.MaxValue); start += RowsAtOnce, batch++)
+        for (int pass = 0; pass < passes; pass++)
         {
-            foreach (var target in targets)
+            for (long start = 0, batch = 0; start < rows && batch < (batches ?? long.MaxValue); start += RowsAtOnce, batch++)
             {
-                using var scope = NewDisposeScope();
-                var x = Inputs[target.ModuleName];
-                if (!visit(target, x.narrow(0, start, Math.Min(RowsAtOnce, x.shape[0] - start))))
-                    return;
+                foreach (var target in targets)
+                {
+                    using var scope = NewDisposeScope();
+                    var x = Inputs[target.ModuleName];
+                    var count = Math.Min(RowsAtOnce, x.shape[0] - start);
+                    if (!visit(target, x.narrow(0, start, count), Lengths((int)count)))
+                        return;
+                }
             }
         }
     }
 
-    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches) => LossGradients;
+    private List<int> Lengths(int count)
+    {
+        var lengths = new List<int>();
+        for (int left = count; left > 0; left -= lengths[^1])
+            lengths.Add(Math.Min(left, RowLength));
+        return lengths;
+    }
+
+    public Dictionary<string, Tensor> Biases { get; init; } = [];
+
+    public override Tensor? Bias(AdapterTarget target) => Biases.GetValueOrDefault(target.ModuleName);
+
+    public List<string> Logged { get; } = [];
+
+    public override void Log(string message) => Logged.Add(message);
+
+    public override IReadOnlyDictionary<string, Tensor> Gradients(int batchSize, int batches, bool dropout) => LossGradients;
 
     public override IReadOnlyDictionary<string, (Tensor A, Tensor B)> Preheat(int rank, double alpha, int steps, double learningRate, int batchSize) =>
         PreheatRun!(rank);

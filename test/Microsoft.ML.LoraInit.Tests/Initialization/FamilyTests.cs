@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -19,7 +19,7 @@ public sealed class FamilyTests
 
     private static IEnumerable<object[]> Strategies => InitializationRegistry.All
         .Select(s => s.Name switch { "inilora" => "inilora:steps=50,cacheFolder=", "hrp" => "hrp:rank=16", var name => name })
-        .Concat(["pissa:iterations=4", "lora-ga:form=peft", "lora-ga:direction=random", "nonzero:correctBase=true", "cntlora:correctBase=false", "inilora:exact=true"])
+        .Concat(["pissa:iterations=4", "lora-ga:form=peft", "lora-ga:direction=random", "nonzero:correctBase=true", "cntlora:correctBase=false", "inilora:exact=true", "inilora:steps=0,sigmaRule=weights-and-biases", "nora:side=b", "corda:divisor=tokens,normalize=false", "eva:settling=all,passes=1", "milora:segment=random", "milora:segment=mid", "lora-ga:normClip=true", "lora-xs:sigma=0", "lora-null:freezeA=true", "astra:end=smallest", "loram:absorbScaling=false", "inilora-random:distribution=orthogonal", "inilora-random:distribution=sparse"])
         .Select(s => new object[] { s });
 
     [TestMethod]
@@ -83,7 +83,13 @@ public sealed class FamilyTests
     [DataRow("inilora-alpha")]
     [DataRow("inilora-beta")]
     [DataRow("nora")]
-    [DataRow("inilora:steps=1,cacheFolder=")]
+    [DataRow("nora:side=b")]
+    [DataRow("slora")]
+    [DataRow("milora:segment=random")]
+    [DataRow("inilora-random")]
+    [DataRow("inilora-random:distribution=orthogonal")]
+    [DataRow("inilora:steps=1,fitSeed=null,cacheFolder=")]
+    [DataRow("inilora:steps=0,fitSeed=null")]
     public void SeedsAndLayersDrawApart(string text)
     {
         using var scope = NewDisposeScope();
@@ -128,11 +134,25 @@ public sealed class FamilyTests
         }
     }
 
+    /// <summary>What is checked before long work starts must be what the strategy does.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Strategies))]
+    public void TheFactorThatIsSaidToStartAtZeroDoes(string text)
+    {
+        using var scope = NewDisposeScope();
+        var strategy = LoraInitialization.Parse(text);
+        foreach (var result in strategy.Initialize(FakeContext.Random(Targets)).Where(r => r.Rank > 0))
+        {
+            Assert.AreEqual(strategy.ZeroFactor is AdapterFactor.A, Compare.Norm(result.A) == 0, $"{text}: A");
+            Assert.AreEqual(strategy.ZeroFactor is AdapterFactor.B, Compare.Norm(result.B) == 0, $"{text}: B");
+        }
+    }
+
     [TestMethod]
     public void CancellingStopsWork()
     {
         using var scope = NewDisposeScope();
-        foreach (var text in new[] { "pissa", "olora", "inilora:steps=100,cacheFolder=", "corda", "eva", "hrp:rank=16" })
+        foreach (var text in new[] { "pissa", "olora", "inilora:steps=100,cacheFolder=", "corda", "eva", "hrp:rank=16", "astra", "lora-null", "cloq", "lora-xs", "lora-sb" })
         {
             var context = FakeContext.Random(Targets);
             context.Cancellation.Cancel();

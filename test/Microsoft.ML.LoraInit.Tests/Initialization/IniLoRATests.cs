@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -34,13 +34,52 @@ public sealed class IniLoRATests
         Assert.IsFalse(second.Messages.Any(m => m.StartsWith("Factorising", StringComparison.Ordinal)), string.Join("; ", second.Messages));
         for (int i = 0; i < targets.Length; i++)
             Assert.AreEqual(0, Compare.Norm(fitted[i].A - found[i].A) + Compare.Norm(fitted[i].B - found[i].B));
-        // The scaling is applied after the cache: another alpha needs no other fit. Seed, steps and rank do.
+        // The scaling is applied after the cache: another alpha needs no other fit. The fit's seed, steps and rank do.
         strategy.Initialize(FakeContext.Random([.. targets.Select(t => t with { Alpha = 7 })]));
         Assert.AreEqual(1, Directory.GetFiles(folder.File("cache")).Length);
         strategy.Initialize(FakeContext.Random(targets, seed: 1));
+        Assert.AreEqual(1, Directory.GetFiles(folder.File("cache")).Length, "Runs of all seeds share a fit.");
+        LoraInitialization.IniLoRA(300, cacheFolder: folder.File("cache"), fitSeed: 1).Initialize(FakeContext.Random(targets));
         LoraInitialization.IniLoRA(steps: 301, cacheFolder: folder.File("cache")).Initialize(FakeContext.Random(targets));
         strategy.Initialize(FakeContext.Random([.. targets.Select(t => t with { Rank = 3 })]));
         Assert.AreEqual(4, Directory.GetFiles(folder.File("cache")).Length);
+    }
+
+    [TestMethod]
+    public void TheFitsSeedIsNotTheRuns()
+    {
+        using var scope = NewDisposeScope();
+        AdapterTarget[] targets = [FakeContext.Target("a.query", 32, 24, 4)];
+        Tensor A(int? fitSeed, int seed) => LoraInitialization.IniLoRA(5, cacheFolder: "", fitSeed: fitSeed).Initialize(FakeContext.Random(targets, seed))[0].A;
+        Assert.AreEqual(0, Compare.Norm(A(0, 0) - A(0, 7)), "Shared by all seeds");
+        Assert.AreEqual(0, Compare.Norm(A(null, 7) - A(7, 0)), "null: the run's own");
+        Assert.IsTrue(Compare.Norm(A(0, 0) - A(1, 0)) > 0);
+    }
+
+    [TestMethod]
+    public void NoStepsLeaveTheDrawnFactors()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        var target = FakeContext.Target("a.query", 32, 24, 4, alpha: 4);
+        var none = new IniLoRAInitialization { Steps = 0, CacheFolder = folder.Path }.Initialize(FakeContext.Random([target]))[0];
+        var tiny = new IniLoRAInitialization { Steps = 1, LearningRate = 1e-12, CacheFolder = "" }.Initialize(FakeContext.Random([target]))[0];
+        Compare.Below(1e-9, Compare.Norm(none.A - tiny.A) + Compare.Norm(none.B - tiny.B), "Distance from where the steps start");
+        Assert.IsTrue(none.SubtractFromBase);
+        Assert.AreEqual(0, Directory.GetFiles(folder.Path).Length, "There is nothing to keep.");
+    }
+
+    [TestMethod]
+    public void TheAuthorsScriptAveragesBiasesIntoSigma()
+    {
+        using var scope = NewDisposeScope();
+        AdapterTarget[] targets = [FakeContext.Target("layer.0.query", 64, 256, 8), FakeContext.Target("layer.1.query", 64, 256, 8)];
+        var context = FakeContext.Random(targets); // weights of deviation 0.05
+        foreach (var target in targets)
+            context.Biases[target.ModuleName] = linspace(-0.015, 0.015, 64); // of 0.0088
+        var result = new IniLoRAInitialization { Steps = 0, AbsorbScaling = false, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }.Initialize(context)[0];
+        Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(0.029)) > 0.01);
+        Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(0.05)) < 1e-6);
     }
 
     [TestMethod]

@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -18,8 +18,8 @@ public sealed class InitializationParityTests
         ["milora"] = LoraInitialization.MiLoRA(),
         ["olora"] = LoraInitialization.OLoRA(),
         ["mica"] = LoraInitialization.MiCA(),
-        ["corda_ipm"] = LoraInitialization.CorDA(CordaMode.Ipm),
-        ["corda_kpm"] = LoraInitialization.CorDA(CordaMode.Kpm),
+        ["corda_ipm"] = LoraInitialization.Parse("corda:damping=0,normalize=false,divisor=tokens"),
+        ["corda_kpm"] = LoraInitialization.Parse("corda:mode=kpm,damping=0,normalize=false,divisor=tokens"),
         ["eva"] = LoraInitialization.EVA(),
         ["lora_ga_arb2r"] = LoraInitialization.LoRAGA(),
         ["lora_ga_peft_arb2r_stable"] = LoraInitialization.LoRAGA(LoraGaForm.Peft),

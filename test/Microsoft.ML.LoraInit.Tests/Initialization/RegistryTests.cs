@@ -8,7 +8,7 @@ public sealed class RegistryTests
 {
     [TestMethod]
     public void EveryStrategyOfTheTableIsThere() => CollectionAssert.AreEquivalent(
-        "kaiming gaussian init-b nonzero orthogonal inilora inilora-alpha inilora-beta pissa milora olora mica loftq eva corda lora-ga lora-one nora nlora hrp cntlora".Split(' '),
+        "kaiming gaussian init-b nonzero orthogonal inilora inilora-alpha inilora-beta inilora-random pissa loram milora olora mica loftq cloq eva corda lora-null astra lora-ga lora-one nora nlora slora lora-xs lora-sb hrp cntlora".Split(' '),
         LoraInitialization.Names.ToArray());
 
     [TestMethod]
@@ -31,8 +31,11 @@ public sealed class RegistryTests
         LoraInitialization[] strategies =
         [
             LoraInitialization.NonZero(0.5, 2, true), LoraInitialization.IniLoRA(500, true, "/tmp/x y"), LoraInitialization.IniLoRAAlpha(0.1),
-            LoraInitialization.IniLoRABeta(KaimingDistribution.Uniform), LoraInitialization.PiSSA(16), LoraInitialization.LoftQ(5, false),
-            LoraInitialization.EVA(1, 0.9, true, false, 4), LoraInitialization.CorDA(CordaMode.Kpm, 2, 3),
+            LoraInitialization.IniLoRABeta(KaimingDistribution.Uniform), LoraInitialization.PiSSA(16), LoraInitialization.LoftQ(5, true),
+            LoraInitialization.EVA(1, 0.9, true, false, 4), LoraInitialization.CorDA(CordaMode.Kpm, 2, 3), LoraInitialization.IniLoRA(fitSeed: null),
+            LoraInitialization.MiLoRA(MiloraSegment.Random), LoraInitialization.IniLoraRandom(IniLoraDistribution.XavierNormal), LoraInitialization.Loram(false),
+            LoraInitialization.LoraXs(0, 4), LoraInitialization.LoraSb(1e-3, 2, 3), LoraInitialization.Astra(AstraEnd.Smallest, 2, 3),
+            LoraInitialization.LoraNull(true, 2, 3), LoraInitialization.Cloq(true, 2, 3), LoraInitialization.NoRA(1, NoraSide.B, 0.5),
             LoraInitialization.LoRAGA(LoraGaForm.Peft, LoraGaDirection.A2rBr, LoraGaScale.WeightSvd, 64, 1, 2), LoraInitialization.LoRAOne(16, false, 1, 2),
             LoraInitialization.NoRA(0.1), LoraInitialization.NLoRA(true, true), LoraInitialization.HighRankPreheating(32, 10, 1e-4, 8, HrpSide.B),
             LoraInitialization.CNTLoRA(false, 0.5, 1, 8, 2),
@@ -43,6 +46,33 @@ public sealed class RegistryTests
             Assert.AreEqual(strategy, InitializationRegistry.FromJson(JsonNode.Parse(InitializationRegistry.ToJson(strategy).ToJsonString())!.AsObject()));
         }
     }
+
+    // What version 0.1.0 stored, and what it meant.
+    [TestMethod]
+    [DataRow("""{"name":"nora","scale":1}""", "nora:side=b")]
+    [DataRow("""{"name":"nora","scale":0.5}""", "nora:side=b,scale=0.5")]
+    [DataRow("""{"name":"inilora","steps":20000,"learningRate":0.0005,"sigma":null,"exact":false,"absorbScaling":true,"cacheFolder":null}""", "inilora:fitSeed=null")]
+    [DataRow("""{"name":"loftq","iterations":1,"doubleQuantization":true}""", "loftq:doubleQuantization=true")]
+    [DataRow("""{"name":"eva","rho":2,"tau":0.99,"whiten":false,"adjustScaling":true,"batchSize":32}""", "eva:settling=all,passes=1")]
+    [DataRow("""{"name":"corda","mode":"ipm","batchSize":32,"batches":8,"damping":0,"normalize":false}""", "corda:damping=0,normalize=false,divisor=tokens")]
+    [DataRow("""{"name":"lora-ga","form":"authors","direction":"ArB2r","scale":"stable","gamma":16,"iterations":0,"batchSize":8,"batches":16}""", "lora-ga:dropout=false,normClip=false")]
+    [DataRow("""{"name":"lora-one","gamma":128,"normalize":true,"iterations":0,"batchSize":8,"batches":16}""", "lora-one:batches=16")]
+    [DataRow("""{"name":"milora"}""", "milora:segment=min")]
+    [DataRow("""{"name":"kaiming"}""", "kaiming")]
+    public void ASettingThatAnOldFileLacksIsWhatWasDoneThen(string stored, string meant) =>
+        Assert.AreEqual(LoraInitialization.Parse(meant), InitializationRegistry.FromJson(JsonNode.Parse(stored)!.AsObject()));
+
+    [TestMethod]
+    public void ASettingThatTextLacksIsTodaysDefault()
+    {
+        Assert.AreEqual(NoraSide.A, ((NoRAInitialization)LoraInitialization.Parse("nora:scale=2")).Side);
+        Assert.AreEqual(0, ((IniLoRAInitialization)LoraInitialization.Parse("inilora:steps=10")).FitSeed);
+        Assert.IsFalse(((LoftQInitialization)LoraInitialization.Parse("loftq:iterations=2")).DoubleQuantization);
+    }
+
+    [TestMethod]
+    public void OnlyTheExperimentalStrategyIsLeftOutOfThePublished() => CollectionAssert.AreEqual(
+        new[] { "cntlora" }, LoraInitialization.Names.Except(InitializationRegistry.Published.Select(s => s.Name)).ToArray());
 
     [TestMethod]
     [DynamicData(nameof(Texts))]
@@ -58,6 +88,12 @@ public sealed class RegistryTests
         ["inilora:steps=10,sigma=0.02,cache-folder=/tmp/a", new IniLoRAInitialization { Steps = 10, Sigma = 0.02, CacheFolder = "/tmp/a" }],
         ["nlora:train-only-n=true", LoraInitialization.NLoRA(trainOnlyN: true)],
         ["eva:rho=1, tau=0.5", LoraInitialization.EVA(1, 0.5)],
+        ["inilora:steps=0,fit-seed=null,sigma-rule=weights-and-biases", new IniLoRAInitialization { Steps = 0, FitSeed = null, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }],
+        ["milora:segment=mid", LoraInitialization.MiLoRA(MiloraSegment.Mid)],
+        ["lora-ga:norm-clip=true,dropout=true", new LoRAGAInitialization { NormClip = true, Dropout = true }],
+        ["nora:sigma=0.02", LoraInitialization.NoRA(sigma: 0.02)],
+        ["astra:end=smallest", LoraInitialization.Astra(AstraEnd.Smallest)],
+        ["inilora-random:distribution=xavier-uniform", LoraInitialization.IniLoraRandom(IniLoraDistribution.XavierUniform)],
     ];
 
     [TestMethod]
@@ -76,7 +112,7 @@ public sealed class RegistryTests
     [TestMethod]
     [DataRow("pissa:iterations=-1", "iterations")]
     [DataRow("nonzero:scaleA=0", "scaleA")]
-    [DataRow("inilora:steps=0", "steps")]
+    [DataRow("inilora:steps=-1", "steps")]
     [DataRow("inilora:sigma=-1", "sigma")]
     [DataRow("inilora-alpha:deviation=0", "deviation")]
     [DataRow("loftq:iterations=0", "iterations")]
@@ -86,6 +122,13 @@ public sealed class RegistryTests
     [DataRow("lora-ga:gamma=0", "gamma")]
     [DataRow("lora-one:gamma=-2", "gamma")]
     [DataRow("nora:scale=0", "scale")]
+    [DataRow("nora:sigma=0", "sigma")]
+    [DataRow("eva:passes=0", "passes")]
+    [DataRow("lora-xs:sigma=-1", "sigma")]
+    [DataRow("lora-sb:stepSize=0", "stepSize")]
+    [DataRow("astra:batches=0", "batches")]
+    [DataRow("lora-null:batchSize=0", "batchSize")]
+    [DataRow("cloq:damping=0", "damping")]
     [DataRow("hrp:rank=0", "rank")]
     [DataRow("hrp:learning-rate=0", "learningRate")]
     [DataRow("cntlora:strength=0", "strength")]
@@ -121,6 +164,14 @@ public sealed class RegistryTests
     [DataRow("hrp:rank=64", 8, 32, 32)]
     [DataRow("hrp:rank=4", 8, 32, 32)]
     [DataRow("orthogonal", 7, 32, 32)]
+    [DataRow("loram", 1, 32, 32)]
+    [DataRow("loram", 48, 32, 32)]
+    [DataRow("lora-xs", 48, 32, 32)]
+    [DataRow("lora-sb", 48, 32, 32)]
+    [DataRow("lora-null", 48, 32, 32)]
+    [DataRow("astra", 48, 32, 32)]
+    [DataRow("cloq", 48, 32, 32)]
+    [DataRow("inilora-random:distribution=orthogonal", 48, 32, 32)]
     public void ALayerThatDoesNotFitIsRefusedByName(string text, int rank, int outFeatures, int inFeatures)
     {
         var error = Assert.ThrowsExactly<ArgumentException>(() =>

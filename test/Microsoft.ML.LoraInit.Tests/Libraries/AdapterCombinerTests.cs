@@ -1,6 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Interop;
 using Microsoft.ML.LoraInit.Libraries;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static Microsoft.ML.LoraInit.Tests.Libraries.AdapterLibraryRefusalTests;

@@ -1,7 +1,8 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Export;
+using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
@@ -27,6 +28,18 @@ public sealed class AdapterLibraryRefusalTests
             StringAssert.Contains(error.Message, $"'{start.Split(':')[0]}'");
         Assert.AreEqual(0, library.Names.Count);
         Assert.AreEqual(before, AdapterLibraryTests.LiveTensors());
+    }
+
+    [TestMethod]
+    public void AnAdapterThatChangedTheBasesBiasesIsRefused()
+    {
+        using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini);
+        var ml = Topics.Context();
+        var view = Topics.View(ml, Topics.Rows.Take(8));
+        var keyed = ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        using var model = ml.MulticlassClassification.Trainers.LoraTextClassification(
+            Topics.Options(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Lora(bias: LoraBias.LoraOnly), 1))).Fit(keyed);
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => library.Add("x", model)).Message, "bias = LoraOnly");
     }
 
     [TestMethod]

@@ -1,8 +1,8 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Tests.Interop;
-using Microsoft.ML.LoraInit.Training.Tasks;
+using Microsoft.ML.LoraInit.Tests.Export;
 
 namespace Microsoft.ML.LoraInit.Tests.Libraries;
 

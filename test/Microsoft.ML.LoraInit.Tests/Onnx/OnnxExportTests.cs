@@ -1,6 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Export;
 using Microsoft.ML.LoraInit.Tests.Persistence;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 

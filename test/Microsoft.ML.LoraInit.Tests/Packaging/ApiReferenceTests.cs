@@ -53,9 +53,12 @@ public partial class ApiReferenceTests
     [TestMethod]
     public void MembersComeWithWhatTheyInherit()
     {
-        // Override without a comment of its own text: it is taken from the base class or the member referred to.
-        var page = Pages["Microsoft.ML.LoraAutoCatalogExtensions.md"];
-        Assert.AreEqual(3, Regex.Matches(page, "What is searched; null for the defaults").Count);
+        // Overrides without a comment of their own: it is taken from the base class or the member referred to.
+        const string OfTheBase = "What the strategy does to the function that the model computes before the first step.";
+        StringAssert.Contains(Pages["Microsoft.ML.LoraInit.LoraInitialization.md"], OfTheBase);
+        StringAssert.Contains(Pages["Microsoft.ML.LoraInit.GaussianInitialization.md"], OfTheBase);
+        const string Referred = "The trained model, which holds native memory until disposed.";
+        StringAssert.Contains(Pages["Microsoft.ML.LoraInit.LoraTextRegressionTrainer.md"], Referred);
     }
 
     /// <summary>Also the check that the pages in the source tree were written anew after the comments changed.</summary>

@@ -15,8 +15,7 @@ internal sealed class PackageFolder : IDisposable
     {
         Version = $"{BuildSettings.Get("PackageVersion")}.{Environment.ProcessId}";
         foreach (var project in projects)
-            DotnetCommand.Run(BuildSettings.Source(), "pack", Path.Combine("src", project), "--no-build", "-c", BuildSettings.Get("Configuration"), "-o", Packages,
-                $"-p:PackageVersion={Version}", $"-p:TorchSharpVersion={BuildSettings.Get("TorchSharpVersion")}", "--nologo", "-v", "q");
+            Pack(project);
         Directory.CreateDirectory(Apps);
         File.WriteAllText(Path.Combine(Apps, "NuGet.config"), $"""
             <configuration>
@@ -26,6 +25,11 @@ internal sealed class PackageFolder : IDisposable
             </configuration>
             """);
     }
+
+    /// <summary>Packs one more project, as it was built with these tests.</summary>
+    public void Pack(string project, params string[] properties) =>
+        DotnetCommand.Run(BuildSettings.Source(), ["pack", Path.Combine("src", project), "--no-build", "-c", BuildSettings.Get("Configuration"), "-o", Packages,
+            $"-p:PackageVersion={Version}", $"-p:TorchSharpVersion={BuildSettings.Get("TorchSharpVersion")}", $"-p:TorchBackend={BuildSettings.Get("TorchBackend")}", .. properties, "--nologo", "-v", "q"]);
 
     /// <summary>Of this run alone, so that no cache can stand in for it.</summary>
     public string Version { get; }

@@ -10,7 +10,7 @@ public class PackageTests
 {
     private const string Library = "Microsoft.ML.LoraInit";
     private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
-    private const string AutoML = "Microsoft.ML.LoraInit.AutoML";
+    private const string Glue = "Microsoft.ML.LoraInit.Glue";
     private const string Templates = "Microsoft.ML.LoraInit.Templates";
 
     private static PackageFolder? _packed;
@@ -18,29 +18,30 @@ public class PackageTests
     private static PackageFolder Packed => _packed!;
 
     [ClassInitialize]
-    public static void Pack(TestContext context) => _packed = new(Library, Mini, AutoML, "Templates");
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, "Templates");
 
     [ClassCleanup]
     public static void Remove() => _packed?.Dispose();
 
     [TestMethod]
-    [DataRow(Library)]
-    [DataRow(Mini)]
-    [DataRow(AutoML)]
-    public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id)
+    [DataRow(Library, "buildTransitive/Microsoft.ML.LoraInit.targets,buildTransitive/RelaxLibraryVersion.cs")]
+    [DataRow(Mini, "")]
+    [DataRow(Glue, "")]
+    public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id, string buildSteps)
     {
         var entries = Packed.Entries(id);
 
         CollectionAssert.IsSubsetOf((string[])["README.md", $"lib/net10.0/{id}.dll", $"lib/net10.0/{id}.xml"], entries.ToList());
         Assert.AreEqual(1, entries.Count(e => e.EndsWith(".dll", StringComparison.Ordinal)), "A build step's or a dependency's assembly came along.");
-        Assert.IsFalse(entries.Any(e => e.StartsWith("build", StringComparison.Ordinal) || e.StartsWith("runtimes", StringComparison.Ordinal)));
+        Assert.AreEqual(buildSteps, string.Join(',', entries.Where(e => e.StartsWith("build", StringComparison.Ordinal)).Order(StringComparer.Ordinal)));
+        Assert.IsFalse(entries.Any(e => e.StartsWith("runtimes", StringComparison.Ordinal)));
         CollectionAssert.Contains(Packed.Entries(id, "snupkg").ToList(), $"lib/net10.0/{id}.pdb");
     }
 
     [TestMethod]
     [DataRow(Library, "Microsoft.ML,Microsoft.ML.Tokenizers,TorchSharp")]
     [DataRow(Mini, "")]
-    [DataRow(AutoML, "Microsoft.ML.AutoML,Microsoft.ML.LoraInit")]
+    [DataRow(Glue, "Microsoft.ML")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {
         var metadata = Packed.Metadata(id);
@@ -100,7 +101,7 @@ public class PackageTests
         var hive = Path.Combine(Packed.Apps, $"hive-{kind}");
         DotnetCommand.Run(Packed.Apps, "new", "install", Packed.FileOf(Templates), "--debug:custom-hive", hive);
         DotnetCommand.Run(Packed.Apps, "new", "loratext", "--output", $"My.{kind}", "--kind", kind, "--initialization", initialization, "--backend", Backend,
-            "--lora-version", Packed.Version, "--torch-version", BuildSettings.Get("TorchSharpVersion"), "--no-update-check", "--debug:custom-hive", hive);
+            "--no-update-check", "--debug:custom-hive", hive);
         var app = Path.Combine(Packed.Apps, $"My.{kind}");
         DotnetCommand.Run(app, "build", "-warnaserror", "--nologo", "-v", "q");
 
@@ -109,11 +110,16 @@ public class PackageTests
     }
 
     [TestMethod]
-    public void TheTemplateAsksForTheVersionsOfThisTree()
+    public void TheTemplateAndTheReadmesNameTheVersionsOfThisTree()
     {
         var template = Packed.Text(Templates, "content/loratext/.template.config/template.json");
-        StringAssert.Contains(template, $"\"defaultValue\": \"{BuildSettings.Get("PackageVersion")}\"");
-        StringAssert.Contains(template, "\"defaultValue\": \"0.102.7\"");
+        StringAssert.Contains(template, $"\"defaultValue\": \"{Packed.Version}\"");
+        StringAssert.Contains(template, $"\"defaultValue\": \"{BuildSettings.Get("TorchSharpVersion")}\"");
+        foreach (var readme in (string[])[Packed.Text(Templates, "README.md"), Packed.Text(Library, "README.md")])
+        {
+            StringAssert.Contains(readme, BuildSettings.Get("TorchSharpVersion"));
+            Assert.IsFalse(readme.Contains("$(", StringComparison.Ordinal), readme);
+        }
     }
 
     private static string Backend => BuildSettings.Get("TorchBackend") == "cuda" ? "cuda-linux" : "cpu";

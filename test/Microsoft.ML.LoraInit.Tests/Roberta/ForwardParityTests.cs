@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -53,7 +54,7 @@ public sealed class ForwardParityTests
         var config = files.Config with { AttentionDropout = 1e-12, HiddenDropout = 0, ClassifierDropout = 0 };
         using var weights = new BaseWeights(config, files.Identity, loaded.Tensors.ToDictionary(t => t.Key, t => t.Value.alias()));
         using var model = new RobertaClassifier(weights, 3, expected.Names.Where(n => n.StartsWith("classifier.", StringComparison.Ordinal)).ToDictionary(n => n, n => expected.Read(n)));
-        using var generator = DropoutSource.Create(1, CPU);
+        using var generator = KernelDropout.FromSeed(1, CPU);
 
         var logits = model.forward(ParityModel.Batch(expected), new ForwardContext { Dropout = generator });
 

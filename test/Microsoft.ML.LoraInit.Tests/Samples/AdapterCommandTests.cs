@@ -1,7 +1,7 @@
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Interop;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Samples;
-using Microsoft.ML.LoraInit.Tests.Interop;
+using Microsoft.ML.LoraInit.Tests.Export;
 using Microsoft.ML.LoraInit.Tests.Onnx;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;

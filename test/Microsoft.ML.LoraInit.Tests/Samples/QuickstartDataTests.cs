@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 
 namespace Microsoft.ML.LoraInit.Tests.Samples;
 
@@ -37,6 +37,6 @@ public sealed class QuickstartDataTests
 
     private static HashSet<string> Words(string text) => [.. text.ToLowerInvariant().Split([' ', ',', '.', '?', '!'], StringSplitOptions.RemoveEmptyEntries)];
 
-    private static IReadOnlyList<TextRow> Rows(string part) =>
+    private static IReadOnlyList<TextFileRow> Rows(string part) =>
         TextFile.ReadAll(Path.Combine(AppContext.BaseDirectory, "Data", $"support-intents.{part}.tsv"), Layout);
 }

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Samples.Output;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Samples;
 

@@ -1,8 +1,8 @@
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Tests.Samples;
 using Microsoft.ML.LoraInit.Tests.Training;
 using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
 

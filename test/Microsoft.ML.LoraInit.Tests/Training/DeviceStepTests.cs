@@ -1,6 +1,6 @@
-using Microsoft.ML.LoraInit.Roberta.Fused;
+using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Training.Steps;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 

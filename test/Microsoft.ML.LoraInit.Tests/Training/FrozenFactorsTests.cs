@@ -10,13 +10,17 @@ public sealed class FrozenFactorsTests
     [DataRow("nlora:trainOnlyN=true", ".lora_N")]
     [DataRow("nlora:train-only-n=true", ".lora_N")]
     [DataRow("mica", ".lora_A")]
-    public void OnlyTheStrategysFactorIsTrained(string initialization, string trained)
+    [DataRow("lora-xs", ".lora_N")]
+    [DataRow("kaiming", ".lora_B", "lora:freeze=a")]
+    [DataRow("init-b", ".lora_A", "lora:freeze=b")]
+    [DataRow("pissa", ".lora_B", "lora:freeze=a")]
+    public void OnlyTheStrategysFactorIsTrained(string initialization, string trained, string method = "lora")
     {
         Dictionary<string, float[]> After(int epochs)
         {
             // Decay would move a factor that has no gradient.
             using var result = FineTuningRun.Execute(ToyRun.Request(
-                o => (o.Initialization, o.MaxEpochs, o.WeightDecay) = (LoraInitialization.Parse(initialization), epochs, 0.5), rows: 16));
+                o => (o.Initialization, o.Method, o.MaxEpochs, o.WeightDecay) = (LoraInitialization.Parse(initialization), FineTuningMethod.Parse(method), epochs, 0.5), rows: 16));
             var perLayer = result.State.Tensors.Where(t => t.Key.EndsWith(trained, StringComparison.Ordinal)).Sum(t => t.Value.numel());
             var head = result.State.Tensors.Where(t => t.Key.StartsWith("classifier.", StringComparison.Ordinal)).Sum(t => t.Value.numel());
             Assert.AreEqual(head + perLayer, result.History.TrainableParameters);

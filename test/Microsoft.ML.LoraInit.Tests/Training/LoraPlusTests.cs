@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;

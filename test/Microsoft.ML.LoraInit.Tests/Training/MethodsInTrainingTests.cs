@@ -1,6 +1,6 @@
 using System.Reflection;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 
@@ -10,11 +10,11 @@ public class MethodsInTrainingTests
 {
     private static readonly MulticlassTask Task3 = new(3);
 
-    public static IEnumerable<object[]> Methods => FineTuningMethod.Names.Select(n => new object[] { n });
+    public static IEnumerable<object[]> Methods => FineTuningMethod.Names.Concat(["lora:freeze=a", "lora:bias=all", "lora:bias=lora_only"]).Select(n => new object[] { n });
 
     /// <summary>Strategies that correct the base, replace it, add a matrix, freeze a factor, choose ranks, or need gradients, inputs or a training.</summary>
     public static IEnumerable<object[]> Initializations =>
-        new[] { "pissa", "loftq", "nlora", "mica", "eva", "corda", "lora-ga", "lora-one", "hrp:steps=3,rank=16" }.Select(n => new object[] { n });
+        new[] { "pissa", "loftq", "nlora", "mica", "eva", "corda", "lora-ga", "lora-one", "hrp:steps=3,rank=16", "lora-sb", "lora-xs", "slora", "astra", "lora-null:freezeA=true", "cloq" }.Select(n => new object[] { n });
 
     [TestMethod]
     [DynamicData(nameof(Methods), DynamicDataDisplayName = nameof(DisplayName))]

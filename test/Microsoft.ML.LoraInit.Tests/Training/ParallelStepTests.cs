@@ -1,8 +1,8 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Data.Batching;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Steps;
-using Microsoft.ML.LoraInit.Training.Tasks;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 

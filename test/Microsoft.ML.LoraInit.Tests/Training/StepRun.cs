@@ -1,10 +1,10 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Data.Batching;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Batching;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using Microsoft.ML.LoraInit.Training.Steps;
-using Microsoft.ML.LoraInit.Training.Tasks;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;

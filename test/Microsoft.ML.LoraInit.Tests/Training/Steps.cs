@@ -1,6 +1,6 @@
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
-using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 
@@ -17,7 +17,7 @@ internal static class Steps
         for (int i = 0; i < steps; i++)
         {
             using var scope = NewDisposeScope();
-            using var dropout = dropoutSeed is int seed ? DropoutSource.Create(SeededRandom.Hash(seed, $"step/{i}"), CPU) : null;
+            using var dropout = dropoutSeed is int seed ? KernelDropout.FromSeed(SeededRandom.Hash(seed, $"step/{i}"), CPU) : null;
             parameters.Bind();
             var logits = model.forward(TinyModel.Batch(), new ForwardContext { Dropout = dropout });
             optimizer.ZeroGradient();

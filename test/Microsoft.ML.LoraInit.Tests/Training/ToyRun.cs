@@ -1,7 +1,8 @@
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training;
-using Microsoft.ML.LoraInit.Training.Tasks;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;

@@ -18,7 +18,7 @@ public sealed record BitFitMethod : FineTuningMethod
     /// <inheritdoc/>
     public override string Name => "bitfit";
 
-    internal override bool TrainsBase(string parameterName) => parameterName.EndsWith(".bias", StringComparison.Ordinal);
+    internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) => parameterName.EndsWith(".bias", StringComparison.Ordinal);
 
     internal override void Apply(RobertaClassifier model, FineTuningPlan plan) => MarkBase(model);
 }

@@ -18,7 +18,7 @@ public sealed record FullMethod : FineTuningMethod
     /// <inheritdoc/>
     public override string Name => "full";
 
-    internal override bool TrainsBase(string parameterName) => true;
+    internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) => true;
 
     internal override void Apply(RobertaClassifier model, FineTuningPlan plan) => MarkBase(model);
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -30,7 +31,7 @@ public sealed record HoulsbyMethod : BottleneckMethod
 
     internal override BottleneckPlacement Bottlenecks => new(Size, [BottleneckPlace.Attention, BottleneckPlace.Output], Skip);
 
-    internal override bool TrainsBase(string parameterName) =>
+    internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) =>
         parameterName.StartsWith("roberta.encoder.", StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal)
         && Bottlenecks.Reaches(parameterName);
 }

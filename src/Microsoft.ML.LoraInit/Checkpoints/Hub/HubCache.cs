@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Core;
+
 namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 
 /// <summary>

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.MLNet;
-using Microsoft.ML.LoraInit.Training.Tasks;
 
 namespace Microsoft.ML.LoraInit.Inference.Outputs;
 

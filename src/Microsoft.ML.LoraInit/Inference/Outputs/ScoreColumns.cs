@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Training.Tasks;
+using Microsoft.ML.LoraInit.Data.Tasks;
 
 namespace Microsoft.ML.LoraInit.Inference.Outputs;
 

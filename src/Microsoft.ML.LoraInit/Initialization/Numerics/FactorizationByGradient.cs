@@ -40,7 +40,7 @@ internal sealed class FactorizationByGradient
         using var noGrad = no_grad();
         // One flat buffer for both factors: Adam is then eight calls a step, and everything but the products works in place.
         // Sixteen calls a step in all, none of which waits for the device. baddbmm would save two, but takes its arguments
-        // in another order than its documentation says (TorchSharp 0.102.7 to 0.106.0: the last is added to this · first).
+        // in another order than its documentation says (TorchSharp 0.102.7 to 0.107.0: the last is added to this · first).
         var sizeB = b0.numel();
         var flat = cat([b0.reshape(-1), a0.reshape(-1)], 0);
         var b = flat.narrow(0, 0, sizeB).view(b0.shape);

@@ -22,6 +22,9 @@ internal sealed class IncrementalPca : IDisposable
 
     public long Rows { get; private set; }
 
+    /// <summary>[k]: the cosine of each component with its predecessor at the last merge; empty before the second.</summary>
+    public double[] Cosines { get; private set; } = [];
+
     public bool IsFitted => _v is not null;
 
     /// <summary>[k, n], orthonormal rows, largest variance first.</summary>
@@ -101,13 +104,14 @@ internal sealed class IncrementalPca : IDisposable
             stacked = cat([_s!.unsqueeze(1) * _v, centred, (shift * Math.Sqrt(weight)).unsqueeze(0)], 0);
         }
         var (s, v) = RightTriplets(stacked);
-        double? cosine = _v is null ? null : (_v * v).sum([1L]).abs().min().item<double>();
+        if (_v is not null)
+            Cosines = (_v * v).sum([1L]).abs().cpu().data<double>().ToArray();
         Keep(ref _v, v);
         Keep(ref _s, s);
         Keep(ref _mean, mean);
         Keep(ref _squares, squares);
         Rows += m;
-        return cosine;
+        return Cosines.Length == 0 ? null : Cosines.Min();
     }
 
     /// <summary>Leading singular values and right vectors. With more rows than columns the Gram matrix is far cheaper, and fp64 has the digits.</summary>

@@ -1,7 +1,7 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -67,11 +67,13 @@ public sealed record CNTLoRAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Activations;
 
+    internal override bool IsExperimental => true;
+
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name, Candidates(target));
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
-        using var moments = InputMoments.Gather(context, BatchSize, Batches, false);
+        using var moments = InputMoments.Gather(context, BatchSize, Batches, MomentForm.Tokens);
         return Decompositions.Scoped(() =>
         {
             var answers = new Dictionary<string, Tensor>();

@@ -1,6 +1,6 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -25,18 +25,31 @@ public enum CordaMode
     Kpm,
 }
 
+/// <summary>What the second moment of <see cref="CorDAInitialization"/> is divided by.</summary>
+public enum CordaDivisor
+{
+    /// <summary>The number of samples (rows of text), as in PEFT and the authors' code.</summary>
+    Samples,
+
+    /// <summary>The number of tokens.</summary>
+    Tokens,
+}
+
 /// <summary>
-/// CorDA (arXiv 2406.05223, NeurIPS 2024; iboing/CorDA, huggingface/peft): with C = XᵀX/rows, [in, in], of the layer's
-/// inputs and U S Vᵀ = W C, [out, in], the layer is W = U S (Vᵀ C⁻¹). A = √(S_r/s) V_rᵀ C⁻¹, [r, in], and
+/// CorDA (arXiv 2406.05223, NeurIPS 2024; iboing/CorDA, huggingface/peft): with C, [in, in], the second moment of the layer's
+/// inputs, and U S Vᵀ = W C, [out, in], the layer is W = U S (Vᵀ C⁻¹). A = √(S_r/s) V_rᵀ C⁻¹, [r, in], and
 /// B = U_r √(S_r/s), [out, r], from the first (ipm) or the last (kpm) r triplets. The base becomes W − s·B·A, so that the
 /// model starts with its own function.
 /// </summary>
 /// <remarks>
-/// Where C cannot be inverted well, c·mean(diag C) is added to its diagonal with c = 0.01, doubled until
-/// ‖C·C⁻¹ − I‖ &lt; 0.05 (fewer rows than features, or features that never move). PEFT starts with c = 0.01 even where C
-/// is sound, which moves the products by some 0.1 %: <see cref="Damping"/> = 0.01 gives that. S is divided by s as in PEFT. PEFT divides each batch by its largest size before adding it up,
-/// so that batches weigh differently; the paper has the plain C, as here by default: <see cref="Normalize"/> gives
-/// PEFT's. B·A does not depend on the scale of C, but its split into A and B does. 256 rows are the authors' sample.
+/// C is PEFT's and the authors' (huggingface/peft 5d602fd, tuners/lora/corda.py): the sum of XᵀX over samples (rows of text),
+/// each divided by |max X| before, over the number of samples; then c·mean(diag C) is added to the diagonal, c = 0.01, doubled
+/// until ‖C·C⁻¹ − I‖ &lt; 0.05. S is divided by s as in PEFT. The paper has the plain C: <see cref="Normalize"/> = false,
+/// <see cref="Divisor"/> = tokens (the tokens of all samples, so that C is a mean) and <see cref="Damping"/> = 0, which damps only
+/// where C cannot be inverted well (fewer tokens than features, or features that never move); that is what version 0.1.0 had.
+/// B·A depends on neither the scale of C nor, but for some 0.1 %, on the damping; its split into A and B depends on the scale:
+/// with T tokens a sample A is √T times smaller and B √T times larger over samples than over tokens.
+/// 256 rows are the authors' sample.
 /// Cost: forward passes over the rows, an inverse of [in, in] and an SVD of [out, in] a layer, fp64.
 /// </remarks>
 public sealed record CorDAInitialization : LoraInitialization
@@ -53,11 +66,17 @@ public sealed record CorDAInitialization : LoraInitialization
     /// <summary>Batches. Default 8: 256 rows with the default batch.</summary>
     public int Batches { get; init => field = Setting.AtLeast(value, 1); } = 8;
 
-    /// <summary>The first share of mean(diag C) that is added to C's diagonal. Default 0: only where it must be. 0.01 as in PEFT.</summary>
-    public double Damping { get; init => field = Setting.Between(value, 0, 1); }
+    /// <summary>The first share of mean(diag C) that is added to C's diagonal. Default 0.01, as in PEFT and the authors' code; 0 adds only where it must.</summary>
+    public double Damping { get; init => field = Setting.Between(value, 0, 1); } = 0.01;
 
-    /// <summary>Whether each batch is divided by its largest size, as in PEFT. Default false.</summary>
-    public bool Normalize { get; init; }
+    /// <summary>
+    /// Whether each sample is divided by |max X|, as in PEFT and the authors' code. Default true. With <see cref="CordaDivisor.Tokens"/>
+    /// it is each batch, by its largest size, as in version 0.1.0.
+    /// </summary>
+    public bool Normalize { get; init; } = true;
+
+    /// <summary>What the sum over samples is divided by. Default their number, as in PEFT and the authors' code.</summary>
+    public CordaDivisor Divisor { get; init => field = Setting.Defined(value); }
 
     /// <inheritdoc/>
     public override string Name => "corda";
@@ -68,11 +87,17 @@ public sealed record CorDAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Activations;
 
+    internal override LoraInitialization Former => this with { Divisor = CordaDivisor.Tokens };
+
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
-        using var moments = InputMoments.Gather(context, BatchSize, Batches, Normalize);
+        using var moments = InputMoments.Gather(context, BatchSize, Batches, Divisor switch
+        {
+            CordaDivisor.Samples => Normalize ? MomentForm.NormalizedSamples : MomentForm.Samples,
+            _ => Normalize ? MomentForm.NormalizedBatchesOverTokens : MomentForm.Tokens,
+        });
         return Decompositions.Scoped(() =>
         {
             var damped = new Dictionary<string, (Tensor C, Tensor Inverse)>();

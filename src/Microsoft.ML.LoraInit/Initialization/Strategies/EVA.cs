@@ -1,7 +1,8 @@
-using Microsoft.ML.LoraInit.Adapters;
+using System.Globalization;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -18,6 +19,16 @@ public abstract partial record LoraInitialization
         new EvaInitialization { Rho = rho, Tau = tau, Whiten = whiten, AdjustScaling = adjustScaling, BatchSize = batchSize };
 }
 
+/// <summary>Which components of a layer's inputs must settle before <see cref="EvaInitialization"/> is done with it.</summary>
+public enum EvaSettling
+{
+    /// <summary>Those that received a rank, as in PEFT.</summary>
+    Assigned,
+
+    /// <summary>All rho·r candidates.</summary>
+    All,
+}
+
 /// <summary>
 /// EVA (arXiv 2410.07170; ml-jku/EVA, huggingface/peft): A [r', in] = the leading right singular vectors of the layer's
 /// mean-centred inputs on training rows, found by an incremental SVD; B = 0, [out, r']. The base weight is untouched.
@@ -25,8 +36,11 @@ public abstract partial record LoraInitialization
 /// largest share of their layer's variance, so that r' runs from 0 (no adapter) to rho·r.
 /// </summary>
 /// <remarks>
-/// As PEFT: inputs shared by several layers are decomposed once, padding is left out, a layer is settled when every
-/// component's cosine with its predecessor reaches tau, and the pass ends when all are. With
+/// As PEFT (huggingface/peft 5d602fd, tuners/lora/eva.py): inputs shared by several layers are decomposed once, padding is left
+/// out, and ranks are shared out anew after every batch; a layer is settled when the cosine with their predecessors of those of
+/// its components that received a rank reaches tau, and rests until it receives more; the passes end when all are settled. PEFT
+/// goes round its data without end; here <see cref="Passes"/> bounds it, and the run's log says where components have not
+/// settled. <see cref="EvaSettling.All"/> with one pass is what version 0.1.0 had. With
 /// <see cref="AdjustScaling"/> alpha is changed so that s = alpha/r (or alpha/√r) stays what it was; PEFT multiplies by
 /// r'/r for both forms, which changes s with rsLoRA. PEFT skips batches with fewer tokens than components; here they wait
 /// for the next. rho = 1 gives all layers the asked rank. Cost: forward passes over the rows and one eigendecomposition
@@ -46,6 +60,12 @@ public sealed record EvaInitialization : LoraInitialization
     /// <summary>Whether alpha follows the rank, so that s stays. Default true, as in PEFT.</summary>
     public bool AdjustScaling { get; init; } = true;
 
+    /// <summary>Which components must settle. Default those that received a rank, as in PEFT.</summary>
+    public EvaSettling Settling { get; init => field = Setting.Defined(value); }
+
+    /// <summary>Passes over the training rows at most. Default 10.</summary>
+    public int Passes { get; init => field = Setting.AtLeast(value, 1); } = 10;
+
     /// <summary>Training rows a batch. Default 32.</summary>
     public int BatchSize { get; init => field = Setting.AtLeast(value, 1); } = 32;
 
@@ -57,6 +77,10 @@ public sealed record EvaInitialization : LoraInitialization
 
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Activations;
+
+    internal override LoraInitialization Former => this with { Settling = EvaSettling.All, Passes = 1 };
+
+    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
 
     internal override void Validate(AdapterTarget target)
     {
@@ -84,26 +108,60 @@ public sealed record EvaInitialization : LoraInitialization
     {
         // The widest rank among layers that might share an input decides how many components are kept.
         var components = context.Targets.GroupBy(t => t.InFeatures).ToDictionary(g => g.Key, g => g.Max(Candidates));
-        var settled = new HashSet<string>();
-        context.VisitActivations(BatchSize, null, (target, x) =>
+        var needed = new Dictionary<string, int>();
+        int visits = 0;
+        context.VisitActivations(BatchSize, null, Passes, (target, x, _) =>
         {
-            if (inputs.Representative(target, x) != target || settled.Contains(target.ModuleName))
-                return settled.Count < Math.Max(1, analyses.Count);
-            if (!analyses.TryGetValue(target.ModuleName, out var analysis))
-                analyses[target.ModuleName] = analysis = new IncrementalPca(components[target.InFeatures]);
-            if (analysis.Add(x) >= Tau)
-                settled.Add(target.ModuleName);
-            context.Report("Principal directions of the layers' inputs", settled.Count, analyses.Count);
-            return settled.Count < analyses.Count;
+            if (inputs.Representative(target, x) == target)
+            {
+                if (!analyses.TryGetValue(target.ModuleName, out var analysis))
+                    analyses[target.ModuleName] = analysis = new IncrementalPca(components[target.InFeatures]);
+                if (!IsSettled(target.ModuleName, analysis))
+                    analysis.Add(x);
+                context.Report("Principal directions of the layers' inputs", analyses.Count(a => IsSettled(a.Key, a.Value)), analyses.Count);
+            }
+            // Every layer is visited once a batch.
+            if (++visits % context.Targets.Count != 0)
+                return true;
+            needed = Needed(context, inputs, analyses);
+            return !analyses.All(a => IsSettled(a.Key, a.Value));
         });
         foreach (var analysis in analyses.Values)
             analysis.Complete();
+        Tell(context, [.. analyses.Where(a => !IsSettled(a.Key, a.Value)).Select(a => a.Key)]);
+
+        bool IsSettled(string name, IncrementalPca analysis) => needed.TryGetValue(name, out var count)
+            && (count == 0 || (analysis.Cosines.Length > 0 && analysis.Cosines.Take(count).All(c => c >= Tau)));
     }
+
+    /// <summary>How many leading components of each distinct input must settle: as many as the ranks of now ask for, or all.</summary>
+    private Dictionary<string, int> Needed(InitializationContext context, SharedInputs inputs, Dictionary<string, IncrementalPca> analyses)
+    {
+        if (analyses.Values.Any(a => !a.IsFitted))
+            return [];
+        string Of(AdapterTarget target) => inputs.Representative(target).ModuleName;
+        var ranks = Settling is EvaSettling.All
+            ? context.Targets.ToDictionary(t => t.ModuleName, t => analyses[Of(t)].Components.shape[0])
+            : Ranks(context, t => analyses[Of(t)]).ToDictionary(r => r.Key, r => (long)r.Value);
+        return context.Targets.GroupBy(Of).ToDictionary(g => g.Key, g => (int)g.Max(t => ranks[t.ModuleName]));
+    }
+
+    private void Tell(InitializationContext context, string[] unsettled)
+    {
+        if (unsettled.Length == 0)
+            return;
+        var (some, them) = unsettled.Length == 1 ? ("an input's components have", "it") : ($"the components of {unsettled.Length} inputs have", "them");
+        context.Log(string.Create(CultureInfo.InvariantCulture,
+            $"EVA: {some} not settled within {Passes} {(Passes == 1 ? "pass" : "passes")} over the training rows (a cosine below tau = {Tau}), '{unsettled[0]}' among {them}. More passes, a lower tau or more rows let them settle."));
+    }
+
+    private IReadOnlyDictionary<string, int> Ranks(InitializationContext context, Func<AdapterTarget, IncrementalPca> analysis) => RankBudget.Distribute(
+        context.Targets.Sum(t => t.Rank),
+        context.Targets.ToDictionary(t => t.ModuleName, t => analysis(t).ExplainedVarianceRatio[..Candidates(t)]));
 
     private List<InitializedAdapter> Factors(InitializationContext context, Func<AdapterTarget, IncrementalPca> analysis)
     {
-        var merits = context.Targets.ToDictionary(t => t.ModuleName, t => analysis(t).ExplainedVarianceRatio[..Candidates(t)]);
-        var ranks = RankBudget.Distribute(context.Targets.Sum(t => t.Rank), merits);
+        var ranks = Ranks(context, analysis);
         var results = new List<InitializedAdapter>();
         foreach (var target in context.Targets)
         {

@@ -21,6 +21,8 @@ public sealed record GaussianInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
+    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
+
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(

@@ -1,7 +1,7 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -14,9 +14,19 @@ public abstract partial record LoraInitialization
     /// <param name="learningRate">The preheating's learning rate.</param>
     /// <param name="batchSize">Training rows a preheating step.</param>
     /// <param name="side">Which factor gets the directions.</param>
+    /// <param name="alpha">The preheating's numerator of its scaling; null keeps the first layer's s.</param>
+    /// <param name="scale">Factor on the norm that a random factor would have.</param>
     public static LoraInitialization HighRankPreheating(
-        int rank = 64, int steps = 100, double learningRate = 1e-3, int batchSize = 32, HrpSide side = HrpSide.A) =>
-        new HrpInitialization { Rank = rank, Steps = steps, LearningRate = learningRate, BatchSize = batchSize, Side = side };
+        int rank = 64, int steps = 100, double learningRate = 1e-3, int batchSize = 32, HrpSide side = HrpSide.A, double? alpha = null, double scale = 1) => new HrpInitialization
+        {
+            Rank = rank,
+            Steps = steps,
+            LearningRate = learningRate,
+            BatchSize = batchSize,
+            Side = side,
+            Alpha = alpha,
+            Scale = scale,
+        };
 }
 
 /// <summary>Which factor <see cref="HrpInitialization"/> fills; the other is zero.</summary>
@@ -74,6 +84,8 @@ public sealed record HrpInitialization : LoraInitialization
 
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Training;
+
+    internal override AdapterFactor ZeroFactor => Side is HrpSide.A ? AdapterFactor.B : AdapterFactor.A;
 
     internal override void Validate(AdapterTarget target)
     {

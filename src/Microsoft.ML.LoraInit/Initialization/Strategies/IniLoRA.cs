@@ -1,9 +1,9 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Cuda;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -14,8 +14,19 @@ public abstract partial record LoraInitialization
     /// <param name="steps">Adam steps.</param>
     /// <param name="exact">Whether an SVD gives the optimum at once.</param>
     /// <param name="cacheFolder">Where fits are kept; null for the user's cache, empty for no cache.</param>
-    public static LoraInitialization IniLoRA(int steps = 20_000, bool exact = false, string? cacheFolder = null) =>
-        new IniLoRAInitialization { Steps = steps, Exact = exact, CacheFolder = cacheFolder };
+    /// <param name="fitSeed">The seed that the fit starts from; null for the run's own.</param>
+    public static LoraInitialization IniLoRA(int steps = 20_000, bool exact = false, string? cacheFolder = null, int? fitSeed = 0) =>
+        new IniLoRAInitialization { Steps = steps, Exact = exact, CacheFolder = cacheFolder, FitSeed = fitSeed };
+}
+
+/// <summary>What σ of <see cref="IniLoRAInitialization"/> is the mean deviation of.</summary>
+public enum IniLoraSigmaRule
+{
+    /// <summary>The weights of the kind, as the paper says.</summary>
+    Weights,
+
+    /// <summary>The weights and the biases of the kind, as the authors' RoBERTa script computes it.</summary>
+    WeightsAndBiases,
 }
 
 /// <summary>
@@ -30,20 +41,31 @@ public abstract partial record LoraInitialization
 /// theirs leaves a base of about (1 − s) W: <see cref="AbsorbScaling"/> = false gives that.
 /// <see cref="Exact"/> takes the least error that the rank allows from an SVD (the best fit by Eckart and Young), with
 /// √S on both sides: what the steps go towards, up to an invertible [r, r] between the factors.
+/// As paper and code fit a model once and train all seeds from that fit, the fit's own seed, <see cref="FitSeed"/>, is 0
+/// whatever the run's is; <c>fitSeed=null</c> fits anew for each run's seed, as version 0.1.0 did. No steps at all
+/// (<see cref="Steps"/> = 0, the paper's Table 7) leaves the drawn factors: N(0, σ²) both, taken out of the base.
+/// The authors' script (hihi885/IniLoRA 0c0597a, matrix_decomposition/model_weight_decomposition_roberta.py) takes σ over all
+/// parameters with the kind in their name, biases too: <see cref="SigmaRule"/>.
 /// All layers of one shape and rank are fitted in one batched run; fits are kept on disk under the hash of base, layers,
-/// ranks, steps, rate, σ and seed. Cost: 8·out·in·r operations a layer and step. The paper states 2.0 minutes and 0.8 GB
+/// ranks, steps, rate, σ and the fit's seed. Cost: 8·out·in·r operations a layer and step. The paper states 2.0 minutes and 0.8 GB
 /// for RoBERTa-base on an RTX 4090.
 /// </remarks>
 public sealed record IniLoRAInitialization : LoraInitialization
 {
-    /// <summary>Adam steps. Default 20,000, the paper's.</summary>
-    public int Steps { get; init => field = Setting.AtLeast(value, 1); } = 20_000;
+    /// <summary>Adam steps. Default 20,000, the paper's; 0 for none.</summary>
+    public int Steps { get; init => field = Setting.AtLeast(value, 0); } = 20_000;
 
     /// <summary>The first learning rate. Default 5e-4, the paper's.</summary>
     public double LearningRate { get; init => field = Setting.Positive(value); } = 5e-4;
 
     /// <summary>The deviation of the starting factors; null (the default) for the rule above.</summary>
     public double? Sigma { get; init => field = Setting.Positive(value); }
+
+    /// <summary>What the rule for σ averages. Default the weights alone.</summary>
+    public IniLoraSigmaRule SigmaRule { get; init => field = Setting.Defined(value); }
+
+    /// <summary>The seed of the starting factors. Default 0, so that runs of other seeds share one fit; null for the run's seed.</summary>
+    public int? FitSeed { get; init; } = 0;
 
     /// <summary>Whether the optimum is taken from an SVD instead of the steps. Default false.</summary>
     public bool Exact { get; init; }
@@ -62,6 +84,8 @@ public sealed record IniLoRAInitialization : LoraInitialization
 
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
+
+    internal override LoraInitialization Former => this with { FitSeed = null };
 
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
@@ -89,8 +113,10 @@ public sealed record IniLoRAInitialization : LoraInitialization
     {
         var sigmas = Sigmas(context);
         var settings = string.Create(CultureInfo.InvariantCulture,
-            $"steps {Steps} rate {LearningRate:R} sigma {Sigma:R} seed {context.Seed} device {context.Device.type}");
-        var cache = CacheFolder is ""
+            $"steps {Steps} rate {LearningRate:R} sigma {Sigma:R} seed {Seed(context)} device {context.Device.type}");
+        if (SigmaRule is not IniLoraSigmaRule.Weights)
+            settings += " sigma of weights and biases";
+        var cache = CacheFolder is "" || Steps == 0
             ? null
             : new FactorizationCache(CacheFolder ?? FactorizationCache.DefaultFolder, context.BaseSha256, context.Targets, settings);
         if (cache is null)
@@ -135,15 +161,24 @@ public sealed record IniLoRAInitialization : LoraInitialization
         };
         var (b, a) = fit.Fit(
             stack(targets.Select(context.Weight)),
-            stack(targets.Select(t => RandomFactors.NormalB(context, t, Name, sigmas[Kind(t)]))),
-            stack(targets.Select(t => RandomFactors.NormalA(context, t, Name, sigmas[Kind(t)]))));
+            stack(targets.Select(t => RandomFactors.Normal(context, t, Name + "/B", t.OutFeatures, t.Rank, sigmas[Kind(t)], Seed(context)))),
+            stack(targets.Select(t => RandomFactors.Normal(context, t, Name + "/A", t.Rank, t.InFeatures, sigmas[Kind(t)], Seed(context)))));
         for (int k = 0; k < targets.Length; k++)
             factors[targets[k].ModuleName] = (a[k].clone(), b[k].clone());
     }
 
     private Dictionary<string, double> Sigmas(InitializationContext context) => context.Targets.GroupBy(Kind).ToDictionary(
         kind => kind.Key,
-        kind => Sigma ?? Math.Max(0.001, Math.Round(kind.Average(t => context.Weight(t).std().item<float>()), 3)));
+        kind => Sigma ?? Math.Max(0.001, Math.Round(kind.SelectMany(t => Deviations(context, t)).Average(), 3)));
+
+    private IEnumerable<double> Deviations(InitializationContext context, AdapterTarget target)
+    {
+        yield return context.Weight(target).std().item<float>();
+        if (SigmaRule is IniLoraSigmaRule.WeightsAndBiases && context.Bias(target) is { } bias)
+            yield return bias.std().item<float>();
+    }
+
+    private int Seed(InitializationContext context) => FitSeed ?? context.Seed;
 
     // "roberta.encoder.layer.3.attention.self.query" is of the kind "query", but "output.dense" and "intermediate.dense" differ.
     private static string Kind(AdapterTarget target)

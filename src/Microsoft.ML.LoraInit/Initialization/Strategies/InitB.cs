@@ -26,6 +26,8 @@ public sealed record InitBInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
+    internal override AdapterFactor ZeroFactor => AdapterFactor.A;
+
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(

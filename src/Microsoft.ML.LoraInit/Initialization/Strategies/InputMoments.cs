@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Strategies;
@@ -14,17 +14,17 @@ internal sealed class InputMoments : IDisposable
     /// <param name="context">Gives the inputs.</param>
     /// <param name="batchSize">Rows a batch.</param>
     /// <param name="batches">Batches, or null for all.</param>
-    /// <param name="normalize">Whether each batch is divided by its largest size first.</param>
-    public static InputMoments Gather(InitializationContext context, int batchSize, int? batches, bool normalize)
+    /// <param name="form">What is added up and divided by.</param>
+    public static InputMoments Gather(InitializationContext context, int batchSize, int? batches, MomentForm form)
     {
         var result = new InputMoments();
         try
         {
             long visits = 0;
-            context.VisitActivations(batchSize, batches, (target, x) =>
+            context.VisitActivations(batchSize, batches, 1, (target, x, lengths) =>
             {
                 context.Report("Second moments of the layers' inputs", ++visits, batches is { } all ? (long)all * context.Targets.Count : 0);
-                result.Add(target, x, normalize);
+                result.Add(target, x, lengths, form);
                 return true;
             });
             return result;
@@ -36,13 +36,13 @@ internal sealed class InputMoments : IDisposable
         }
     }
 
-    /// <summary>C = XᵀX / rows of the layer's input, fp64 [in, in].</summary>
+    /// <summary>C of the layer's input, fp64 [in, in].</summary>
     public Tensor Of(AdapterTarget target) => _moments[_inputs.Representative(target).ModuleName].Value();
 
     /// <summary>Layers with one and the same input have one name here.</summary>
     public string InputName(AdapterTarget target) => _inputs.Representative(target).ModuleName;
 
-    private void Add(AdapterTarget target, Tensor x, bool normalize)
+    private void Add(AdapterTarget target, Tensor x, IReadOnlyList<int> lengths, MomentForm form)
     {
         if (_inputs.Representative(target, x) != target)
             return;
@@ -50,7 +50,12 @@ internal sealed class InputMoments : IDisposable
         using var noGrad = no_grad();
         if (!_moments.TryGetValue(target.ModuleName, out var moment))
             _moments[target.ModuleName] = moment = new SecondMoment((int)x.shape[1], x.device);
-        moment.Add(normalize ? x / x.abs().max().clamp_min(float.Epsilon) : x);
+        moment.Add(form switch
+        {
+            MomentForm.NormalizedBatchesOverTokens => x / x.abs().max().clamp_min(float.Epsilon),
+            MomentForm.NormalizedSamples => SampleScale.Normalized(x, lengths),
+            _ => x,
+        }, form is MomentForm.Samples or MomentForm.NormalizedSamples ? lengths.Count : null);
     }
 
     public void Dispose()
@@ -58,4 +63,20 @@ internal sealed class InputMoments : IDisposable
         foreach (var moment in _moments.Values)
             moment.Dispose();
     }
+}
+
+/// <summary>What a second moment adds up, and what it divides the sum by.</summary>
+internal enum MomentForm
+{
+    /// <summary>XᵀX / tokens.</summary>
+    Tokens,
+
+    /// <summary>The same of batches divided by their largest size.</summary>
+    NormalizedBatchesOverTokens,
+
+    /// <summary>XᵀX / samples, a sample being a row of text.</summary>
+    Samples,
+
+    /// <summary>The same of samples divided by |max|.</summary>
+    NormalizedSamples,
 }

@@ -22,6 +22,8 @@ public sealed record KaimingInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
+    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
+
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target =>

@@ -1,8 +1,8 @@
 using System.Text.Json.Serialization;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -79,6 +79,8 @@ public enum LoraGaScale
 /// of 4r columns and 4 power iterations; <see cref="Iterations"/> = 0, the default here, is exact. γ = 16 is both codes'
 /// default (the authors' README advises 64 with rsLoRA). The authors' "weightS" averages over the r leading singular
 /// values of W. Rows: the authors average 64 batches of 2 (PEFT's example too) or 8 of 1; here 16 of 8, the same 128 rows.
+/// Both leave the model in training mode while they differentiate, so that dropout is on: <see cref="Dropout"/>; off by default,
+/// the loss's own gradient. <see cref="NormClip"/> is the authors' (layer.py, <c>norm_clip</c>; no such option in PEFT's form).
 /// Needs 2r ≤ min(out, in), and a base that has gradients: not a quantised one. Cost: forward and backward over the rows
 /// and one SVD of [out, in] a layer, fp64.
 /// </remarks>
@@ -105,6 +107,15 @@ public sealed record LoRAGAInitialization : LoraInitialization
     /// <summary>Batches. Default 16.</summary>
     public int Batches { get; init => field = Setting.AtLeast(value, 1); } = 16;
 
+    /// <summary>Whether the gradient is taken with the model's dropout, as in both codes. Default false.</summary>
+    public bool Dropout { get; init; }
+
+    /// <summary>
+    /// Whether A and B shrink by √ρ each, ρ = max|W| / max|s·B·A|, where ρ is below 1, so that nothing that is taken out of the
+    /// base is larger than its largest number. Default false, as in the authors' code.
+    /// </summary>
+    public bool NormClip { get; init; }
+
     /// <inheritdoc/>
     public override string Name => "lora-ga";
 
@@ -118,7 +129,7 @@ public sealed record LoRAGAInitialization : LoraInitialization
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
-        var gradients = context.Gradients(BatchSize, Batches);
+        var gradients = context.Gradients(BatchSize, Batches, Dropout);
         var triplets = Decompositions.Leading(
             context, Name, t => gradients[t.ModuleName], t => 2 * t.Rank, Iterations, "Singular values of the gradients");
         var norms = Scale is LoraGaScale.WeightSvd
@@ -148,7 +159,9 @@ public sealed record LoRAGAInitialization : LoraInitialization
             LoraGaScale.GdScale => Same(1 / target.Scaling),
             _ => (1.0, 1.0),
         };
-        return new InitializedAdapter((a * factorA).to(ScalarType.Float32), (b * factorB).to(ScalarType.Float32)) { SubtractFromBase = true };
+        (a, b) = (a * factorA, b * factorB);
+        var clip = NormClip ? Math.Sqrt(Clip(context, target, a, b)) : 1;
+        return new InitializedAdapter((a * clip).to(ScalarType.Float32), (b * clip).to(ScalarType.Float32)) { SubtractFromBase = true };
     }
 
     private (Tensor A, Tensor B) Indices(InitializationContext context, AdapterTarget target)
@@ -170,6 +183,12 @@ public sealed record LoRAGAInitialization : LoraInitialization
                     return (order.narrow(0, 0, r), Form is LoraGaForm.Peft ? order.narrow(0, 0, r) : order.narrow(0, r, r));
                 }
         }
+    }
+
+    private static double Clip(InitializationContext context, AdapterTarget target, Tensor a, Tensor b)
+    {
+        var offset = b.matmul(a).abs().max().item<double>() * target.Scaling;
+        return Math.Min(1, context.Weight(target).abs().max().item<float>() / Math.Max(offset, double.Epsilon));
     }
 
     private double Stable(AdapterTarget target) => Math.Pow(target.OutFeatures, 0.25) / Math.Sqrt(Gamma);

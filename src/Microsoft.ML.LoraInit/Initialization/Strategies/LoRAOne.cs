@@ -1,6 +1,6 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -11,7 +11,7 @@ public abstract partial record LoraInitialization
     /// <param name="normalize">Whether the gradient is divided by its largest singular value.</param>
     /// <param name="batchSize">Training rows a batch.</param>
     /// <param name="batches">Batches that the gradient is averaged over.</param>
-    public static LoraInitialization LoRAOne(double gamma = 128, bool normalize = true, int batchSize = 8, int batches = 16) =>
+    public static LoraInitialization LoRAOne(double gamma = 128, bool normalize = true, int batchSize = 8, int batches = 1) =>
         new LoRAOneInitialization { Gamma = gamma, Normalize = normalize, BatchSize = batchSize, Batches = batches };
 }
 
@@ -23,9 +23,11 @@ public abstract partial record LoraInitialization
 /// <remarks>
 /// The authors' code divides by the largest singular value S₀, so that the step's size depends on γ alone; their README
 /// and the paper's spectral initialisation have √S without it, as <see cref="Normalize"/> = false has (with the factor
-/// 1/√γ). Their runs use rsLoRA, alpha 16 and γ = 128. They sketch the SVD with 512 columns and 16 power iterations:
-/// <see cref="Iterations"/> = 0, the default here, is exact. The preconditioned update that the paper adds is an option
-/// of the optimiser. Needs a base that has gradients: not a quantised one. Cost: forward and backward over the rows and
+/// 1/√γ). Their gradient is the mean over 8 rows (YuanheZ/LoRA-One 01bba05, conf/init/gradient.yaml: bsz 1, iters 8; version
+/// 0.1.0 took 128), their γ 128, and their scaling that of rsLoRA with alpha 16: s = 16/√r, which is a trainer's option
+/// (<see cref="LoraTrainerOptions.RankStabilized"/>), not this strategy's; with alpha/r the first step is √r
+/// times shorter. They sketch the SVD with 512 columns and 16 power iterations: <see cref="Iterations"/> = 0, the default here,
+/// is exact. The preconditioned update that the paper adds is an option of the optimiser. Needs a base that has gradients: not a quantised one. Cost: forward and backward over the rows and
 /// one SVD of [out, in] a layer, fp64.
 /// </remarks>
 public sealed record LoRAOneInitialization : LoraInitialization
@@ -42,8 +44,11 @@ public sealed record LoRAOneInitialization : LoraInitialization
     /// <summary>Training rows a batch. Default 8.</summary>
     public int BatchSize { get; init => field = Setting.AtLeast(value, 1); } = 8;
 
-    /// <summary>Batches. Default 16.</summary>
-    public int Batches { get; init => field = Setting.AtLeast(value, 1); } = 16;
+    /// <summary>Batches. Default 1: 8 rows with the default batch, as many as the authors take.</summary>
+    public int Batches { get; init => field = Setting.AtLeast(value, 1); } = 1;
+
+    /// <summary>Whether the gradient is taken with the model's dropout, as the authors' code leaves the model in training mode. Default false.</summary>
+    public bool Dropout { get; init; }
 
     /// <inheritdoc/>
     public override string Name => "lora-one";
@@ -58,7 +63,7 @@ public sealed record LoRAOneInitialization : LoraInitialization
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
-        var gradients = context.Gradients(BatchSize, Batches);
+        var gradients = context.Gradients(BatchSize, Batches, Dropout);
         var triplets = Decompositions.Leading(
             context, Name, t => -gradients[t.ModuleName], t => t.Rank, Iterations, "Singular values of the gradients");
         return

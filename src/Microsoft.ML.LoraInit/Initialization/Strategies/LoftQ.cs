@@ -1,7 +1,7 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using Microsoft.ML.LoraInit.Quantization;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -11,7 +11,7 @@ public abstract partial record LoraInitialization
     /// <summary>A base in NF4 with its quantisation error in the factors. See <see cref="LoftQInitialization"/>.</summary>
     /// <param name="iterations">Rounds of quantising and decomposing.</param>
     /// <param name="doubleQuantization">Whether the blocks' scales are in 8 bits too.</param>
-    public static LoraInitialization LoftQ(int iterations = 1, bool doubleQuantization = true) =>
+    public static LoraInitialization LoftQ(int iterations = 1, bool doubleQuantization = false) =>
         new LoftQInitialization { Iterations = iterations, DoubleQuantization = doubleQuantization };
 }
 
@@ -22,8 +22,10 @@ public abstract partial record LoraInitialization
 /// </summary>
 /// <remarks>
 /// Q + s·B·A is W but for what rank r cannot mend of the quantisation error: the function changes a little, which is
-/// this family's meaning here. S is divided by s, which the reference code leaves out because its alpha is r (s = 1);
-/// elsewhere the correction would be s times too large. 1 round is PEFT's default; the error can fall a little more with
+/// this family's meaning here. S is divided by s, so that s·B·A is the correction whatever alpha is. The reference code and PEFT
+/// leave that out: with alpha = r, as for the authors' encoders, it is the same; with the alpha 16 of their 4-bit causal models
+/// their correction is s times the one that the decomposition found. Neither quantises the scales of the blocks again, as
+/// <see cref="DoubleQuantization"/> does (QLoRA; version 0.1.0 did so by default). 1 round is PEFT's default; the error can fall a little more with
 /// 2 to 5, and the last round's decomposition belongs to the last round's Q. Layers without an adapter stay as they are,
 /// unless the base is held in 4 bits (<see cref="LoraTrainerOptions.BaseQuantization"/>): then Q is what the layer holds.
 /// Cost: a quantisation and an SVD a layer and round, batched by shape, fp64.
@@ -33,8 +35,8 @@ public sealed record LoftQInitialization : LoraInitialization
     /// <summary>Rounds. Default 1, as in PEFT; the authors' scripts use 5.</summary>
     public int Iterations { get; init => field = Setting.AtLeast(value, 1); } = 1;
 
-    /// <summary>Whether the scales of NF4's blocks are themselves in 8 bits, as in QLoRA. Default true.</summary>
-    public bool DoubleQuantization { get; init; } = true;
+    /// <summary>Whether the scales of NF4's blocks are themselves in 8 bits, as in QLoRA. Default false, as in the authors' code and PEFT.</summary>
+    public bool DoubleQuantization { get; init; }
 
     /// <inheritdoc/>
     public override string Name => "loftq";

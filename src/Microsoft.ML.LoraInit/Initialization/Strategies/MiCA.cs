@@ -1,6 +1,6 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -30,6 +30,8 @@ public sealed record MiCAInitialization : LoraInitialization
 
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
+
+    internal override AdapterFactor ZeroFactor => AdapterFactor.A;
 
     internal override string? PreconditioningObstacle => "B is frozen, and the preconditioner is for two trained factors";
 

@@ -1,30 +1,55 @@
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>A random sketch of W in B, A zero. See <see cref="NoRAInitialization"/>.</summary>
+    /// <summary>A random sketch of W in one factor, the other zero. See <see cref="NoRAInitialization"/>.</summary>
     /// <param name="scale">Factor on the sketch.</param>
-    public static LoraInitialization NoRA(double scale = 1) => new NoRAInitialization { Scale = scale };
+    /// <param name="side">The factor that is filled.</param>
+    /// <param name="sigma">The deviation of Ω's numbers; null for the side's default.</param>
+    public static LoraInitialization NoRA(double scale = 1, NoraSide side = NoraSide.A, double? sigma = null) =>
+        new NoRAInitialization { Scale = scale, Side = side, Sigma = sigma };
+}
+
+/// <summary>Which factor <see cref="NoRAInitialization"/> fills; the other is zero.</summary>
+public enum NoraSide
+{
+    /// <summary>A gets a sketch of W's rows, as in the authors' code.</summary>
+    A,
+
+    /// <summary>B gets a sketch of W's columns, as in the paper's analysis of matrix factorisation.</summary>
+    B,
 }
 
 /// <summary>
-/// NoRA, LoRA with a Nyström initialisation (arXiv 2410.18965, ICLR 2025): B = scale · W Ω, [out, r], with
-/// Ω ~ N(0, 1/r), [in, r], so that E[B Bᵀ] = scale² · W Wᵀ; A = 0, [r, in]. The product is zero and the base weight
-/// untouched: B's columns span where W's output lives, at the cost of one product.
+/// NoRA, LoRA with a Nyström initialisation (arXiv 2410.18965, ICLR 2025): A = scale · σ Ω W / s, [r, in], with
+/// Ω ~ N(0, 1), [r, out]; B = 0, [out, r]. The product is zero and the base weight untouched: A's rows span where W's rows
+/// live, at the cost of one product.
 /// </summary>
 /// <remarks>
-/// Not to be confused with <see cref="NLoRAInitialization"/>, which is another method. The paper's analysis is of matrix
-/// factorisation, X₀ = M Ω and Y₀ = 0; the scale of its adapters was not to be had, so it is a setting here. At 1 a
-/// number of B is about as large as in <see cref="InitBInitialization"/> when W's rows have norm near 1. NoRA+ trains with
-/// the preconditioned (Riemannian) gradient, an option of the optimiser. Cost: 2·out·in·r multiplications a layer.
+/// Side A, the division by s and σ = 0.1 are the authors' code (BingcongLi/NoRA e622aa2, peft/src/peft/tuners/lora.py,
+/// <c>sketchy_A_init</c>); their scripts set σ = 0.02, but 0.1 for llama2-nora+. That release assigns the tensor to an
+/// attribute of a linear layer that has none of that name, so its own runs may have started from Kaiming's A.
+/// <see cref="NoraSide.B"/> is the paper's factorisation, X₀ = M Ω and Y₀ = 0: B = scale · σ W Ω, Ω [in, r], with σ = 1/√r so
+/// that E[B Bᵀ] = scale² · W Wᵀ, not divided by s; that is what version 0.1.0 had.
+/// Not to be confused with <see cref="NLoRAInitialization"/>, which is another method. NoRA+ trains with the preconditioned
+/// (Riemannian) gradient, an option of the optimiser. Cost: 2·out·in·r multiplications a layer.
 /// </remarks>
 public sealed record NoRAInitialization : LoraInitialization
 {
-    /// <summary>Factor on B. Default 1.</summary>
+    private const double AuthorsSigma = 0.1;
+
+    /// <summary>Factor on the sketch. Default 1.</summary>
     public double Scale { get; init => field = Setting.Positive(value); } = 1;
+
+    /// <summary>The factor that is filled. Default A, as in the authors' code.</summary>
+    public NoraSide Side { get; init => field = Setting.Defined(value); }
+
+    /// <summary>σ, the deviation of Ω's numbers; null (the default) for 0.1 on side A and 1/√r on side B.</summary>
+    public double? Sigma { get; init => field = Setting.Positive(value); }
 
     /// <inheritdoc/>
     public override string Name => "nora";
@@ -35,12 +60,26 @@ public sealed record NoRAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
+    internal override LoraInitialization Former => this with { Side = NoraSide.B };
+
+    internal override AdapterFactor ZeroFactor => Side is NoraSide.A ? AdapterFactor.B : AdapterFactor.A;
+
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     [
-        .. context.Targets.Select(target =>
-        {
-            var omega = RandomFactors.Normal(context, target, Name, target.InFeatures, target.Rank, Scale / Math.Sqrt(target.Rank));
-            return new InitializedAdapter(RandomFactors.ZeroA(context, target), context.Weight(target).matmul(omega));
-        }),
+        .. context.Targets.Select(target => Side is NoraSide.A ? OnA(context, target) : OnB(context, target)),
     ]);
+
+    private InitializedAdapter OnA(InitializationContext context, AdapterTarget target)
+    {
+        var deviation = Scale * (Sigma ?? AuthorsSigma) / target.Scaling;
+        var omega = RandomFactors.Normal(context, target, Name, target.Rank, target.OutFeatures, deviation);
+        return new InitializedAdapter(omega.matmul(context.Weight(target)), RandomFactors.ZeroB(context, target));
+    }
+
+    private InitializedAdapter OnB(InitializationContext context, AdapterTarget target)
+    {
+        var deviation = Scale * (Sigma ?? 1 / Math.Sqrt(target.Rank));
+        var omega = RandomFactors.Normal(context, target, Name, target.InFeatures, target.Rank, deviation);
+        return new InitializedAdapter(RandomFactors.ZeroA(context, target), context.Weight(target).matmul(omega));
+    }
 }

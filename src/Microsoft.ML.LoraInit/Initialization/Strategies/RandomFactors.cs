@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Strategies;
@@ -28,13 +28,17 @@ internal static class RandomFactors
     public static Tensor NormalB(InitializationContext context, AdapterTarget target, string purpose, double deviation) =>
         Normal(context, target, purpose + "/B", target.OutFeatures, target.Rank, deviation);
 
-    public static Tensor Normal(InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double deviation)
+    public static Tensor Normal(InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double deviation) =>
+        Normal(context, target, purpose, rows, columns, deviation, context.Seed);
+
+    public static Tensor Normal(
+        InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double deviation, int seed)
     {
-        using var random = context.Random(target, purpose);
+        using var random = InitializationContext.Random(target, purpose, seed);
         return empty(rows, columns).normal_(0, deviation, random).to(context.Device);
     }
 
-    private static Tensor Uniform(InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double bound)
+    public static Tensor Uniform(InitializationContext context, AdapterTarget target, string purpose, long rows, long columns, double bound)
     {
         using var random = context.Random(target, purpose);
         return empty(rows, columns).uniform_(-bound, bound, random).to(context.Device);

@@ -4,6 +4,8 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Initialization;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;
@@ -17,6 +19,8 @@ internal static class RunFingerprint
     /// <summary>Raised when a checkpoint's content, or what a step computes from it, changes.</summary>
     private const string FormatVersion = "1";
 
+    private const string Absent = "absent";
+
     // What may differ without changing the result, or what other entries cover (the data's rows, the base, the seed).
     private static readonly HashSet<string> Ignored =
     [
@@ -27,6 +31,8 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
     ];
+
+    private static readonly LoraTrainerOptions Defaults = new LoraTextRegressionTrainer.Options();
 
     // The trainers' own options name output columns; only what this library's base class declares decides the result.
     private static readonly PropertyInfo[] Options =
@@ -54,18 +60,39 @@ internal static class RunFingerprint
         return entries;
     }
 
-    /// <summary>A sentence for each entry that is not equal.</summary>
+    /// <summary>
+    /// A sentence for each entry that is not equal. An option that the stored run does not name did not exist then and had
+    /// today's default; a setting of its initialisation that it does not name has the value that stands for what was done then.
+    /// </summary>
     public static IEnumerable<string> Differences(IReadOnlyDictionary<string, string> stored, IReadOnlyDictionary<string, string> now) =>
         from name in stored.Keys.Union(now.Keys).Order(StringComparer.Ordinal)
-        let was = stored.GetValueOrDefault(name, "absent")
-        let isNow = now.GetValueOrDefault(name, "absent")
+        let was = stored.TryGetValue(name, out var text) ? Completed(name, text) : Default(name)
+        let isNow = now.GetValueOrDefault(name, Absent)
         where was != isNow
         select $"{name} was {was} and is {isNow}";
+
+    private static string Completed(string name, string text)
+    {
+        if (name != nameof(LoraTrainerOptions.Initialization))
+            return text;
+        try
+        {
+            return Text(InitializationRegistry.FromJson(JsonNode.Parse(text)!.AsObject()));
+        }
+        catch (Exception e) when (e is ArgumentException or JsonException or InvalidOperationException)
+        {
+            return text; // names a strategy that this version does not have
+        }
+    }
+
+    private static string Default(string name) =>
+        Options.FirstOrDefault(o => o.Name == name) is { } option ? Text(option.GetValue(Defaults)) : Absent;
 
     private static string Text(object? value) => value switch
     {
         null => "none",
         string text => text,
+        LoraMethod { Freeze: AdapterFactor.None, Bias: LoraBias.None } => "LoraMethod { Name = lora }", // as version 0.1.0 wrote it
         LoraInitialization strategy => InitializationRegistry.ToJson(strategy).ToJsonString(),
         IEnumerable => JsonSerializer.Serialize(value),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),

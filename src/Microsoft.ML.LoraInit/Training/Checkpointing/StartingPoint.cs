@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -50,9 +49,13 @@ internal sealed class StartingPoint : IDisposable
             var (target, start) = layer;
             var product = new AdapterFactors(start.A, start.B, start.N).Product();
             var weight = weights[$"{target.ModuleName}.weight"].to(product.device).to(product.dtype);
-            return weight.sub(product.mul(target.Scaling)).square().mean().cpu().to(ScalarType.Float64).item<double>();
+            return weight.sub(product.mul(Scaling(target, start))).square().mean().cpu().to(ScalarType.Float64).item<double>();
         });
     }
+
+    // The rank and the alpha may be the data's choice; no rank is no adapter.
+    private static double Scaling(AdapterTarget target, InitializedAdapter start) =>
+        start.Rank == 0 ? 0 : (target with { Rank = start.Rank, Alpha = start.Alpha ?? target.Alpha }).Scaling;
 
     public void Dispose()
     {

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Optimization;
@@ -72,7 +72,7 @@ internal sealed class RiemannianPreconditioner : IDisposable
     {
         var identity = eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device);
         // By Cholesky: ε > 0 keeps M positive definite, cholesky_ex leaves its error code on the device where linalg.inv would
-        // wait for it, and TorchSharp 0.102.7's inv_ex calls cholesky_ex.
+        // wait for it, and TorchSharp's inv_ex, in 0.107.0 too, calls cholesky_ex.
         var inverse = linalg.solve_triangular(linalg.cholesky_ex(gram.to(ScalarType.Float64) + identity * _damping).L, identity.expand(gram.shape), false);
         return inverse.transpose(1, 2).matmul(inverse).to(ScalarType.Float32);
     }

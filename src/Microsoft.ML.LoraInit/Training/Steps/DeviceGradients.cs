@@ -1,5 +1,5 @@
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Training.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;

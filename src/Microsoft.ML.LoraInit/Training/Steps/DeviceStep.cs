@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Training.Batching;
+using Microsoft.ML.LoraInit.Data.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;

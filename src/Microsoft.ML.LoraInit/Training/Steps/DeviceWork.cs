@@ -1,5 +1,5 @@
 using Microsoft.ML.LoraInit.Cuda;
-using Microsoft.ML.LoraInit.Roberta.Fused;
+using Microsoft.ML.LoraInit.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;

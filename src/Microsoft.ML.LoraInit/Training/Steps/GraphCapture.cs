@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Cuda;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;

@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Roberta.Fused;
-using Microsoft.ML.LoraInit.Training.Batching;
+using Microsoft.ML.LoraInit.Data.Batching;
+using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 

@@ -54,6 +54,7 @@ internal static class ModelReplica
             null, // the weight is copied as corrected
             adapter.Dropout,
             adapter.A.Trained,
-            adapter.B.Trained);
+            adapter.B.Trained,
+            adapter.Start?.Initial);
     }
 }

@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Cuda;
-using Microsoft.ML.LoraInit.Training.Batching;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Data.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;

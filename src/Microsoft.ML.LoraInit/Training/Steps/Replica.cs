@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Cuda;
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Training.Batching;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;

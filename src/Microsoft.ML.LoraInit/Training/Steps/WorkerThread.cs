@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Microsoft.ML.LoraInit.Cuda;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;
 

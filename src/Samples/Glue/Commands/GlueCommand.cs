@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Recipes;
@@ -109,12 +108,12 @@ internal sealed class GlueCommand
 
     private GridPlan Plan(ParseResult result, Recipe? recipe, GlueSession session, RobertaCheckpoint checkpoint, TorchSharp.torch.Device device)
     {
-        var model = _grid.Model(result, checkpoint, session.Identity, device);
+        var model = _grid.Model(result, checkpoint, session.BaseModelSha256, device);
         var given = _grid.Given(result);
         if (recipe is null)
             return RunGrid.Plan(GridText.Read(given, model));
         var data = result.GetRequiredValue(_grid.DataDirectory);
-        var planned = RecipePlan.Of(recipe, given, model, session.MaxLength, session.Check, task => GlueTask.Parse(task).HasFiles(data), RecipeFiles.IsInTool(result.GetValue(_grid.Recipe)!));
+        var planned = RecipePlan.Of(recipe, given, model, session.Shape.MaxLength, session.Check, task => GlueTask.Parse(task).HasFiles(data), RecipeFiles.IsInTool(result.GetValue(_grid.Recipe)!));
         _terminal.Output.WriteLine($"{recipe.Name}: {recipe.Title} ({recipe.Source})");
         if (recipe.BaseModel is { } published && published.Value != checkpoint.Id)
             _terminal.Output.WriteLine($"  base model: {checkpoint.Id}; the publication's is {published.Value} (--base-model {published.Value})");

@@ -1,7 +1,5 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
-using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
@@ -12,8 +10,8 @@ internal sealed class GridOptions
     private readonly Option<string>[] _grid =
     [
         Of("tasks", "NAMES", $"Tasks: {string.Join(", ", GlueTask.All.Select(t => t.Name))}."),
-        Of("inits", "NAMES", "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; all for every one."),
-        Of("methods", "NAMES", "What is trained: lora, rslora, dora, and beside them head-only, bitfit, full, and bottlenecks: houlsby, pfeiffer, lin; separated by semicolons where they have settings (lora;pfeiffer:size=16,skip=5)."),
+        Of("inits", "NAMES", "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; a setting takes several values (hrp:rank=16|64,side=a|b); all for every published one."),
+        Of("methods", "NAMES", "What is trained: lora, lora:freeze=a, rslora, dora, and beside them head-only, bitfit, full, and bottlenecks: houlsby, pfeiffer, lin; separated by semicolons where they have settings (lora;pfeiffer:size=16,skip=5)."),
         Of("ranks", "N,…", "Ranks."),
         Of("alphas", "X|r|2r,…", "Numerators of the scaling alpha / r: numbers, or multiples of each rank (r, 2r)."),
         Of("rank-pattern", "NAME=N,…|N..N", "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last."),
@@ -55,7 +53,7 @@ internal sealed class GridOptions
         .ToDictionary(o => o.Name[2..], o => result.GetValue(o));
 
     /// <summary>A grid that has the base model and nothing else yet.</summary>
-    public GridSpec Model(ParseResult result, RobertaCheckpoint checkpoint, BaseIdentity identity, Device device) => new()
+    public GridSpec Model(ParseResult result, RobertaCheckpoint checkpoint, string baseModelSha256, Device device) => new()
     {
         Tasks = [],
         Initializations = [],
@@ -64,7 +62,7 @@ internal sealed class GridOptions
         Epochs = new(0),
         // A folder's place differs between machines that share a grid; its name and the weights' hash do not.
         BaseModel = Directory.Exists(checkpoint.Id) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpoint.Id))) : checkpoint.Id,
-        BaseModelSha256 = identity.Sha256,
+        BaseModelSha256 = baseModelSha256,
         Precision = ResolvePrecision(result.GetValue(_precision)!, device),
     };
 
@@ -75,11 +73,13 @@ internal sealed class GridOptions
 
     private static string Quoted(string text) => text.All(c => char.IsAsciiLetterOrDigit(c) || "-_.,:=/".Contains(c)) ? text : $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    private static string ResolvePrecision(string text, Device device)
+    // Records name the precision that a run had, so that what auto means is settled here, as the library settles it.
+    private static string ResolvePrecision(string text, Device device) => text switch
     {
-        var precision = text switch { "fp32" => Precision.Float32, "bf16" => Precision.BFloat16, _ => Precision.Auto };
-        return ComputeDevice.BaseType(precision, device) == ScalarType.BFloat16 ? "bfloat16" : "float32";
-    }
+        "fp32" => "float32",
+        "bf16" => "bfloat16",
+        _ => device.type == TorchSharp.DeviceType.CUDA ? "bfloat16" : "float32",
+    };
 
     private static Option<string> Of(string name, string help, string description) => GridText.Defaults[name] is { } value
         ? new($"--{name}") { Description = description, HelpName = help, DefaultValueFactory = _ => value }

@@ -74,7 +74,7 @@ internal static class GridText
     /// <summary>The name, and the settings that differ from the default, so that two ways to write a method are one run.</summary>
     private static string MethodName(string text)
     {
-        if (Methods.HasAdapters(text))
+        if (text is Methods.RankStabilized or Methods.Dora)
             return text;
         var method = FineTuningMethod.Parse(text); // throws with the names there are
         var defaults = FineTuningMethod.Parse(method.Name).ToJson();
@@ -83,7 +83,7 @@ internal static class GridText
     }
 
     private static LoraInitialization[] Initializations(string text) =>
-        [.. (text.Trim() == "all" ? LoraInitialization.Names : Listed(text)).Select(LoraInitialization.Parse)];
+        text.Trim() == "all" ? [.. LoraInitialization.Published] : [.. Listed(text).SelectMany(InitializationText.Expand)];
 
     private static int AtLeastOne(string name, string text) => Number(name, text, int.Parse) is var value && value >= 1
         ? value

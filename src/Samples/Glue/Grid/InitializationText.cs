@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Initialization;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Grid;
 
@@ -12,14 +11,28 @@ internal static class InitializationText
         var defaults = Settings(LoraInitialization.Parse(strategy.Name));
         var changed = Settings(strategy)
             .Where(s => !JsonNode.DeepEquals(s.Value, defaults[s.Key]))
-            .Select(s => $"{s.Key}={s.Value}")
+            .Select(s => $"{s.Key}={s.Value?.ToString() ?? "null"}")
             .ToArray();
         return changed.Length == 0 ? strategy.Name : $"{strategy.Name}:{string.Join(',', changed)}";
     }
 
+    /// <summary>All strategies that a text stands for whose settings have several values: <c>hrp:rank=16|64,side=a|b</c> is four.</summary>
+    /// <exception cref="ArgumentException">One of them cannot be made.</exception>
+    public static IEnumerable<LoraInitialization> Expand(string text)
+    {
+        IEnumerable<string> texts = [""];
+        var parts = text.Split(':', 2);
+        foreach (var pair in parts.Length == 1 ? [] : parts[1].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            var (key, values) = pair.Split('=', 2) is [var k, var v] ? ($"{k}=", v.Split('|')) : (pair, [""]);
+            texts = texts.SelectMany(t => values.Select(value => $"{t}{(t.Length == 0 ? "" : ",")}{key}{value}")).ToArray();
+        }
+        return [.. texts.Select(settings => LoraInitialization.Parse(settings.Length == 0 ? parts[0] : $"{parts[0]}:{settings}"))];
+    }
+
     public static JsonObject Settings(LoraInitialization strategy)
     {
-        var settings = InitializationRegistry.ToJson(strategy);
+        var settings = strategy.ToJson();
         settings.Remove("name");
         return settings;
     }

@@ -55,7 +55,7 @@ internal sealed record RecipePlan(IReadOnlyList<GridSpec> Parts, IReadOnlyList<s
     // A version without a strategy or a method still does the rest of the experiment.
     private static bool KeepKnown(Dictionary<string, string?> texts, RecipePart part, Action<FineTuningMethod> check, List<string> leftOut)
     {
-        foreach (var (name, parse) in new (string, Action<string>)[] { ("inits", text => LoraInitialization.Parse(text)), ("methods", text => CheckMethod(text, check)) })
+        foreach (var (name, parse) in new (string, Action<string>)[] { ("inits", text => InitializationText.Expand(text)), ("methods", text => check(Runs.Methods.Of(text))) })
         {
             if (!texts.TryGetValue(name, out var list) || list is null or "all")
                 continue;
@@ -68,12 +68,6 @@ internal sealed record RecipePlan(IReadOnlyList<GridSpec> Parts, IReadOnlyList<s
             texts[name] = string.Join(known.Any(k => k.Contains(':')) ? ';' : ',', known);
         }
         return true;
-    }
-
-    private static void CheckMethod(string text, Action<FineTuningMethod> check)
-    {
-        if (!Runs.Methods.HasAdapters(text))
-            check(FineTuningMethod.Parse(text));
     }
 
     private static bool Parses(string item, Action<string> parse, List<string> leftOut)

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using static TorchSharp.torch;
@@ -36,7 +35,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         // Before the clock of this run starts: the first to need it trains another task for it.
         var start = config.Start is null ? null : Starts!.Folder(config, maker => Make(maker, slot, cancellation));
         var started = Stopwatch.GetTimestamp();
-        var history = session.Train(task, Options(config, start, slot, checkpoints, board, cancellation), load);
+        var history = session.Train(task, Options(task, config, start, slot, checkpoints, board, cancellation), load);
         var total = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // A cancelled run hands back its best epoch so far, which is not this cell's result.
         if (history.Cancelled)
@@ -85,37 +84,33 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
 
     private void Make((RunConfig Config, string Folder, string Checkpoints) maker, int slot, CancellationToken cancellation)
     {
-        var load = Load(maker.Config);
-        session.Load(GlueTask.Parse(maker.Config.Task), maker.Config.MaxLength, load, cancellation);
-        var history = session.Train(
-            GlueTask.Parse(maker.Config.Task), Options(maker.Config, null, slot, maker.Checkpoints, null, cancellation), load, maker.Folder);
+        var task = GlueTask.Parse(maker.Config.Task);
+        var history = session.Train(task, Options(task, maker.Config, null, slot, maker.Checkpoints, null, cancellation), Load(maker.Config), maker.Folder);
         if (history.Cancelled)
             throw new OperationCanceledException(cancellation);
     }
 
-    private LoraTextClassificationTrainer.Options Options(RunConfig config, string? start, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
+    private LoraTrainerOptions Options(GlueTask task, RunConfig config, string? start, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
     {
-        var options = new LoraTextClassificationTrainer.Options
-        {
-            Method = Methods.HasAdapters(config.Method) ? FineTuningMethod.Lora() : FineTuningMethod.Parse(config.Method),
-            UseDora = config.Method == Methods.Dora,
-            RankStabilized = config.Method == Methods.RankStabilized,
-            InitialLearningRate = config.LearningRate,
-            MaxEpochs = config.Epochs,
-            BatchSize = config.BatchSize,
-            WarmupRatio = config.WarmupRatio,
-            WeightDecay = config.WeightDecay,
-            DecayBiasesAndNorms = config.DecayBiases,
-            MaxGradientNorm = config.MaxGradientNorm ?? RunConfig.UsualGradientNorm,
-            MaxLength = config.MaxLength,
-            Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true),
-            Device = Of(slot),
-            Seed = config.Seed,
-            CheckpointDirectory = checkpoints,
-            CheckpointEverySteps = CheckpointEverySteps,
-            Progress = board,
-            CancellationToken = cancellation,
-        };
+        var options = GlueSession.Options(task);
+        options.Method = Methods.Of(config.Method);
+        options.UseDora = config.Method == Methods.Dora;
+        options.RankStabilized = config.Method == Methods.RankStabilized;
+        options.InitialLearningRate = config.LearningRate;
+        options.MaxEpochs = config.Epochs;
+        options.BatchSize = config.BatchSize;
+        options.WarmupRatio = config.WarmupRatio;
+        options.WeightDecay = config.WeightDecay;
+        options.DecayBiasesAndNorms = config.DecayBiases;
+        options.MaxGradientNorm = config.MaxGradientNorm ?? RunConfig.UsualGradientNorm;
+        options.MaxLength = config.MaxLength;
+        options.Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true);
+        options.Device = Of(slot);
+        options.Seed = config.Seed;
+        options.CheckpointDirectory = checkpoints;
+        options.CheckpointEverySteps = CheckpointEverySteps;
+        options.Progress = board;
+        options.CancellationToken = cancellation;
         if (start is not null)
         {
             // Form, rank and alpha are the adapter's; the trainer refuses others.
@@ -125,7 +120,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         else if (Methods.HasAdapters(config.Method))
         {
             if (config.RankPattern is { } pattern)
-                options.RankPattern = RankPatternText.Parse("--rank-pattern", pattern, () => session.Layers);
+                options.RankPattern = RankPatternText.Parse("--rank-pattern", pattern, () => session.Shape.Layers);
             options.Initialization = LoraInitialization.Parse(config.Initialization);
             options.Rank = config.Rank;
             options.Alpha = config.Alpha;

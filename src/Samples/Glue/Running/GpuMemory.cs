@@ -5,7 +5,7 @@ using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
 
-/// <summary>What the driver counts for this process. TorchSharp 0.102.7 has no figure of its own; its allocator gives nothing back, so this is near the peak.</summary>
+/// <summary>What the driver counts for this process. TorchSharp (0.107.0) has no figure of its own; its allocator gives nothing back, so this is near the peak.</summary>
 internal static class GpuMemory
 {
     /// <returns>Bytes on all GPUs, or null on a CPU and where nvidia-smi is not there or does not know the process.</returns>

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
+using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Runs;
 

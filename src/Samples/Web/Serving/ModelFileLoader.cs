@@ -61,16 +61,18 @@ internal sealed partial class ModelFileLoader(MLContext ml, WebSettings settings
         lock (_gate)
         {
             _disposed = true;
-            _current?.Dispose();
+            var last = _current;
+            _current = null; // First, so that nobody is given a model that is disposed of.
+            last?.Dispose();
         }
     }
 
     private void Replace(ServedModel next)
     {
         var before = _current;
-        _current = next;
-        before?.Dispose();
         _problem = null;
+        _current = next; // From here on predictions begin with it; those that began before end with the other.
+        before?.Dispose();
         Loaded(settings.ModelPath, next.Version, before?.Version ?? "none");
     }
 

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 
 namespace Microsoft.ML.LoraInit.Tests.Glue.Reading;
 
@@ -20,7 +20,7 @@ public sealed class GlueLayoutsTests
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "data.tsv");
         File.WriteAllText(path, content);
-        Assert.AreEqual(new TextRow(text, text2, label), TextFile.ReadAll(path, GlueLayouts.Get(task)).Single());
+        Assert.AreEqual(new TextFileRow(text, text2, label), TextFile.ReadAll(path, GlueLayouts.Get(task)).Single());
     }
 
     [TestMethod]

@@ -1,4 +1,4 @@
-using Microsoft.ML.LoraInit.Glue.Reading;
+using Microsoft.ML.LoraInit.Glue;
 
 namespace Microsoft.ML.LoraInit.Tests.Glue.Reading;
 
@@ -10,7 +10,7 @@ public sealed class TextFileTests
     [TestMethod]
     public void ColumnsAreFoundByNameOrNumber()
     {
-        var expected = new TextRow("one", "two", "x");
+        var expected = new TextFileRow("one", "two", "x");
         var byName = Read("id\tLabel\tText\tOther\n7\tx\tone\ttwo\n", Columns with { Text2 = "Other" });
         var byNumber = Read("7\tx\tone\ttwo\n", Columns with { Text = "3", Text2 = "4", Label = "2", HasHeader = false });
         Assert.AreEqual(expected, byName.Single());
@@ -99,7 +99,7 @@ public sealed class TextFileTests
     public void AnEmptyFileWithoutHeaderIsRefused() =>
         StringAssert.Contains(Fails("", Columns with { HasHeader = false, Text = "1", Label = "2" }).Message, "empty");
 
-    private static IReadOnlyList<TextRow> Read(string content, TextLayout layout, Action<long>? malformed = null)
+    private static IReadOnlyList<TextFileRow> Read(string content, TextLayout layout, Action<long>? malformed = null)
     {
         using var folder = new TemporaryFolder();
         var path = Path.Combine(folder.Path, "data.tsv");

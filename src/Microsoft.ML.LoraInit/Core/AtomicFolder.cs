@@ -1,0 +1,55 @@
+namespace Microsoft.ML.LoraInit.Core;
+
+/// <summary>Writes a folder of files so that its path holds all of them or none.</summary>
+internal static class AtomicFolder
+{
+    /// <summary>Writes into a temporary folder beside the path, which is then moved to it.</summary>
+    /// <param name="path">The folder; must not exist, or be empty.</param>
+    /// <param name="write">Writes the files into the folder that it is given. Where it throws, nothing is left behind.</param>
+    /// <exception cref="IOException">The folder is not empty, its parent does not exist, or it cannot be written.</exception>
+    public static void Write(string path, Action<string> write)
+    {
+        path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        Check(path);
+        var temporary = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.tmp");
+        try
+        {
+            Directory.CreateDirectory(temporary);
+            write(temporary);
+            if (Directory.Exists(path))
+                Directory.Delete(path);
+            Directory.Move(temporary, path);
+        }
+        catch
+        {
+            DeleteQuietly(temporary);
+            throw;
+        }
+    }
+
+    /// <summary>Refuses a place that cannot be written to, before long work.</summary>
+    /// <exception cref="IOException">The folder is not empty, the path is a file, or the parent does not exist.</exception>
+    public static void Check(string path)
+    {
+        path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        if (File.Exists(path))
+            throw new IOException($"'{path}' is a file: name a folder to write to.");
+        if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
+            throw new IOException($"The folder '{path}' is not empty: name a new one, or delete it first.");
+        if (Path.GetDirectoryName(path) is not { } parent || !Directory.Exists(parent))
+            throw new DirectoryNotFoundException($"'{path}' cannot be written: the folder that it should lie in does not exist.");
+    }
+
+    private static void DeleteQuietly(string path)
+    {
+        try
+        {
+            if (Directory.Exists(path))
+                Directory.Delete(path, recursive: true);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The failure under way matters more than left-over temporary files.
+        }
+    }
+}

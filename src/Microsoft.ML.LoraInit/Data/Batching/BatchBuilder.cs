@@ -1,0 +1,41 @@
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Data.Batching;
+
+/// <summary>Puts rows side by side for a model.</summary>
+internal static class BatchBuilder
+{
+    /// <summary>
+    /// The chosen rows, padded on the right to the longest of them, in one copy to the device. The tensors belong to
+    /// the current dispose scope.
+    /// </summary>
+    /// <param name="texts">All rows.</param>
+    /// <param name="rows">Indices of the chosen ones, in the batch's order; at least one.</param>
+    /// <param name="padId">The padding token, which no text contains.</param>
+    /// <param name="device">Where the batch goes.</param>
+    public static EncodedBatch Build(IReadOnlyList<EncodedText> texts, ReadOnlySpan<int> rows, int padId, Device device)
+    {
+        if (rows.IsEmpty)
+            throw new ArgumentException("A batch needs at least one row.", nameof(rows));
+        int length = 0, shortest = int.MaxValue;
+        foreach (int row in rows)
+        {
+            length = Math.Max(length, texts[row].Length);
+            shortest = Math.Min(shortest, texts[row].Length);
+        }
+
+        var ids = new long[rows.Length * length];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            var text = texts[rows[i]].Ids;
+            var target = ids.AsSpan(i * length, length);
+            for (int j = 0; j < text.Length; j++)
+                target[j] = text[j];
+            target[text.Length..].Fill(padId);
+        }
+        var inputIds = tensor(ids, [rows.Length, length], device: device);
+        return new(inputIds, shortest == length ? null : inputIds.ne(padId));
+    }
+}

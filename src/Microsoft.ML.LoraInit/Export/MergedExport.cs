@@ -1,0 +1,108 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Peft;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Export;
+
+/// <summary>Writes a merged model as a folder of the Hugging Face layout.</summary>
+internal static class MergedExport
+{
+    private const string TokenizerConfig = "tokenizer_config.json";
+    private const string SpecialTokens = "special_tokens_map.json";
+
+    private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <exception cref="NotSupportedException">The model has bottlenecks.</exception>
+    /// <exception cref="InvalidDataException">The base has changed.</exception>
+    /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
+    public static void Write(string folder, FineTunedModel model)
+    {
+        if (model.State.Bottlenecks.Count > 0)
+            throw new NotSupportedException($"The model was trained by the method '{model.State.Method.Name}'; its bottlenecks stay beside the weights, and a plain RoBERTa has no place for them. Keep it as an .mlnet file.");
+        using var files = model.OpenBase();
+        using var scope = NewDisposeScope();
+        using var weights = files.LoadWeights(CPU, ScalarType.Float32);
+        var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);
+        try
+        {
+            AtomicFolder.Write(folder, temporary =>
+            {
+                Text(temporary, CheckpointNames.Config, Config(files.ConfigJson, model));
+                Copy(temporary, CheckpointNames.Vocabulary, files.OpenVocabulary());
+                Copy(temporary, CheckpointNames.Merges, files.OpenMerges());
+                Text(temporary, TokenizerConfig, Tokenizer(files.Config.MaxLength));
+                Text(temporary, SpecialTokens, Specials());
+                SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), merged, PeftNames.Metadata);
+            });
+        }
+        finally
+        {
+            foreach (var tensor in merged.Values)
+                tensor.Dispose();
+        }
+    }
+
+    private static JsonObject Config(string baseConfig, FineTunedModel model)
+    {
+        var config = JsonNode.Parse(baseConfig)!.AsObject();
+        var (labels, problem) = Task(model.ModelSettings.Scores.Task);
+        config["architectures"] = new JsonArray("RobertaForSequenceClassification");
+        // Python takes the number of labels from id2label.
+        config["id2label"] = new JsonObject(labels.Select((l, i) => KeyValuePair.Create(i.ToString(System.Globalization.CultureInfo.InvariantCulture), (JsonNode?)JsonValue.Create(l))));
+        config["label2id"] = new JsonObject(labels.Select((l, i) => KeyValuePair.Create(l, (JsonNode?)JsonValue.Create(i))));
+        config["problem_type"] = problem;
+        config.Remove("num_labels");
+        config.Remove("torch_dtype");
+        config["dtype"] = "float32";
+        return config;
+    }
+
+    /// <summary>The outputs' names, and what transformers calls the task: it decides which function its pipelines put on the logits.</summary>
+    private static (IReadOnlyList<string> Labels, string? Problem) Task(TextTask task) => task switch
+    {
+        MulticlassTask multiclass => (multiclass.ClassNames ?? Numbered(task.OutputCount), "single_label_classification"),
+        MultiLabelTask labels => (labels.LabelNames ?? Numbered(task.OutputCount), "multi_label_classification"),
+        BinaryTask => (["true"], "multi_label_classification"),
+        RegressionTask => (Numbered(1), "regression"),
+        _ => (Numbered(task.OutputCount), null),
+    };
+
+    private static string[] Numbered(int count) => [.. Enumerable.Range(0, count).Select(i => $"LABEL_{i}")];
+
+    private static JsonObject Tokenizer(int maxLength)
+    {
+        var settings = Specials();
+        settings["add_prefix_space"] = false;
+        settings["errors"] = "replace";
+        settings["model_max_length"] = maxLength;
+        settings["tokenizer_class"] = "RobertaTokenizer";
+        settings["trim_offsets"] = true;
+        return settings;
+    }
+
+    private static JsonObject Specials() => new()
+    {
+        ["bos_token"] = "<s>",
+        ["cls_token"] = "<s>",
+        ["eos_token"] = "</s>",
+        ["mask_token"] = "<mask>",
+        ["pad_token"] = "<pad>",
+        ["sep_token"] = "</s>",
+        ["unk_token"] = "<unk>",
+    };
+
+    private static void Text(string folder, string name, JsonObject json) =>
+        AtomicFile.Write(Path.Combine(folder, name), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(json.ToJsonString(Format) + "\n")));
+
+    private static void Copy(string folder, string name, Stream content)
+    {
+        using (content)
+            AtomicFile.Write(Path.Combine(folder, name), content.CopyTo);
+    }
+}

@@ -1,0 +1,113 @@
+using Microsoft.ML.LoraInit.Cpu;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Inference.Cpu;
+
+/// <summary>
+/// What <see cref="MergedModel"/> computes, on the CPU without tensors: weights packed for the processor's vectors, texts one after
+/// another without padding, no native call and no native thread. Nothing in it changes, so any number of threads may run it. A
+/// text's logits do not depend on the texts beside it or on who helps, to the last bit.
+/// </summary>
+internal sealed unsafe class HostEncoder
+{
+    private const string Words = "roberta.embeddings.word_embeddings.weight", Positions = "roberta.embeddings.position_embeddings.weight",
+        Types = "roberta.embeddings.token_type_embeddings.weight";
+
+    private readonly RobertaConfig _config;
+    private readonly HostWeightReader _reader;
+    private readonly AlignedArray<float> _words, _positions;
+    private readonly HostNorm _norm;
+    private readonly HostLayer[] _layers;
+    private readonly HostLinear _dense, _outProjection;
+
+    /// <param name="config">The model's shape.</param>
+    /// <param name="weights">Every weight of encoder and head by full name; taken over and freed, also when this fails.</param>
+    /// <param name="isInt8">Whether the encoder's products are computed in 8 bits (<see cref="Int8Linear"/>); the head's are not.</param>
+    /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
+    public HostEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, bool isInt8)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var bag = new WeightBag(weights, ScalarType.Float32, scope);
+        _config = config;
+        _reader = new(config, bag, isInt8);
+        _words = _reader.Table(Words, config.VocabularySize);
+        // Token types are all 0, so their one row may as well be part of the positions.
+        _positions = _reader.Table(Positions, config.MaxPositions);
+        var types = _reader.Table(Types, config.TypeVocabularySize);
+        for (int i = 0; i < config.MaxPositions; i++)
+            RowMath.Add(_positions.Pointer + ((long)i * config.HiddenSize), types.Pointer, config.HiddenSize);
+        _norm = _reader.Norm("roberta.embeddings.LayerNorm");
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new HostLayer(config, i, _reader))];
+        _dense = _reader.FloatLinear(config.HiddenSize, config.HiddenSize, "classifier.dense");
+        _outProjection = _reader.FloatLinear(_reader.RowsOf("classifier.out_proj") ?? 0, config.HiddenSize, "classifier.out_proj");
+        bag.CheckAllTaken();
+    }
+
+    /// <summary>Number of logits a text.</summary>
+    public int Outputs => _outProjection.Outputs;
+
+    /// <summary>A row of logits for each text.</summary>
+    public float[][] Score(PackedTexts texts, HostTeam team)
+    {
+        int hidden = _config.HiddenSize;
+        var memory = HostScratch.Floats((long)texts.Tokens * hidden, out float* x);
+        Embed(texts, x);
+        _norm.Apply(x, null, texts.Tokens);
+        foreach (var layer in _layers)
+            layer.Apply(texts, x, team);
+        var logits = Classify(x, texts.Count, team);
+        HostScratch.Return(memory);
+        GC.KeepAlive(this);
+        return logits;
+    }
+
+    /// <summary>The model over tensors, with the weights that compute here; the caller disposes of it.</summary>
+    public MergedModel ToMergedModel()
+    {
+        var tensors = _reader.Restore();
+        Add(Words, _words);
+        Add(Positions, _positions);
+        tensors.Add(Types, zeros(_config.TypeVocabularySize, _config.HiddenSize).DetachFromDisposeScope());
+        return new(_config, tensors);
+
+        void Add(string name, AlignedArray<float> table) =>
+            tensors.Add(name, tensor(table.Span.ToArray(), table.Length / _config.HiddenSize, _config.HiddenSize).DetachFromDisposeScope());
+    }
+
+    private void Embed(PackedTexts texts, float* x)
+    {
+        int hidden = _config.HiddenSize;
+        for (int text = 0; text < texts.Count; text++)
+        {
+            float* position = _positions.Pointer + ((long)(_config.PadTokenId + 1) * hidden);
+            foreach (int id in texts.Ids(text))
+            {
+                _words.Span.Slice(id * hidden, hidden).CopyTo(new(x, hidden)); // checks the id
+                RowMath.Add(x, position, hidden);
+                x += hidden;
+                position += hidden;
+            }
+        }
+    }
+
+    /// <summary>The head.</summary>
+    /// <param name="x">[texts, hidden], the first tokens.</param>
+    /// <param name="count">Number of texts.</param>
+    /// <param name="team">Who may help.</param>
+    private float[][] Classify(float* x, int count, HostTeam team)
+    {
+        int hidden = _config.HiddenSize;
+        var memory = HostScratch.Floats((long)count * (hidden + Outputs), out float* pooled);
+        float* y = pooled + ((long)count * hidden);
+        _dense.Apply(x, hidden, count, pooled, hidden, team);
+        RowMath.Tanh(pooled, count * hidden);
+        _outProjection.Apply(pooled, hidden, count, y, Outputs, team);
+        var logits = new float[count][];
+        for (int i = 0; i < count; i++)
+            logits[i] = new ReadOnlySpan<float>(y + ((long)i * Outputs), Outputs).ToArray();
+        HostScratch.Return(memory);
+        return logits;
+    }
+}

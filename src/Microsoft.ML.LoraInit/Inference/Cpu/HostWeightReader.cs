@@ -1,0 +1,94 @@
+using Microsoft.ML.LoraInit.Cpu;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Inference.Cpu;
+
+/// <summary>Makes the parts of a <see cref="HostEncoder"/> out of a merged model's tensors, and remembers which is which.</summary>
+/// <param name="config">The model's shape.</param>
+/// <param name="bag">The tensors, fp32 on the CPU.</param>
+/// <param name="isInt8">Whether the encoder's products are computed in 8 bits.</param>
+internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag, bool isInt8)
+{
+    private readonly List<(string[] Modules, HostLinear Linear)> _linears = [];
+    private readonly List<(string Module, HostNorm Norm)> _norms = [];
+
+    /// <summary>Linear layers of one input, one below the other as one layer.</summary>
+    /// <param name="outputs">Of each.</param>
+    /// <param name="inputs">Of all.</param>
+    /// <param name="modules">Full names.</param>
+    public HostLinear Linear(int outputs, int inputs, params string[] modules)
+    {
+        var (weight, bias) = Stacked(outputs, inputs, modules);
+        return Remember(isInt8 ? new Int8Linear(weight, bias) : new FloatLinear(weight, bias), modules);
+    }
+
+    /// <summary>A linear layer in fp32, whatever the encoder's are.</summary>
+    public HostLinear FloatLinear(int outputs, int inputs, string module)
+    {
+        var (weight, bias) = Stacked(outputs, inputs, module);
+        return Remember(new FloatLinear(weight, bias), module);
+    }
+
+    public HostNorm Norm(string module)
+    {
+        var norm = new HostNorm(Numbers($"{module}.weight", config.HiddenSize), Numbers($"{module}.bias", config.HiddenSize), config.LayerNormEps);
+        _norms.Add((module, norm));
+        return norm;
+    }
+
+    /// <summary>A table, row by row.</summary>
+    public AlignedArray<float> Table(string name, int rows)
+    {
+        var table = new AlignedArray<float>((long)rows * config.HiddenSize);
+        Numbers(name, rows, config.HiddenSize).CopyTo(table.Span);
+        return table;
+    }
+
+    /// <summary>Whether there is a module of this name that was not read yet.</summary>
+    public bool Has(string module) => bag.Has($"{module}.weight");
+
+    /// <summary>Rows of a module's weight; null where there is no such module.</summary>
+    public int? RowsOf(string module) => bag.RowsOf($"{module}.weight");
+
+    /// <summary>What was read, as it computes, by full name; the tensors are the caller's.</summary>
+    public Dictionary<string, Tensor> Restore()
+    {
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var (modules, linear) in _linears)
+        {
+            float[] weight = linear.Weight(), bias = linear.Bias();
+            int outputs = bias.Length / modules.Length;
+            for (int i = 0; i < modules.Length; i++)
+            {
+                Add($"{modules[i]}.weight", weight.AsSpan(i * outputs * linear.Inputs, outputs * linear.Inputs), outputs, linear.Inputs);
+                Add($"{modules[i]}.bias", bias.AsSpan(i * outputs, outputs), outputs);
+            }
+        }
+        foreach (var (module, norm) in _norms)
+        {
+            Add($"{module}.weight", norm.Weight, config.HiddenSize);
+            Add($"{module}.bias", norm.Bias, config.HiddenSize);
+        }
+        return tensors;
+
+        void Add(string name, ReadOnlySpan<float> numbers, params long[] shape) =>
+            tensors.Add(name, tensor(numbers.ToArray(), shape).DetachFromDisposeScope());
+    }
+
+    private (float[] Weight, float[] Bias) Stacked(int outputs, int inputs, params string[] modules) => (
+        [.. modules.SelectMany(module => Numbers($"{module}.weight", outputs, inputs))],
+        [.. modules.SelectMany(module => Numbers($"{module}.bias", outputs))]);
+
+    private float[] Numbers(string name, params long[] shape)
+    {
+        using var tensor = bag.Take(ScalarType.Float32, name, shape).contiguous();
+        return tensor.data<float>().ToArray();
+    }
+
+    private HostLinear Remember(HostLinear linear, params string[] modules)
+    {
+        _linears.Add((modules, linear));
+        return linear;
+    }
+}

@@ -1,0 +1,139 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Peft;
+
+/// <summary>An adapter folder open for reading: its configuration and the names of its tensors are checked, the rest is read on demand.</summary>
+internal sealed class PeftFolder : IDisposable
+{
+    private readonly SafetensorsFile _file;
+    private readonly Dictionary<(PeftNames.Part Part, string Name), string> _stored = [];
+
+    private PeftFolder(string path, PeftConfig config, SafetensorsFile file)
+    {
+        (Path, Config, _file) = (path, config, file);
+        IsBare = PeftNames.IsBare(file.Names);
+        foreach (var name in file.Names)
+            if (!_stored.TryAdd(PeftNames.Parse(name, file.Name), name))
+                throw new InvalidDataException($"'{file.Name}' has two tensors for one place; one of them is '{name}'.");
+    }
+
+    public string Path { get; }
+
+    public PeftConfig Config { get; }
+
+    /// <summary>Whether the folder has a classification head.</summary>
+    public bool HasHead => Names(PeftNames.Part.Head).Any();
+
+    /// <summary>Number of logits of the head; 0 without one.</summary>
+    /// <exception cref="InvalidDataException">The head lacks its output layer.</exception>
+    public int Outputs => HasHead ? (int)_file.Info(Stored(PeftNames.Part.Head, "classifier.out_proj.weight")).Shape[0] : 0;
+
+    /// <summary>Modules with an A, and its rank, in the file's order.</summary>
+    public IEnumerable<(string Module, int Rank)> Modules =>
+        Names(PeftNames.Part.A).Select(m => (m, (int)_file.Info(Stored(PeftNames.Part.A, m)).Shape[0]));
+
+    private bool IsBare { get; }
+
+    /// <summary>Opens a folder and checks what can be checked without a base model.</summary>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="NotSupportedException">The weights are a pickle.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged or asks for something that is not supported; the message names the key.</exception>
+    public static PeftFolder Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder);
+        var path = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder));
+        if (!Directory.Exists(path))
+            throw new DirectoryNotFoundException($"The adapter's folder '{path}' does not exist.");
+        var (config, weights) = (System.IO.Path.Combine(path, PeftNames.Config), System.IO.Path.Combine(path, PeftNames.Weights));
+        if (!File.Exists(config))
+            throw new FileNotFoundException($"'{path}' has no {PeftNames.Config}; an adapter is a folder with {PeftNames.Config} and {PeftNames.Weights}.", config);
+        var parsed = PeftConfigReader.Parse(File.ReadAllText(config), config);
+        if (!File.Exists(weights))
+            throw File.Exists(System.IO.Path.Combine(path, PeftNames.Pickle))
+                ? new NotSupportedException(PeftNames.PickleAdvice(path))
+                : new FileNotFoundException($"'{path}' has no {PeftNames.Weights}.", weights);
+        var file = SafetensorsFile.Open(weights);
+        try
+        {
+            return new(path, parsed, file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The layers that the configuration chooses in a model of this shape, in the model's order.</summary>
+    /// <exception cref="InvalidDataException">It chooses none, or a number is out of range.</exception>
+    public IReadOnlyList<AdapterTarget> Targets(RobertaConfig config)
+    {
+        try
+        {
+            var modules = AdapterPlanner.Modules(config).Select(m => IsBare ? m with { Name = PeftNames.BareName(m.Name) } : m)
+                .Where(m => Config.Exclude?.Matches(m.Name) is not true);
+            return [.. AdapterPlanner.Plan(Config.Settings, modules).Select(t => t with { ModuleName = PeftNames.FullName(t.ModuleName) })];
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"'{System.IO.Path.Combine(Path, PeftNames.Config)}' does not fit the base model. {e.Message}", e);
+        }
+    }
+
+    /// <summary>Reads adapters and head, in fp32 on the CPU; the tensors belong to the caller's dispose scope.</summary>
+    /// <exception cref="InvalidDataException">Tensors are missing, surplus or of another shape than configuration and base ask for.</exception>
+    public PeftWeights Read(RobertaConfig config)
+    {
+        var targets = Targets(config);
+        var (chosen, found) = (targets.Select(t => t.ModuleName).ToArray(), Names(PeftNames.Part.A).Union(Names(PeftNames.Part.B)).Union(Names(PeftNames.Part.Magnitude)).ToArray());
+        if (found.Except(chosen).FirstOrDefault() is { } surplus)
+            throw new InvalidDataException($"'{_file.Name}' has an adapter on '{surplus}', which {PeftNames.Config} does not choose or a RoBERTa with {config.Layers} layers does not have.");
+        var adapters = targets.Select(t => new PlainAdapter(
+            t,
+            Read(PeftNames.Part.A, t.ModuleName, t.Rank, t.InFeatures),
+            Read(PeftNames.Part.B, t.ModuleName, t.OutFeatures, t.Rank),
+            Config.Settings.UseDora ? Magnitude(t) : NoMagnitude(t))
+        { TrainedRank = t.Rank }).ToArray();
+        var head = HasHead
+            ? ClassificationHead.Layout(config, Outputs).ToDictionary(l => l.Name, l => Read(PeftNames.Part.Head, l.Name, l.Shape), StringComparer.Ordinal)
+            : null;
+        if (head is not null && Names(PeftNames.Part.Head).Except(head.Keys).FirstOrDefault() is { } unknown)
+            throw new InvalidDataException($"'{_file.Name}' has the head tensor '{unknown}', which RoBERTa's classification head does not have.");
+        return new(adapters, head, Config.Settings.Dropout);
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private Tensor Magnitude(AdapterTarget target)
+    {
+        // A row in the file of some versions, a vector in others.
+        using var scope = NewDisposeScope();
+        var stored = Stored(PeftNames.Part.Magnitude, target.ModuleName);
+        var value = _file.Read(stored, ScalarType.Float32);
+        if (value.numel() != target.OutFeatures)
+            throw Shape(stored, value.shape, [target.OutFeatures]);
+        return value.reshape(-1).MoveToOuterDisposeScope();
+    }
+
+    private Tensor? NoMagnitude(AdapterTarget target) => !_stored.ContainsKey((PeftNames.Part.Magnitude, target.ModuleName)) ? null
+        : throw new InvalidDataException($"'{_file.Name}' has DoRA's magnitude of '{target.ModuleName}', but {PeftNames.Config} says use_dora = false.");
+
+    private Tensor Read(PeftNames.Part part, string name, params long[] shape)
+    {
+        var stored = Stored(part, name);
+        var (_, found) = _file.Info(stored);
+        return found.AsSpan().SequenceEqual(shape) ? _file.Read(stored, ScalarType.Float32) : throw Shape(stored, found, shape);
+    }
+
+    private InvalidDataException Shape(string stored, long[] found, long[] expected) =>
+        new($"'{_file.Name}': '{stored}' has the shape [{string.Join(", ", found)}], but {PeftNames.Config} and the base model ask for [{string.Join(", ", expected)}]. Is it the base that the adapter was trained on?");
+
+    private IEnumerable<string> Names(PeftNames.Part part) => _stored.Keys.Where(k => k.Part == part).Select(k => k.Name);
+
+    private string Stored(PeftNames.Part part, string name) => _stored.TryGetValue((part, name), out var stored) ? stored
+        : throw new InvalidDataException($"'{_file.Name}' lacks {(part == PeftNames.Part.Head ? $"the head's '{name}'" : $"the tensor {part} of '{name}'")}, which {PeftNames.Config} asks for.");
+}

@@ -1,0 +1,14 @@
+namespace Microsoft.ML.LoraInit.Roberta;
+
+/// <summary>A linear layer chosen for adaptation, with the rank and scale that the patterns give it.</summary>
+/// <param name="ModuleName">Full name, such as <c>roberta.encoder.layer.0.attention.self.query</c>.</param>
+/// <param name="InFeatures">Columns of W.</param>
+/// <param name="OutFeatures">Rows of W.</param>
+/// <param name="Rank">r.</param>
+/// <param name="Alpha">Numerator of the scaling.</param>
+/// <param name="RankStabilized">Whether the scaling is alpha / √r (rsLoRA, arXiv 2312.03732) instead of alpha / r.</param>
+internal sealed record AdapterTarget(string ModuleName, int InFeatures, int OutFeatures, int Rank, double Alpha, bool RankStabilized)
+{
+    /// <summary>s, the factor on B·A.</summary>
+    public double Scaling => RankStabilized ? Alpha / Math.Sqrt(Rank) : Alpha / Rank;
+}

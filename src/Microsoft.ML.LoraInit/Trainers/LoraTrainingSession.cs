@@ -1,0 +1,193 @@
+using System.Collections.Concurrent;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.MLNet;
+using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Trainers;
+using Microsoft.ML.LoraInit.Training;
+using Microsoft.ML.Runtime;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit;
+
+/// <summary>
+/// Many trainings over one base model that are compared by their histories, such as a grid of initialisations, learning rates and
+/// seeds: the base's weights are read once a device and precision, rows are read and tokenised once. A training is the one that the
+/// trainer's <c>Fit</c> does, with equal results; the trained model is not kept. Several threads may use one session at a time.
+/// </summary>
+/// <example><code>
+/// using var session = new LoraTrainingSession(ml, RobertaCheckpoint.Mini);
+/// var rows = session.Prepare(train, validation, new LoraTextClassificationTrainer.Options());
+/// foreach (var start in new[] { LoraInitialization.Kaiming(), LoraInitialization.PiSSA() })
+///     Console.WriteLine(session.Train(rows, new LoraTextClassificationTrainer.Options { Initialization = start }).Epochs[^1].Metrics);
+/// </code></example>
+public sealed class LoraTrainingSession : IDisposable
+{
+    private readonly IHostEnvironment _environment;
+    private readonly CheckpointFiles _files;
+    private readonly RobertaTokenizer _tokenizer;
+    private readonly ConcurrentDictionary<(string Device, ScalarType Type, BaseQuantization Quantization), Lazy<BaseWeights>> _weights = new();
+
+    /// <summary>Opens the base model, which may have to be downloaded.</summary>
+    /// <param name="ml">Gives seed, device and log where options do not.</param>
+    /// <param name="baseModel">The base of all trainings.</param>
+    /// <param name="cancellationToken">Ends a download.</param>
+    /// <exception cref="InvalidDataException">The base model is damaged.</exception>
+    public LoraTrainingSession(MLContext ml, RobertaCheckpoint baseModel, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(ml);
+        ArgumentNullException.ThrowIfNull(baseModel);
+        (_environment, BaseModel) = (ml, baseModel);
+        _files = baseModel.Open(null, cancellationToken);
+        try
+        {
+            using var vocabulary = _files.OpenVocabulary();
+            using var merges = _files.OpenMerges();
+            _tokenizer = RobertaTokenizer.Create(vocabulary, merges, _files.Config);
+        }
+        catch
+        {
+            _files.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The base of all trainings.</summary>
+    public RobertaCheckpoint BaseModel { get; }
+
+    /// <summary>The base model's id: <c>mini</c>, a hub id, or a folder's name.</summary>
+    public string BaseModelId => _files.Identity.Id;
+
+    /// <summary>SHA-256 of the base model's weights, in lower-case hexadecimal.</summary>
+    public string BaseModelSha256 => _files.Identity.Sha256;
+
+    /// <summary>How large the base model is.</summary>
+    public BaseModelShape Shape => BaseModelShape.Of(_files.Config);
+
+    /// <summary>Refuses a method whose settings do not fit the base model, such as one that skips more layers than there are.</summary>
+    /// <param name="method">The method.</param>
+    /// <exception cref="ArgumentException">They do not fit; the message names the setting.</exception>
+    public void Check(FineTuningMethod method)
+    {
+        ArgumentNullException.ThrowIfNull(method);
+        method.Validate(_files.Config);
+    }
+
+    /// <summary>Reads, checks and tokenises rows.</summary>
+    /// <param name="train">Rows to train on.</param>
+    /// <param name="validation">Rows to validate on after each epoch, or null.</param>
+    /// <param name="options">A trainer's options, whose type says what the label is; looked at are columns, <c>MaxLength</c>, <c>Progress</c> and <c>CancellationToken</c>.</param>
+    /// <exception cref="ArgumentException">A column is missing or of another type, or an option is out of range.</exception>
+    /// <exception cref="InvalidDataException">There are no rows, or a row has no valid label.</exception>
+    /// <exception cref="OperationCanceledException">The options' token was cancelled.</exception>
+    public PreparedRows Prepare(IDataView train, IDataView? validation, LoraTrainerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(train);
+        var (own, kind) = Own(options, validation);
+        var schemas = new TextTrainerRun(_environment, own).Check(train);
+        var length = TextTrainerRun.CheckLength(own, _files.Config);
+        var columns = TextTrainerRun.Columns(own);
+        using var messages = new TrainingMessages(_environment, "LoRA preparation", own);
+        return new(
+            kind.Label, schemas, validation, length,
+            TextDatasetReader.Read(train, columns, kind.Label, _tokenizer, length, messages, messages.Token),
+            schemas.Validation is null ? null : TextDatasetReader.Read(schemas.Validation, columns, kind.Label, _tokenizer, length, messages, messages.Token, training: false));
+    }
+
+    /// <summary>Trains and validates after each epoch.</summary>
+    /// <param name="rows">What <see cref="Prepare"/> made, of this session.</param>
+    /// <param name="options">How: options of the same trainer, and of the same <c>MaxLength</c>, that the rows were prepared for. Columns, base model and what a saved model contains are not looked at.</param>
+    /// <param name="adapterFolder">
+    /// Where the trained adapter and its head are written, as <see cref="LoraTextTransformerExport.SavePeftAdapter"/> writes them, for
+    /// <see cref="LoraTrainerOptions.InitialAdapter"/> of other trainings; null (the default) for nowhere. The folder must be new or empty,
+    /// and its parent must exist. Nothing is written of a training that was cancelled.
+    /// </param>
+    /// <returns>How the training went.</returns>
+    /// <exception cref="ArgumentException">An option is out of range, or does not fit the base model or the rows.</exception>
+    /// <exception cref="NotSupportedException">An adapter is to be written, and the method has none, or (LoftQ) its base was replaced, so that it has no exact form.</exception>
+    /// <exception cref="IOException">The adapter's folder is not empty or cannot be written.</exception>
+    /// <exception cref="InvalidDataException">The rows do not fit the task, such as one class only.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
+    public TrainingHistory Train(PreparedRows rows, LoraTrainerOptions options, string? adapterFolder = null)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var (own, kind) = Own(options, rows.ValidationData);
+        if (kind.Label != rows.Kind)
+            throw new ArgumentException($"The rows were prepared for labels of the kind {rows.Kind} and the options, {options.GetType().FullName}, read {kind.Label}: prepare them with options of this trainer.", nameof(options));
+        if ((own.MaxLength ?? _files.Config.MaxLength) != rows.MaxLength)
+            throw new ArgumentException($"The rows were cut to {rows.MaxLength} tokens and MaxLength = {own.MaxLength?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"} asks for {own.MaxLength ?? _files.Config.MaxLength}: prepare them anew, or use the same length.", nameof(options));
+        if (adapterFolder is not null)
+            CheckAdapter(own, adapterFolder);
+        var task = kind.Scores(rows.Schemas.Label, rows.Schemas.LabelValues).Task;
+        var train = rows.Train;
+        if (kind.ClassWeights is { } classWeights)
+        {
+            ClassWeighting.Check(classWeights, task);
+            (task, train) = ClassWeighting.Apply(classWeights, task, train);
+        }
+        TextTrainerRun.Check(own, _files.Config, task.OutputCount);
+        var devices = ComputeDevice.ResolveAll(_environment, own);
+        using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
+        own.Progress = messages;
+        own.CancellationToken = messages.Token;
+        var weights = Weights(devices[0], own);
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Options = own,
+            Task = task,
+            Train = train,
+            Validation = rows.Validation,
+            Base = weights,
+            OtherDevices = [.. devices.Skip(1)],
+            Seed = own.Seed ?? MLNetEnvironment.Seed(_environment) ?? 0,
+            Log = messages.Log,
+        });
+        if (adapterFolder is not null && !result.History.Cancelled)
+            AdapterFolder.Write(result.State, BaseModel, module => weights.Original($"{module}.weight").cpu(), adapterFolder);
+        return result.History;
+    }
+
+    /// <summary>Frees the shared weights and closes the base's files; trainings must have ended.</summary>
+    public void Dispose()
+    {
+        foreach (var weights in _weights.Values.Where(w => w.IsValueCreated))
+            weights.Value.Dispose();
+        _files.Dispose();
+    }
+
+    /// <summary>A checked copy of options, over this session's base and the rows to validate on.</summary>
+    private (LoraTrainerOptions Options, TrainerKind Kind) Own(LoraTrainerOptions options, IDataView? validation)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        if (options.ValidationData is not null || options.ValidationFraction > 0)
+            throw new ArgumentException($"{nameof(options.ValidationData)} or {nameof(options.ValidationFraction)} is set: in a session the rows to validate on are given to {nameof(Prepare)}.", nameof(options));
+        var own = options.Clone();
+        own.BaseModel = BaseModel;
+        own.ValidationData = validation;
+        return (own, TrainerKind.Check(own));
+    }
+
+    // What can be said before the training.
+    private static void CheckAdapter(LoraTrainerOptions options, string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder, "adapterFolder");
+        if (!options.Method.UsesAdapters)
+            throw new NotSupportedException($"The method '{options.Method.Name}' trains no low-rank adapters, so that there is no adapter to write to '{folder}'. Use FineTuningMethod.Lora(), or write none.");
+        if (options.Initialization is LoftQInitialization)
+            throw new NotSupportedException($"The initialisation '{options.Initialization.Name}' puts another base in the model's place, over which alone the adapter would fit, so that none is written to '{folder}'. Use another initialisation, or the trainer's Fit and SavePeftAdapter with a rank.");
+        AtomicFolder.Check(folder);
+    }
+
+    private BaseWeights Weights(Device device, LoraTrainerOptions options)
+    {
+        var type = ComputeDevice.BaseType(options.Precision, device);
+        return _weights.GetOrAdd((device.ToString(), type, options.BaseQuantization), _ => new(() =>
+        {
+            lock (_files)
+                return _files.LoadWeights(device, type, options.BaseQuantization);
+        })).Value;
+    }
+}

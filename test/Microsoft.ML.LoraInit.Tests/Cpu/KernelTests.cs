@@ -1,0 +1,200 @@
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.LoraInit.Cpu;
+using Microsoft.ML.LoraInit.Inference.Cpu;
+
+namespace Microsoft.ML.LoraInit.Tests.Cpu;
+
+/// <summary>Every tile of every instruction set against sums in double, and against one another.</summary>
+[TestClass]
+public sealed unsafe class KernelTests
+{
+    private static readonly Random Draws = new(7);
+
+    [TestMethod]
+    [DataRow(1, 1, 1)]
+    [DataRow(7, 33, 5)]
+    [DataRow(15, 64, 32)]
+    [DataRow(29, 40, 100)]
+    public void ProductsAreRight(int rows, int outputs, int inputs)
+    {
+        var (x, weight, bias) = (Numbers(rows * inputs), Numbers(outputs * inputs), Numbers(outputs));
+        var y = Apply(new FloatLinear(weight, bias), x, rows);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < outputs; j++)
+                Assert.AreEqual(Exact(x, weight, bias, inputs, i, j), y[(i * outputs) + j], 1e-5);
+    }
+
+    [TestMethod]
+    public void BitsDependOnNeitherTileNorVectors()
+    {
+        const int Rows = 15, Inputs = 70;
+        var panel = Fill(new(FloatProduct.Width * Inputs));
+        var bias = Fill(new(FloatProduct.Width));
+        var x = Fill(new(Rows * Inputs));
+        var expected = new AlignedArray<float>(FloatProduct.Width);
+        for (int row = 0; row < Rows; row++)
+        {
+            FloatTiles256.Multiply(x.Pointer + (row * Inputs), Inputs, 1, Inputs, panel.Pointer, bias.Pointer, expected.Pointer, FloatProduct.Width);
+            foreach (var actual in new[] { Tiled(FloatTiles256.Multiply), Vector512.IsHardwareAccelerated ? Tiled(FloatTiles512.Multiply) : expected.Span.ToArray() })
+                CollectionAssert.AreEqual(expected.Span.ToArray(), actual.Length == FloatProduct.Width ? actual : actual[(row * FloatProduct.Width)..((row + 1) * FloatProduct.Width)]);
+        }
+
+        float[] Tiled(Tile tile)
+        {
+            var y = new AlignedArray<float>(Rows * FloatProduct.Width);
+            for (int row = 0; row < Rows;)
+                row += tile(x.Pointer + (row * Inputs), Inputs, Rows - row, Inputs, panel.Pointer, bias.Pointer, y.Pointer + (row * FloatProduct.Width), FloatProduct.Width);
+            return y.Span.ToArray();
+        }
+    }
+
+    [TestMethod]
+    [DataRow(1, 1, 1)]
+    [DataRow(7, 17, 6)]
+    [DataRow(13, 48, 64)]
+    [DataRow(6, 30, 131)]
+    public void Int8ProductsAreNear(int rows, int outputs, int inputs)
+    {
+        Processor.NeedsInt8();
+        var (x, weight, bias) = (Numbers(rows * inputs), Numbers(outputs * inputs), Numbers(outputs));
+        var y = Apply(new Int8Linear(weight, bias), x, rows);
+        // Half a step of x (2 / 255 wide) for each weight of up to 1, half a step of w (1 / 127) for each x, both, and fp32's own rounding.
+        double bound = inputs * ((1.0 / 255) + (0.5 / 127) + (0.5 / 255 / 127)) + 1e-5;
+        double worst = 0;
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < outputs; j++)
+                worst = Math.Max(worst, Math.Abs(Exact(x, weight, bias, inputs, i, j) - y[(i * outputs) + j]));
+        Assert.IsTrue(worst <= bound, $"{worst} > {bound}");
+        // Errors of random signs add up to far less; this is what catches a wrong formula.
+        Assert.IsTrue(worst <= 0.02 * Math.Sqrt(inputs) + 0.01, $"{worst}");
+    }
+
+    [TestMethod]
+    public void Int8SumsAreExactOnEveryProcessor()
+    {
+        Processor.NeedsInt8();
+        const int Rows = 13, Depth = 132;
+        var x = new AlignedArray<byte>(Rows * Depth);
+        var w = new AlignedArray<sbyte>(Int8Product.Width * Depth);
+        for (int i = 0; i < x.Length; i++)
+            x[i] = (byte)(i % 5 == 0 ? 255 : Draws.Next(256));
+        for (int i = 0; i < w.Length; i++)
+            w[i] = (sbyte)(i % 3 == 0 ? 127 : Draws.Next(-127, 128));
+        var expected = new int[Rows * Int8Product.Width];
+        for (int row = 0; row < Rows; row++)
+            for (int column = 0; column < Int8Product.Width; column++)
+                for (int i = 0; i < Depth; i++)
+                    expected[(row * Int8Product.Width) + column] += x[(row * Depth) + i] * w[(i / 4 * 4 * Int8Product.Width) + (4 * column) + (i % 4)];
+
+        var tiles = new List<IntegerTile> { Int8WideTiles.Multiply };
+        if (AvxVnni.IsSupported)
+            tiles.Add(Int8Tiles.Multiply);
+        foreach (var tile in tiles)
+        {
+            var sums = new AlignedArray<int>(expected.Length);
+            var rows = new Int8Rows(x.Pointer, Depth, null, null, Rows);
+            for (int row = 0; row < Rows;)
+                row += tile(rows.From(row), w.Pointer, sums.Pointer + (row * Int8Product.Width));
+            CollectionAssert.AreEqual(expected, sums.Span.ToArray(), tile.Method.DeclaringType!.Name);
+        }
+    }
+
+    [TestMethod]
+    public void WeightsComeBack()
+    {
+        var (weight, bias) = (Numbers(37 * 21), Numbers(37));
+        var exact = new FloatLinear(weight, bias);
+        CollectionAssert.AreEqual(weight, exact.Weight());
+        CollectionAssert.AreEqual(bias, exact.Bias());
+        var rounded = new Int8Linear(weight, bias).Weight();
+        for (int i = 0; i < weight.Length; i++)
+            Assert.AreEqual(weight[i], rounded[i], 0.5 / 127 + 1e-6);
+    }
+
+    [TestMethod]
+    [DataRow(1)]
+    [DataRow(8)]
+    [DataRow(203)]
+    public void RowsAreTransformedAsTheFormulasSay(int count)
+    {
+        const int Padded = 224;
+        var x = Fill(new(Padded), 4);
+        var original = x.Span.ToArray();
+        RowMath.Gelu(x.Pointer, count);
+        for (int i = 0; i < count; i++)
+            Assert.AreEqual(original[i] * Normal(original[i]), x[i], 3e-7 * Math.Max(1, Math.Abs(original[i])));
+
+        original.CopyTo(x.Span);
+        RowMath.Softmax(x.Pointer, count, Padded, 0.7f);
+        double sum = original.Take(count).Sum(v => Math.Exp(0.7 * v));
+        for (int i = 0; i < Padded; i++)
+            Assert.AreEqual(i < count ? Math.Exp(0.7 * original[i]) / sum : 0, x[i], 1e-6);
+
+        original.CopyTo(x.Span);
+        var (weight, bias) = (Fill(new(count)), Fill(new(count)));
+        RowMath.Normalize(x.Pointer, count, weight.Pointer, bias.Pointer, 1e-5f);
+        double mean = original.Take(count).Average(v => (double)v);
+        double deviation = Math.Sqrt(original.Take(count).Average(v => (v - mean) * (v - mean)) + 1e-5);
+        for (int i = 0; i < count; i++)
+            Assert.AreEqual(((original[i] - mean) / deviation * weight[i]) + bias[i], x[i], 1e-5);
+    }
+
+    [TestMethod]
+    public void TeamsCoverEveryPieceOnce()
+    {
+        foreach (int threads in new[] { 1, 2, 5 })
+            foreach (long cost in new[] { 1L, 10_000_000 })
+            {
+                var seen = new int[23];
+                new HostTeam(threads).For(seen.Length, cost, (first, end) =>
+                {
+                    for (int i = first; i < end; i++)
+                        Interlocked.Increment(ref seen[i]);
+                });
+                Assert.IsTrue(seen.All(s => s == 1));
+            }
+    }
+
+    private delegate int Tile(float* x, int xStride, int rows, int inputs, float* panel, float* bias, float* y, int yStride);
+
+    private delegate int IntegerTile(Int8Rows x, sbyte* w, int* sums);
+
+    private static float[] Apply(HostLinear linear, float[] x, int rows)
+    {
+        var y = new float[rows * linear.Outputs];
+        foreach (var team in new[] { new HostTeam(3), HostTeam.Alone })
+            fixed (float* source = x, target = y)
+                linear.Apply(source, linear.Inputs, rows, target, linear.Outputs, team);
+        return y;
+    }
+
+    private static double Exact(float[] x, float[] weight, float[] bias, int inputs, int row, int output)
+    {
+        double sum = bias[output];
+        for (int i = 0; i < inputs; i++)
+            sum += (double)x[(row * inputs) + i] * weight[(output * inputs) + i];
+        return sum;
+    }
+
+    // Φ by the series of erf, which converges for all x used here.
+    private static double Normal(double x)
+    {
+        double term = x, sum = x;
+        for (int i = 1; i < 200; i++)
+        {
+            term *= -x * x / (2 * i);
+            sum += term / ((2 * i) + 1);
+        }
+        return 0.5 + (sum / Math.Sqrt(2 * Math.PI));
+    }
+
+    private static float[] Numbers(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)((2 * Draws.NextDouble()) - 1))];
+
+    private static AlignedArray<float> Fill(AlignedArray<float> array, float scale = 1)
+    {
+        for (int i = 0; i < array.Length; i++)
+            array[i] = scale * (float)((2 * Draws.NextDouble()) - 1);
+        return array;
+    }
+}

@@ -1,0 +1,102 @@
+using System.Text.Json;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Tests.Trainers;
+using Microsoft.ML.LoraInit.Tokenization;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Export;
+
+/// <summary>
+/// A model of every initialisation becomes a PEFT adapter and a merged model that compute the same. With LORAINIT_PEFT_OUT
+/// set to a folder, the files stay there with the expected logits, for eng/peft_check.py.
+/// </summary>
+[TestClass]
+public sealed class PeftExchangeTests
+{
+    private const double Tolerance = 1e-4;
+    private const int ApproximateRank = 64;
+
+    public static IEnumerable<object[]> Initializations => LoraInitialization.Names.Select(n => new object[] { n });
+
+    [TestMethod]
+    [DynamicData(nameof(Initializations))]
+    public void EveryInitialisationExports(string name)
+    {
+        using var temporary = new TemporaryFolder();
+        var root = Path.Combine(Environment.GetEnvironmentVariable("LORAINIT_PEFT_OUT") ?? temporary.Path, name);
+        Directory.CreateDirectory(root);
+        var ml = Topics.Context();
+        var view = Topics.View(ml, Topics.Rows.Take(24));
+        var keyed = ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        var initialization = name switch
+        {
+            "inilora" => LoraInitialization.Parse("inilora:steps=50"),
+            "hrp" => LoraInitialization.Parse("hrp:rank=16,steps=4"),
+            _ => LoraInitialization.Parse(name),
+        };
+        using var trained = ml.MulticlassClassification.Trainers.LoraTextClassification(
+            Topics.Options(o => (o.Initialization, o.MaxEpochs) = (initialization, 1))).Fit(keyed);
+
+        bool replaced = trained.FineTuning["adapters"]!.AsArray().Any(a => (string)a!["correction"]! == "replaced");
+        var export = trained.SavePeftAdapter(Path.Combine(root, "adapter"), replaced ? ApproximateRank : null);
+        trained.SaveMergedModel(Path.Combine(root, "merged"));
+
+        var ids = Ids();
+        var expected = Logits(trained.Model, ids);
+        using var again = PeftAdapter.Load(Path.Combine(root, "adapter"), new() { BaseModel = RobertaCheckpoint.Mini });
+        var adapter = Logits(again.Model, ids);
+        Write(root, "ids.json", ids.Select(i => i.Ids));
+        Write(root, "expected.json", new { logits = expected });
+        Write(root, "expected_adapter.json", new { logits = adapter });
+        Assert.AreEqual(!replaced, export.IsExact);
+        if (replaced)
+            Assert.IsTrue(export.RelativeError is > 0 and < 1);
+        else
+            Assert.AreEqual(0, Difference(expected, adapter), Tolerance);
+    }
+
+    [TestMethod]
+    [DataRow(LoraBias.LoraOnly, "lora_only", 8)]
+    [DataRow(LoraBias.All, "all", 4 * 8 + 1)]
+    public void TrainedBiasesAreWrittenAsPeftNamesThem(LoraBias bias, string written, int count)
+    {
+        using var folder = new TemporaryFolder();
+        var ml = Topics.Context();
+        var view = Topics.View(ml, Topics.Rows.Take(24));
+        var keyed = ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        using var trained = ml.MulticlassClassification.Trainers.LoraTextClassification(
+            Topics.Options(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Lora(bias: bias), 1))).Fit(keyed);
+        trained.SavePeftAdapter(folder.File("adapter"));
+
+        using var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder.File("adapter"), "adapter_config.json")));
+        Assert.AreEqual(written, config.RootElement.GetProperty("bias").GetString());
+        using var file = LoraInit.Checkpoints.SafetensorsFile.Open(Path.Combine(folder.File("adapter"), "adapter_model.safetensors"));
+        var biases = file.Names.Where(n => n.EndsWith(".bias", StringComparison.Ordinal) && !n.Contains("classifier", StringComparison.Ordinal)).ToArray();
+        Assert.AreEqual(count, biases.Length);
+        using var scope = NewDisposeScope();
+        var name = "roberta.encoder.layer.0.attention.self.query";
+        Assert.IsTrue(file.Read($"base_model.model.{name}.base_layer.bias").allclose(trained.Model.State.Tensors[$"{name}.bias"]));
+    }
+
+    private static EncodedText[] Ids()
+    {
+        using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);
+        using var vocabulary = files.OpenVocabulary();
+        using var merges = files.OpenMerges();
+        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        return [.. Topics.Rows.Take(6).Select((r, i) => tokenizer.Encode(r.Text, i % 2 == 0 ? null : r.Text2, files.Config.MaxLength))];
+    }
+
+    private static float[][] Logits(FineTunedModel model, EncodedText[] ids)
+    {
+        using var files = model.Checkpoint.Open(null, CancellationToken.None);
+        using var weights = files.LoadWeights(CPU, ScalarType.Float32);
+        using var predictor = new RobertaPredictor(model.State.Config, model.State.MergedWeights(weights, CPU, ScalarType.Float32));
+        return predictor.Predict(ids);
+    }
+
+    private static double Difference(float[][] expected, float[][] actual) =>
+        expected.Zip(actual).Max(rows => rows.First.Zip(rows.Second).Max(p => Math.Abs(p.First - p.Second)));
+
+    private static void Write(string folder, string name, object value) => File.WriteAllText(Path.Combine(folder, name), JsonSerializer.Serialize(value));
+}

@@ -1,0 +1,86 @@
+namespace Microsoft.ML.LoraInit.Tests.Trainers;
+
+/// <summary>Several trainings over one base and the same rows: equal to what Fit does, and refused where rows and options differ.</summary>
+[TestClass]
+public class LoraTrainingSessionTests
+{
+    private static readonly MLContext Ml = Topics.Context();
+    private static readonly IDataView Keyed = Ml.Transforms.Conversion.MapValueToKey("Label").Fit(Topics.View(Ml)).Transform(Topics.View(Ml));
+    private static readonly LoraTrainingSession Session = new(Ml, RobertaCheckpoint.Mini);
+    private static readonly Lazy<PreparedRows> Rows = new(() => Session.Prepare(Keyed, Keyed, Topics.Options()));
+
+    [ClassCleanup]
+    public static void Free() => Session.Dispose();
+
+    [TestMethod]
+    public void ATrainingIsTheOneThatFitDoes()
+    {
+        var options = Topics.Options(o => { o.MaxEpochs = 1; o.ClassWeights = ClassWeights.Balanced; });
+        using var fitted = Ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options(o => { o.MaxEpochs = 1; o.ClassWeights = ClassWeights.Balanced; o.ValidationData = Keyed; })).Fit(Keyed);
+
+        var history = Session.Train(Rows.Value, options);
+
+        Assert.AreEqual(fitted.History.Epochs[0].TrainLoss, history.Epochs[0].TrainLoss);
+        Assert.AreEqual(fitted.History.Epochs[0].Metrics, history.Epochs[0].Metrics);
+        Assert.AreEqual(fitted.BaseModelSha256, Session.BaseModelSha256);
+        Assert.AreEqual((Topics.Rows.Count, Topics.Rows.Count), (Rows.Value.TrainCount, Rows.Value.ValidationCount));
+    }
+
+    [TestMethod]
+    public void RunsAtTheSameTimeDoNotDisturbEachOther()
+    {
+        var losses = new double[3];
+        Parallel.For(0, losses.Length, i => losses[i] = Session.Train(Rows.Value, Topics.Options(o => { o.MaxEpochs = 1; o.Seed = i / 2; })).Epochs[0].TrainLoss);
+
+        Assert.AreEqual(losses[0], losses[1]);
+        Assert.AreNotEqual(losses[0], losses[2]);
+    }
+
+    [TestMethod]
+    public void TheAdapterIsWrittenAsATrainedModelWritesIt()
+    {
+        using var folder = new TemporaryFolder();
+        using var fitted = Ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options(o => { o.MaxEpochs = 1; o.ValidationData = Keyed; })).Fit(Keyed);
+        fitted.SavePeftAdapter(folder.File("fitted"));
+
+        Session.Train(Rows.Value, Topics.Options(o => o.MaxEpochs = 1), folder.File("trained"));
+
+        foreach (var file in new[] { "adapter_config.json", "adapter_model.safetensors" })
+            CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(folder.File("fitted"), file)), File.ReadAllBytes(Path.Combine(folder.File("trained"), file)), file);
+    }
+
+    [TestMethod]
+    [DataRow("bitfit", "kaiming", "'bitfit'")]
+    [DataRow("lora", "loftq", "'loftq'")]
+    public void AnAdapterThatCannotBeWrittenIsRefusedBeforeTheTraining(string method, string start, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var options = Topics.Options(o => (o.Method, o.Initialization, o.MaxEpochs) = (FineTuningMethod.Parse(method), LoraInitialization.Parse(start), int.MaxValue));
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => Session.Train(Rows.Value, options, folder.File("adapter"))).Message, expected);
+        Assert.ThrowsExactly<DirectoryNotFoundException>(() => Session.Train(Rows.Value, Topics.Options(o => o.MaxEpochs = int.MaxValue), Path.Combine(folder.File("no"), "adapter")));
+    }
+
+    [TestMethod]
+    public void TheBasesShapeIsToldAndMethodsAreCheckedAgainstIt()
+    {
+        Assert.AreEqual(RobertaCheckpoint.Mini.ReadShape(), Session.Shape);
+        Session.Check(FineTuningMethod.Pfeiffer(skip: Session.Shape.Layers - 1));
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(FineTuningMethod.Pfeiffer(skip: Session.Shape.Layers))).Message, "skip");
+    }
+
+    [TestMethod]
+    public void OptionsOfAnotherTrainerAreRefused() =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Train(Rows.Value, Topics.Regression())).Message, "prepared for labels of the kind Key");
+
+    [TestMethod]
+    public void AnotherLengthThanThatOfTheRowsIsRefused() =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Train(Rows.Value, Topics.Options(o => o.MaxLength = 16))).Message, "MaxLength = 16");
+
+    [TestMethod]
+    public void ValidationRowsBelongToTheRows() =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Train(Rows.Value, Topics.Options(o => o.ValidationFraction = 0.2))).Message, "Prepare");
+
+    [TestMethod]
+    public void AMissingColumnIsNamedBeforeAnyTraining() =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Prepare(Keyed, null, Topics.Options(o => o.TextColumnName = "Review"))).Message, "'Review'");
+}
