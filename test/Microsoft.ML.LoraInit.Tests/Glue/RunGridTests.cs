@@ -152,6 +152,16 @@ public class RunGridTests
         Assert.ThrowsExactly<ArgumentException>(() => InitializationText.Expand("hrp:rank"));
     }
 
+    [TestMethod]
+    public void TextsOfAGridHaveSettingsOfSeveralValuesAndOneSpellingOfAMethod()
+    {
+        GridSpec Read(string name, string value) => GridText.Read(new Dictionary<string, string?> { [name] = value }, TestRuns.Spec("cola"));
+        CollectionAssert.AreEqual(LoraInitialization.Published.ToArray(), Read("inits", "all").Initializations.ToArray());
+        Assert.AreEqual(3, Read("inits", "hrp:rank=16|32;kaiming").Initializations.Count);
+        CollectionAssert.AreEqual(new[] { "lora:freeze=a", "dora", "pfeiffer:size=16", "head" }, Read("methods", "lora:bias=none,freeze=A;dora;pfeiffer:skip=0,size=16;head-only").Methods.ToArray());
+        Assert.ThrowsExactly<ArgumentException>(() => Read("methods", "lora:freeze=c"));
+    }
+
     private static Func<string, string?> Variables(string text)
     {
         var values = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(p => p.Split('=')).ToDictionary(p => p[0], p => p[1]);
