@@ -107,7 +107,7 @@ public sealed class LoraTrainingSession : IDisposable
     /// </param>
     /// <returns>How the training went.</returns>
     /// <exception cref="ArgumentException">An option is out of range, or does not fit the base model or the rows.</exception>
-    /// <exception cref="NotSupportedException">An adapter is to be written, and the method has none, or (LoftQ) its base was replaced, so that it has no exact form.</exception>
+    /// <exception cref="NotSupportedException">An adapter is to be written, and the method has none, or its base was replaced (LoftQ, CLoQ), so that it has no exact form.</exception>
     /// <exception cref="IOException">The adapter's folder is not empty or cannot be written.</exception>
     /// <exception cref="InvalidDataException">The rows do not fit the task, such as one class only.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
@@ -176,7 +176,7 @@ public sealed class LoraTrainingSession : IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(folder, "adapterFolder");
         if (!options.Method.UsesAdapters)
             throw new NotSupportedException($"The method '{options.Method.Name}' trains no low-rank adapters, so that there is no adapter to write to '{folder}'. Use FineTuningMethod.Lora(), or write none.");
-        if (options.Initialization is LoftQInitialization)
+        if (options.Initialization.ReplacesBase)
             throw new NotSupportedException($"The initialisation '{options.Initialization.Name}' puts another base in the model's place, over which alone the adapter would fit, so that none is written to '{folder}'. Use another initialisation, or the trainer's Fit and SavePeftAdapter with a rank.");
         AtomicFolder.Check(folder);
     }

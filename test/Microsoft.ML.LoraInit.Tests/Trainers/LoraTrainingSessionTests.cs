@@ -52,12 +52,14 @@ public class LoraTrainingSessionTests
     [TestMethod]
     [DataRow("bitfit", "kaiming", "'bitfit'")]
     [DataRow("lora", "loftq", "'loftq'")]
+    [DataRow("lora", "cloq", "'cloq'")]
     public void AnAdapterThatCannotBeWrittenIsRefusedBeforeTheTraining(string method, string start, string expected)
     {
         using var folder = new TemporaryFolder();
-        var options = Topics.Options(o => (o.Method, o.Initialization, o.MaxEpochs) = (FineTuningMethod.Parse(method), LoraInitialization.Parse(start), int.MaxValue));
-        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => Session.Train(Rows.Value, options, folder.File("adapter"))).Message, expected);
-        Assert.ThrowsExactly<DirectoryNotFoundException>(() => Session.Train(Rows.Value, Topics.Options(o => o.MaxEpochs = int.MaxValue), Path.Combine(folder.File("no"), "adapter")));
+        var rows = Rows.Value;
+        var options = Topics.Options(o => (o.Method, o.Initialization, o.CancellationToken) = (FineTuningMethod.Parse(method), LoraInitialization.Parse(start), new(canceled: true)));
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => Session.Train(rows, options, folder.File("adapter"))).Message, expected);
+        Assert.ThrowsExactly<DirectoryNotFoundException>(() => Session.Train(rows, Topics.Options(o => o.CancellationToken = new(canceled: true)), Path.Combine(folder.File("no"), "adapter")));
     }
 
     [TestMethod]
