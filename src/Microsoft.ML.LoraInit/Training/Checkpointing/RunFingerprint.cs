@@ -38,7 +38,7 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
     ];
 
-    private static readonly LoraTrainerOptions Defaults = new Unset();
+    private static readonly LoraTrainerOptions Defaults = new Common();
 
     // The trainers' own options name output columns; only what this library's base class declares decides the result.
     private static readonly PropertyInfo[] Options =
@@ -119,6 +119,6 @@ internal static class RunFingerprint
         return $"{data.Count} rows, {Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
 
-    /// <summary>The options as they are where nobody sets them.</summary>
-    private sealed class Unset : LoraTrainerOptions;
+    /// <summary>What the trainers' options have in common, with its defaults.</summary>
+    private sealed class Common : LoraTrainerOptions;
 }
