@@ -13,7 +13,7 @@ internal sealed class MergedLayer
     private readonly long[] _normalized;
     private readonly bool _isLast;
     private readonly (Tensor Weight, Tensor Bias) _query, _keyValue, _queryKeyValue, _attentionOutput, _intermediate, _output, _attentionNorm, _outputNorm;
-    private readonly Bottleneck? _attentionBottleneck, _outputBottleneck;
+    private readonly Bottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     public MergedLayer(RobertaConfig config, int index, WeightBag weights)
     {
@@ -36,8 +36,11 @@ internal sealed class MergedLayer
         _intermediate = Linear($"{name}.intermediate.dense", config.IntermediateSize, hidden);
         _output = Linear($"{name}.output.dense", hidden, config.IntermediateSize);
         _outputNorm = Norm($"{name}.output.LayerNorm");
-        _attentionBottleneck = Bottleneck.TakeIfThere(weights, BottleneckAdapter.AttentionName(index), hidden);
-        _outputBottleneck = Bottleneck.TakeIfThere(weights, BottleneckAdapter.OutputName(index), hidden);
+        _attentionBottleneck = BottleneckAt(BottleneckPlace.Attention);
+        _outputBottleneck = BottleneckAt(BottleneckPlace.Output);
+        _layerBottleneck = BottleneckAt(BottleneckPlace.Layer);
+
+        Bottleneck? BottleneckAt(BottleneckPlace place) => Bottleneck.TakeIfThere(weights, BottleneckAdapter.NameOf(index, place), hidden, config.LayerNormEps);
 
         (Tensor, Tensor) Linear(string module, long rows, long columns) =>
             (weights.Keep(weights.Take($"{module}.weight", rows, columns)), weights.Keep(weights.Take($"{module}.bias", rows)));
@@ -66,7 +69,8 @@ internal sealed class MergedLayer
         using var activated = nn.functional.gelu(inner);
         var transformed = Affine(activated, _output);
         transformed = _outputBottleneck?.forward(transformed) ?? transformed;
-        return Normalize(transformed.add_(x), _outputNorm).MoveToOuterDisposeScope();
+        x = Normalize(transformed.add_(x), _outputNorm);
+        return (_layerBottleneck?.forward(x) ?? x).MoveToOuterDisposeScope();
     }
 
     /// <summary>Query, key and value, each [batch, heads, length (1 for the last block's query), hidden / heads], all views.</summary>
@@ -90,10 +94,10 @@ internal sealed class MergedLayer
 
     private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => nn.functional.linear(x, linear.Weight, linear.Bias);
 
-    /// <summary>A bottleneck adapter, which no merge removes: x + U gelu(D x + d) + u.</summary>
-    private sealed record Bottleneck((Tensor Weight, Tensor Bias) Down, (Tensor Weight, Tensor Bias) Up)
+    /// <summary>A bottleneck adapter, which no merge removes: see <see cref="BottleneckAdapter"/>.</summary>
+    private sealed record Bottleneck((Tensor Weight, Tensor Bias) Down, (Tensor Weight, Tensor Bias) Up, (Tensor Weight, Tensor Bias)? Norm, double Eps)
     {
-        public static Bottleneck? TakeIfThere(WeightBag weights, string name, long hidden)
+        public static Bottleneck? TakeIfThere(WeightBag weights, string name, long hidden, double eps)
         {
             if (!weights.Has($"{name}.down.weight"))
                 return null;
@@ -101,9 +105,13 @@ internal sealed class MergedLayer
             long size = down.shape[0];
             return new(
                 (down, weights.Keep(weights.Take($"{name}.down.bias", size))),
-                (weights.Keep(weights.Take($"{name}.up.weight", hidden, size)), weights.Keep(weights.Take($"{name}.up.bias", hidden))));
+                (weights.Keep(weights.Take($"{name}.up.weight", hidden, size)), weights.Keep(weights.Take($"{name}.up.bias", hidden))),
+                weights.Has($"{name}.norm.weight") ? (weights.Keep(weights.Take($"{name}.norm.weight", hidden)), weights.Keep(weights.Take($"{name}.norm.bias", hidden))) : null,
+                eps);
         }
 
-        public Tensor forward(Tensor x) => x + Affine(nn.functional.gelu(Affine(x, Down)), Up);
+        public Tensor forward(Tensor x) => x + Affine(
+            Norm is { } norm ? nn.functional.relu(Affine(nn.functional.layer_norm(x, [x.shape[^1]], norm.Weight, norm.Bias, Eps), Down)) : nn.functional.gelu(Affine(x, Down)),
+            Up);
     }
 }

@@ -14,7 +14,7 @@ internal sealed unsafe class HostLayer
     private readonly FloatLinear _keyValue, _attentionOutput, _intermediate, _output;
     private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
     private readonly HostNorm _attentionNorm, _outputNorm;
-    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck;
+    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
@@ -33,8 +33,9 @@ internal sealed unsafe class HostLayer
         _intermediate = reader.Linear(config.IntermediateSize, hidden, $"{name}.intermediate.dense");
         _output = reader.Linear(hidden, config.IntermediateSize, $"{name}.output.dense");
         _outputNorm = reader.Norm($"{name}.output.LayerNorm");
-        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.AttentionName(index), hidden, reader);
-        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.OutputName(index), hidden, reader);
+        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Attention), hidden, reader);
+        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Output), hidden, reader);
+        _layerBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Layer), hidden, reader);
     }
 
     /// <param name="texts">Where the texts lie.</param>
@@ -59,6 +60,7 @@ internal sealed unsafe class HostLayer
         _output.Apply(inner, wide, rows, x, hidden, team);
         _outputBottleneck?.Apply(x, rows, team);
         _outputNorm.Apply(x, y, rows);
+        _layerBottleneck?.Apply(x, rows, team);
         HostScratch.Return(memory);
     }
 

@@ -54,6 +54,8 @@ public sealed record CloqInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Activations;
 
+    internal override bool ReplacesBase => true;
+
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)

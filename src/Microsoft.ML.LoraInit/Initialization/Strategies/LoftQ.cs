@@ -47,6 +47,8 @@ public sealed record LoftQInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
+    internal override bool ReplacesBase => true;
+
     internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
     internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
