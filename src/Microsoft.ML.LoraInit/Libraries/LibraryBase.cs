@@ -38,7 +38,7 @@ internal sealed class LibraryBase
         var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
         using var weights = files.LoadWeights(device, type);
         var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };
-        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, new SharedEncoder(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
+        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, ScoringEncoder.Of(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
     }
 
     /// <summary>The base's files.</summary>

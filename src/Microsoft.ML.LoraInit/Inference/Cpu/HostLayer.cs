@@ -4,7 +4,7 @@ using Microsoft.ML.LoraInit.Roberta;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>
-/// One block: what <see cref="MergedLayer"/> computes, without tensors. Query, key and value are one product; the last block goes on
+/// One block: what <see cref="ScoringLayer"/> computes, without tensors. Query, key and value are one product; the last block goes on
 /// with first tokens alone, which are all that the head reads.
 /// </summary>
 internal sealed unsafe class HostLayer
