@@ -77,7 +77,7 @@ internal static class InitializationRegistry
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value is of the wrong kind.</exception>
     public static LoraInitialization FromJson(JsonObject json)
     {
-        var name = json["name"]?.GetValue<string>() ?? "";
+        var name = json["name"] is JsonValue text && text.TryGetValue<string>(out var given) ? given : "";
         var known = Find(name);
         var settings = ToJson(known.Former);
         foreach (var (key, value) in json)

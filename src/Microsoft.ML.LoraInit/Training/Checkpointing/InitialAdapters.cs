@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -12,6 +13,8 @@ namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 /// </summary>
 internal static class InitialAdapters
 {
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
+
     private sealed record Flags(bool SubtractFromBase, bool FreezeA, bool FreezeB, double? Alpha);
 
     /// <summary>The tensors by name.</summary>
@@ -24,19 +27,19 @@ internal static class InitialAdapters
     /// <summary>What is not in the tensors, as JSON.</summary>
     public static string Describe(IReadOnlyList<AdapterTarget> targets, IReadOnlyList<InitializedAdapter> adapters) =>
         JsonSerializer.Serialize(targets.Zip(adapters).ToDictionary(
-            p => p.First.ModuleName, p => new Flags(p.Second.SubtractFromBase, p.Second.FreezeA, p.Second.FreezeB, p.Second.Alpha)));
+            p => p.First.ModuleName, p => new Flags(p.Second.SubtractFromBase, p.Second.FreezeA, p.Second.FreezeB, p.Second.Alpha)), Json);
 
     /// <summary>Reads the factors back; the tensors belong to the caller's dispose scope.</summary>
     public static IReadOnlyList<InitializedAdapter> Read(SafetensorsFile file, string description, IReadOnlyList<AdapterTarget> targets, Device device)
     {
-        var flags = JsonSerializer.Deserialize<Dictionary<string, Flags>>(description)!;
+        var flags = UntrustedJson.Read<Dictionary<string, Flags?>>(description, new($"The description of the initial factors in '{file.Name}'", ""), Json);
         return
         [
-            .. targets.Select(target => flags.TryGetValue(target.ModuleName, out var flag)
-                ? new InitializedAdapter(file.Read(Name(target, "A"), ScalarType.Float32, device), file.Read(Name(target, "B"), ScalarType.Float32, device))
+            .. targets.Select(target => flags.TryGetValue(target.ModuleName, out var flag) && flag is not null
+                ? new InitializedAdapter(Factor(target, "A", target.Rank, target.InFeatures), Factor(target, "B", target.OutFeatures, target.Rank))
                 {
-                    N = Optional(Name(target, "N")),
-                    ReplacementBase = Optional(Name(target, "base")),
+                    N = Optional(target, "N", target.Rank, target.Rank),
+                    ReplacementBase = Optional(target, "base", target.OutFeatures, target.InFeatures),
                     SubtractFromBase = flag.SubtractFromBase,
                     FreezeA = flag.FreezeA,
                     FreezeB = flag.FreezeB,
@@ -45,7 +48,11 @@ internal static class InitialAdapters
                 : throw new InvalidDataException($"'{file.Name}' has no initial factors of '{target.ModuleName}'.")),
         ];
 
-        Tensor? Optional(string name) => file.Contains(name) ? file.Read(name, ScalarType.Float32, device) : null;
+        Tensor? Optional(AdapterTarget target, string part, long rows, long columns) => file.Contains(Name(target, part)) ? Factor(target, part, rows, columns) : null;
+
+        Tensor Factor(AdapterTarget target, string part, long rows, long columns) => file.Info(Name(target, part)).Shape is [var r, var c] && r == rows && c == columns
+            ? file.Read(Name(target, part), ScalarType.Float32, device)
+            : throw new InvalidDataException($"'{Name(target, part)}' does not have the shape [{rows}, {columns}]");
     }
 
     private static string Name(AdapterTarget target, string part) => $"initial/{target.ModuleName}/{part}";

@@ -16,8 +16,14 @@ namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 /// </summary>
 internal static class RunFingerprint
 {
-    /// <summary>Raised when a checkpoint's content, or what a step computes from it, changes.</summary>
-    private const string FormatVersion = "1";
+    /// <summary>Names the format of the checkpoint's content.</summary>
+    public const string FormatKey = "checkpoint format";
+
+    /// <summary>Raised when a checkpoint's content, or what a step computes from it, changes. 2 has a checksum.</summary>
+    public const string FormatVersion = "2";
+
+    /// <summary>What version 0.1.0 wrote: the same content without a checksum.</summary>
+    public const string UncheckedFormat = "1";
 
     private const string Absent = "absent";
 
@@ -42,7 +48,7 @@ internal static class RunFingerprint
     {
         var entries = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["checkpoint format"] = FormatVersion,
+            [FormatKey] = FormatVersion,
             ["task"] = request.Task.Description,
             ["validation metric"] = request.Task.MetricName,
             ["base model (SHA-256)"] = request.Base.Identity.Sha256,
