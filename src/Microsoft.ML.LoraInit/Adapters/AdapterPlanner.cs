@@ -28,7 +28,7 @@ internal static partial class AdapterPlanner
     /// <summary>The linear layers of an encoder of this shape, in the model's order: name, out, in.</summary>
     public static IEnumerable<(string Name, int Outputs, int Inputs)> Modules(RobertaConfig config) =>
         EncoderTensors.Expected(config)
-            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith("roberta.encoder.", StringComparison.Ordinal))
+            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal))
             .Select(t => (t.Name[..^".weight".Length], (int)t.Shape[0], (int)t.Shape[1]));
 
     /// <summary>The targets in the model's order.</summary>

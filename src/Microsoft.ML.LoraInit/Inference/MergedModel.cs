@@ -15,7 +15,7 @@ internal sealed class MergedModel : IDisposable
     public MergedModel(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
     {
         // The words' type is the encoder's.
-        var type = weights.TryGetValue("roberta.embeddings.word_embeddings.weight", out var words) ? words.dtype : ScalarType.Float32;
+        var type = weights.TryGetValue(RobertaNames.Words, out var words) ? words.dtype : ScalarType.Float32;
         (_encoder, _head) = WeightBag.TakeAll(weights, type, bag =>
         {
             var encoder = new ScoringEncoder(config, bag);

@@ -20,15 +20,14 @@ internal sealed class ScoringEncoder : IDisposable
     /// <exception cref="ArgumentException">A weight is missing, or of another shape.</exception>
     public ScoringEncoder(RobertaConfig config, WeightBag weights)
     {
-        const string Embeddings = "roberta.embeddings";
         long hidden = config.HiddenSize;
         _config = config;
         _normalized = [hidden];
-        _words = weights.Keep(weights.Take($"{Embeddings}.word_embeddings.weight", config.VocabularySize, hidden));
+        _words = weights.Keep(weights.Take(RobertaNames.Words, config.VocabularySize, hidden));
         // Token types are all 0, so their one row may as well be part of the positions.
-        _positions = weights.Keep(weights.Take($"{Embeddings}.position_embeddings.weight", config.MaxPositions, hidden)
-            .add(weights.Take($"{Embeddings}.token_type_embeddings.weight", config.TypeVocabularySize, hidden).select(0, 0)));
-        _norm = weights.KeepAffine($"{Embeddings}.LayerNorm", hidden);
+        _positions = weights.Keep(weights.Take(RobertaNames.Positions, config.MaxPositions, hidden)
+            .add(weights.Take(RobertaNames.TokenTypes, config.TypeVocabularySize, hidden).select(0, 0)));
+        _norm = weights.KeepAffine(RobertaNames.EmbeddingNorm, hidden);
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new ScoringLayer(config, i, weights))];
         Tensors = [.. weights.Kept];
         Device = _words.device;

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -16,8 +17,8 @@ internal sealed record ScoringHead((Tensor Weight, Tensor Bias) Dense, (Tensor W
     /// <summary>Takes a head out of a model's weights, whatever number of outputs it has.</summary>
     /// <exception cref="ArgumentException">A weight is missing, or of another shape.</exception>
     public static ScoringHead Take(WeightBag weights, long hidden) => new(
-        weights.KeepAffine(ScalarType.Float32, "classifier.dense", hidden, hidden),
-        weights.KeepAffine(ScalarType.Float32, "classifier.out_proj", weights.RowsOf("classifier.out_proj.weight") ?? 0, hidden));
+        weights.KeepAffine(ScalarType.Float32, RobertaNames.HeadDense, hidden, hidden),
+        weights.KeepAffine(ScalarType.Float32, RobertaNames.HeadProjection, weights.RowsOf($"{RobertaNames.HeadProjection}.weight") ?? 0, hidden));
 
     /// <summary>First tokens' states fp32 [rows, hidden] → logits fp32 [rows, outputs].</summary>
     public Tensor Logits(Tensor first)

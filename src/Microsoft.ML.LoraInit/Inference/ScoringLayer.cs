@@ -24,20 +24,27 @@ internal sealed class ScoringLayer
         (_config, _index, _isLast) = (config, index, index == config.Layers - 1);
         long hidden = config.HiddenSize;
         _normalized = [hidden];
-        var name = $"roberta.encoder.layer.{index}";
-        string[] projections = ["query", "key", "value"];
-        var weight = weights.Keep(cat(projections.Select(p => weights.Take($"{name}.attention.self.{p}.weight", hidden, hidden)).ToArray(), 0));
-        var bias = weights.Keep(cat(projections.Select(p => weights.Take($"{name}.attention.self.{p}.bias", hidden)).ToArray(), 0));
+        string[] projections = [.. new[] { EncoderModule.Query, EncoderModule.Key, EncoderModule.Value }.Select(m => RobertaNames.Linear(index, m))];
+        var weight = weights.Keep(cat(projections.Select(p => weights.Take($"{p}.weight", hidden, hidden)).ToArray(), 0));
+        var bias = weights.Keep(cat(projections.Select(p => weights.Take($"{p}.bias", hidden)).ToArray(), 0));
         _queryKeyValue = (weight, bias);
         _query = (weights.Keep(weight.narrow(0, 0, hidden)), weights.Keep(bias.narrow(0, 0, hidden)));
         _keyValue = (weights.Keep(weight.narrow(0, hidden, 2 * hidden)), weights.Keep(bias.narrow(0, hidden, 2 * hidden)));
-        _attentionOutput = weights.KeepAffine($"{name}.attention.output.dense", hidden, hidden);
-        _attentionNorm = weights.KeepAffine($"{name}.attention.output.LayerNorm", hidden);
-        _intermediate = weights.KeepAffine($"{name}.intermediate.dense", config.IntermediateSize, hidden);
-        _output = weights.KeepAffine($"{name}.output.dense", hidden, config.IntermediateSize);
-        _outputNorm = weights.KeepAffine($"{name}.output.LayerNorm", hidden);
+        _attentionOutput = Linear(EncoderModule.AttentionOutput);
+        _attentionNorm = Norm(RobertaNames.AttentionNorm);
+        _intermediate = Linear(EncoderModule.Intermediate);
+        _output = Linear(EncoderModule.Output);
+        _outputNorm = Norm(RobertaNames.OutputNorm);
         _attentionBottleneck = Bottleneck.TakeIfThere(weights, BottleneckAdapter.AttentionName(index), hidden);
         _outputBottleneck = Bottleneck.TakeIfThere(weights, BottleneckAdapter.OutputName(index), hidden);
+
+        (Tensor, Tensor) Linear(EncoderModule module)
+        {
+            var (outputs, inputs) = RobertaNames.Shape(module, config);
+            return weights.KeepAffine(RobertaNames.Linear(index, module), outputs, inputs);
+        }
+
+        (Tensor, Tensor) Norm(string name) => weights.KeepAffine(RobertaNames.InLayer(index, name), hidden);
     }
 
     /// <param name="x">[batch, length, hidden].</param>

@@ -9,10 +9,6 @@ namespace Microsoft.ML.LoraInit.Libraries;
 /// <summary>An adapter in the form that scores beside a shared base: corrections by layer, and a head in fp32.</summary>
 internal sealed class AdapterWeights : IAdapterCorrections, IDisposable
 {
-    /// <summary>The linear layers of a block, by the end of their names.</summary>
-    private static readonly string[] Modules =
-        ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"];
-
     private readonly Dictionary<(int Layer, EncoderModule Module), LayerCorrection> _corrections = [];
     private readonly bool _isShared;
 
@@ -25,7 +21,7 @@ internal sealed class AdapterWeights : IAdapterCorrections, IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Head = new(HeadLayer("classifier.dense"), HeadLayer("classifier.out_proj"));
+        Head = new(HeadLayer(RobertaNames.HeadDense), HeadLayer(RobertaNames.HeadProjection));
         foreach (var (_, target) in state.Adapters)
             _corrections.Add(Place(target.ModuleName), Correction(target));
         // A tensor that is already what is wanted shares the state's memory.
@@ -88,7 +84,6 @@ internal sealed class AdapterWeights : IAdapterCorrections, IDisposable
     private static (int Layer, EncoderModule Module) Place(string name)
     {
         var layer = AdapterPlanner.LayerIndex(name) ?? throw new InvalidDataException($"'{name}' lies in no layer of the encoder.");
-        var end = Array.FindIndex(Modules, m => name == $"roberta.encoder.layer.{layer}.{m}");
-        return end >= 0 ? (layer, (EncoderModule)end) : throw new InvalidDataException($"'{name}' is no linear layer of the encoder.");
+        return (layer, RobertaNames.Module(layer, name) ?? throw new InvalidDataException($"'{name}' is no linear layer of the encoder."));
     }
 }

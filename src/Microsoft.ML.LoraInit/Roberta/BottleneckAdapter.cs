@@ -18,10 +18,10 @@ internal sealed class BottleneckAdapter
     }
 
     /// <summary>Name of the bottleneck after a layer's attention sublayer.</summary>
-    public static string AttentionName(int layer) => $"roberta.encoder.layer.{layer}.attention.output.bottleneck";
+    public static string AttentionName(int layer) => RobertaNames.InLayer(layer, RobertaNames.AttentionBottleneck);
 
     /// <summary>Name of the bottleneck after a layer's feed-forward sublayer.</summary>
-    public static string OutputName(int layer) => $"roberta.encoder.layer.{layer}.output.bottleneck";
+    public static string OutputName(int layer) => RobertaNames.InLayer(layer, RobertaNames.OutputBottleneck);
 
     public Parameter Down { get; }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -29,5 +30,5 @@ public sealed record HoulsbyMethod : BottleneckMethod
     internal override BottleneckPlacement Bottlenecks => new(Size, AfterAttention: true);
 
     internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) =>
-        parameterName.StartsWith("roberta.encoder.", StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal);
+        parameterName.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal);
 }

@@ -22,19 +22,23 @@ internal sealed unsafe class HostLayer
     public HostLayer(RobertaConfig config, int index, HostWeightReader reader)
     {
         (_config, _isLast) = (config, index == config.Layers - 1);
-        var name = $"roberta.encoder.layer.{index}";
         int hidden = config.HiddenSize;
-        string query = $"{name}.attention.self.query", key = $"{name}.attention.self.key", value = $"{name}.attention.self.value";
         if (_isLast)
-            _query = reader.Linear(hidden, hidden, query);
-        _keyValue = _isLast ? reader.Linear(hidden, hidden, key, value) : reader.Linear(hidden, hidden, query, key, value);
-        _attentionOutput = reader.Linear(hidden, hidden, $"{name}.attention.output.dense");
-        _attentionNorm = reader.Norm($"{name}.attention.output.LayerNorm");
-        _intermediate = reader.Linear(config.IntermediateSize, hidden, $"{name}.intermediate.dense");
-        _output = reader.Linear(hidden, config.IntermediateSize, $"{name}.output.dense");
-        _outputNorm = reader.Norm($"{name}.output.LayerNorm");
+            _query = Linear(EncoderModule.Query);
+        _keyValue = _isLast ? Linear(EncoderModule.Key, EncoderModule.Value) : Linear(EncoderModule.Query, EncoderModule.Key, EncoderModule.Value);
+        _attentionOutput = Linear(EncoderModule.AttentionOutput);
+        _attentionNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
+        _intermediate = Linear(EncoderModule.Intermediate);
+        _output = Linear(EncoderModule.Output);
+        _outputNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.OutputNorm));
         _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.AttentionName(index), hidden, reader);
         _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.OutputName(index), hidden, reader);
+
+        FloatLinear Linear(params EncoderModule[] modules)
+        {
+            var (outputs, inputs) = RobertaNames.Shape(modules[0], config);
+            return reader.Linear(outputs, inputs, [.. modules.Select(m => RobertaNames.Linear(index, m))]);
+        }
     }
 
     /// <param name="texts">Where the texts lie.</param>
