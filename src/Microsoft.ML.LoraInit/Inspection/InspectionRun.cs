@@ -188,9 +188,7 @@ internal sealed class InspectionRun
 
     private TextDataset Read(CheckpointFiles files, TextColumns columns, int maxLength)
     {
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         return TextDatasetReader.Read(_options.Data!, columns, _kind, tokenizer, maxLength, _training.Progress, _training.CancellationToken);
     }
 

@@ -43,9 +43,7 @@ public sealed class LoraTrainingSession : IDisposable
         _files = baseModel.Open(null, cancellationToken);
         try
         {
-            using var vocabulary = _files.OpenVocabulary();
-            using var merges = _files.OpenMerges();
-            _tokenizer = RobertaTokenizer.Create(vocabulary, merges, _files.Config);
+            _tokenizer = _files.OpenTokenizer();
         }
         catch
         {

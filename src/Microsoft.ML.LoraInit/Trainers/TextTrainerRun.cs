@@ -72,9 +72,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         if (EncoderTensors.Foreign(files.TensorNames) is { Count: > 0 } foreign)
             messages.Log($"{options.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
         var maxLength = Check(options, files.Config, outputs.Task.OutputCount);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
         var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token);

@@ -85,9 +85,7 @@ internal static class EnginesBenchmark
             var trained = model.Model;
             using var files = trained.Checkpoint.Open(null, CancellationToken.None);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
-            using var vocabulary = files.OpenVocabulary();
-            using var merges = files.OpenMerges();
-            var tokenizer = Tokenization.RobertaTokenizer.Create(vocabulary, merges, files.Config);
+            var tokenizer = files.OpenTokenizer();
             Add(Tensors, Scorer(new() { HostThreads = threads }));
             Add(BenchmarkReport.Ours, Scorer(new() { HostThreads = threads, ScoresOnHost = true }));
             foreach (bool int8 in new[] { false, true })

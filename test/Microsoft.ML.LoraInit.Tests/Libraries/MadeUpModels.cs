@@ -23,9 +23,7 @@ internal static class MadeUpModels
     private static readonly Lazy<RobertaTokenizer> LazyTokenizer = new(() =>
     {
         using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        return RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        return files.OpenTokenizer();
     });
 
     /// <summary>The mini model's weights, loaded once; not to be disposed.</summary>
