@@ -65,13 +65,13 @@ internal sealed class InspectionRun
         var device = ComputeDevice.ResolveAll(new MLContext(_seed), _training)[0];
         Report(TrainingPhase.LoadingModel, $"Opening {_training.BaseModel.Id}");
         using var files = _training.BaseModel.Open(_training.Progress, _training.CancellationToken);
-        var maxLength = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
+        using var scope = NewDisposeScope();
+        var (maxLength, _) = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
         if (_options.Against is { } against)
             foreach (var target in AdapterPlanner.Plan(_training.ToAdapterSettings(), files.Config))
                 against.Validate(target);
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);
-        using var scope = NewDisposeScope();
         return Measure(weights, task, data, data is null ? RandomRows(files.Config, task.LabelsPerRow) : Probe(data));
     }
 

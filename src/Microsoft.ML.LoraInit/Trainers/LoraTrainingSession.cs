@@ -104,7 +104,8 @@ public sealed class LoraTrainingSession : IDisposable
             ClassWeighting.Check(classWeights, task);
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
         }
-        TextTrainerRun.Check(own, _files.Config, task.OutputCount);
+        using var scope = NewDisposeScope(); // of the initial adapter
+        var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
         var devices = ComputeDevice.ResolveAll(_environment, own);
         using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
         own.Progress = messages;
@@ -112,6 +113,7 @@ public sealed class LoraTrainingSession : IDisposable
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = own,
+            InitialAdapter = initial,
             Task = task,
             Train = train,
             Validation = rows.Validation,
