@@ -17,10 +17,6 @@ internal static partial class AdapterPlanner
     // Messages name the trainers' options, which the settings' names are but for this one.
     private const string DropoutOption = "LoraDropout";
 
-    /// <inheritdoc cref="Plan(AdapterSettings, IEnumerable{ValueTuple{string, int, int}})"/>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<Linear> linears) =>
-        Plan(settings, linears.Select(l => (l.Name, (int)l.OutFeatures, (int)l.InFeatures)));
-
     /// <summary>The plan for a model that is not loaded yet: bad settings are told before long work starts.</summary>
     public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config) =>
         Plan(settings, Modules(config));

@@ -156,8 +156,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         options.Method.Validate(config);
         QuantizationCheck.Method(options, AdapterPlanner.Modules(config).Select(m => m.Name));
         var initial = StartingAdapter.Read(options, config, outputs);
-        if (initial is null && options.Method.UsesAdapters)
-            foreach (var target in AdapterPlanner.Plan(options.ToAdapterSettings(), config))
+        if (initial is null)
+            foreach (var target in options.Method.Targets(options.ToAdapterSettings(), config))
                 options.Initialization.Validate(target);
         return (maxLength, initial);
     }

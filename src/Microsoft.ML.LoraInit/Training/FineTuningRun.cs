@@ -98,17 +98,29 @@ internal sealed class FineTuningRun
             _initial.Attach(model, _options.LoraDropout);
             return;
         }
-        _options.Method.Apply(model, new FineTuningPlan(_options.ToAdapterSettings(), _options.Initialization, _request.Seed, targets =>
-        {
-            if (resumed is not null)
-                return start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
-            _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
-            _options.CancellationToken.ThrowIfCancellationRequested();
-            using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
-            return start.Compute(targets, model.Device, () => _options.Initialization.Initialize(context));
-        }));
+        var settings = _options.ToAdapterSettings();
+        var targets = _options.Method.Targets(settings, model.Config);
+        if (targets.Count > 0)
+            Start(model, targets, start, resumed);
+        _options.Method.Apply(model, new FineTuningPlan(settings, _request.Seed, targets, start.Adapters));
         if (start.Seconds >= 1)
             _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
+    }
+
+    /// <summary>Computes the factors of the adapters, or reads those that an interrupted run computed.</summary>
+    private void Start(RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, StartingPoint start, TrainingCheckpoint.Reader? resumed)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        if (resumed is not null)
+        {
+            start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
+            return;
+        }
+        _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
+        _options.CancellationToken.ThrowIfCancellationRequested();
+        using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
+        start.Compute(_options.Initialization, context, model.Device);
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>

@@ -113,7 +113,7 @@ public sealed class QuantizedBaseTests
         using var scope = NewDisposeScope();
         using var packed = Packed();
         using var model = TinyModel.Create(packed);
-        var targets = AdapterPlanner.Plan(AdapterTests.Settings with { TargetModules = TargetModules.QueryValue }, model.Linears);
+        var targets = AdapterPlanner.Plan(AdapterTests.Settings with { TargetModules = TargetModules.QueryValue }, model.Config);
         using var context = new ModelInitializationContext(model, targets, 1, new ProgressReporter(null, null), CancellationToken.None);
         IReadOnlyList<InitializedAdapter> made;
         using (no_grad())
