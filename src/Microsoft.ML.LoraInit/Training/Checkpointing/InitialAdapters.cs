@@ -36,9 +36,9 @@ internal static class InitialAdapters
         return
         [
             .. targets.Select(target => flags.TryGetValue(target.ModuleName, out var flag) && flag is not null
-                ? new InitializedAdapter(Factor(target, "A", target.Rank, target.InFeatures), Factor(target, "B", target.OutFeatures, target.Rank))
+                ? new InitializedAdapter(Factor(target, "A", Rank(target), target.InFeatures), Factor(target, "B", target.OutFeatures, Rank(target)))
                 {
-                    N = Optional(target, "N", target.Rank, target.Rank),
+                    N = Optional(target, "N", Rank(target), Rank(target)),
                     ReplacementBase = Optional(target, "base", target.OutFeatures, target.InFeatures),
                     SubtractFromBase = flag.SubtractFromBase,
                     FreezeA = flag.FreezeA,
@@ -47,6 +47,11 @@ internal static class InitialAdapters
                 }
                 : throw new InvalidDataException($"'{file.Name}' has no initial factors of '{target.ModuleName}'.")),
         ];
+
+        // The data may have chosen another rank than was planned, or none.
+        long Rank(AdapterTarget target) => file.Info(Name(target, "A")).Shape is [var rank, _] && rank <= Math.Min(target.InFeatures, target.OutFeatures)
+            ? rank
+            : throw new InvalidDataException($"'{Name(target, "A")}' has no rank that the layer can have");
 
         Tensor? Optional(AdapterTarget target, string part, long rows, long columns) => file.Contains(Name(target, part)) ? Factor(target, part, rows, columns) : null;
 

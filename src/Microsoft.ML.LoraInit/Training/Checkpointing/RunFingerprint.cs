@@ -38,7 +38,7 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
     ];
 
-    private static readonly LoraTrainerOptions Defaults = new LoraTextRegressionTrainer.Options();
+    private static readonly LoraTrainerOptions Defaults = new Common();
 
     // The trainers' own options name output columns; only what this library's base class declares decides the result.
     private static readonly PropertyInfo[] Options =
@@ -117,4 +117,7 @@ internal static class RunFingerprint
         hash.AppendData(MemoryMarshal.AsBytes<float>(data.Weights ?? []));
         return $"{data.Count} rows, {Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
+
+    /// <summary>What the trainers' options have in common, with its defaults.</summary>
+    private sealed class Common : LoraTrainerOptions;
 }
