@@ -49,6 +49,10 @@ public abstract partial record FineTuningMethod
     /// <param name="adapted">The names of the layers that have low-rank adapters.</param>
     internal virtual bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) => false;
 
+    /// <summary>The layers that get low-rank adapters, in the model's order; none where the method has none.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range, or does not fit the model's shape.</exception>
+    internal virtual IReadOnlyList<AdapterTarget> Targets(AdapterSettings settings, RobertaConfig config) => [];
+
     /// <summary>
     /// Marks what is trained and puts what is new on the model. The head is trained in any case.
     /// </summary>

@@ -30,12 +30,12 @@ internal sealed class BottleneckAdapter
     }
 
     /// <summary>The name of a layer's bottleneck at a place.</summary>
-    public static string NameOf(int layer, BottleneckPlace place) => $"roberta.encoder.layer.{layer}." + place switch
+    public static string NameOf(int layer, BottleneckPlace place) => RobertaNames.InLayer(layer, place switch
     {
-        BottleneckPlace.Attention => "attention.output.bottleneck",
-        BottleneckPlace.Output => "output.bottleneck",
-        _ => "bottleneck",
-    };
+        BottleneckPlace.Attention => RobertaNames.AttentionBottleneck,
+        BottleneckPlace.Output => RobertaNames.OutputBottleneck,
+        _ => RobertaNames.LayerBottleneck,
+    });
 
     public Parameter Down { get; }
 

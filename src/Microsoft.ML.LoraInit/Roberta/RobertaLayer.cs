@@ -10,13 +10,14 @@ internal sealed class RobertaLayer
     public RobertaLayer(RobertaConfig config, int index, Func<string, Linear> linear, Func<string, LayerNorm> norm)
     {
         _config = config;
-        var name = $"roberta.encoder.layer.{index}";
-        Attention = new SelfAttention(config, $"{name}.attention.self", linear);
-        AttentionOutput = linear($"{name}.attention.output.dense");
-        AttentionNorm = norm($"{name}.attention.output.LayerNorm");
-        Intermediate = linear($"{name}.intermediate.dense");
-        Output = linear($"{name}.output.dense");
-        OutputNorm = norm($"{name}.output.LayerNorm");
+        Attention = new SelfAttention(config, Linear);
+        AttentionOutput = Linear(EncoderModule.AttentionOutput);
+        AttentionNorm = norm(RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
+        Intermediate = Linear(EncoderModule.Intermediate);
+        Output = Linear(EncoderModule.Output);
+        OutputNorm = norm(RobertaNames.InLayer(index, RobertaNames.OutputNorm));
+
+        Linear Linear(EncoderModule module) => linear(RobertaNames.Linear(index, module));
     }
 
     public SelfAttention Attention { get; }

@@ -44,9 +44,7 @@ public sealed class LoraTrainingSession : IDisposable
         _files = baseModel.Open(null, cancellationToken);
         try
         {
-            using var vocabulary = _files.OpenVocabulary();
-            using var merges = _files.OpenMerges();
-            _tokenizer = RobertaTokenizer.Create(vocabulary, merges, _files.Config);
+            _tokenizer = _files.OpenTokenizer();
         }
         catch
         {
@@ -128,7 +126,8 @@ public sealed class LoraTrainingSession : IDisposable
             ClassWeighting.Check(classWeights, task);
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
         }
-        TextTrainerRun.Check(own, _files.Config, task.OutputCount);
+        using var scope = NewDisposeScope(); // of the initial adapter
+        var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
         var devices = ComputeDevice.ResolveAll(_environment, own);
         using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
         own.Progress = messages;
@@ -137,6 +136,7 @@ public sealed class LoraTrainingSession : IDisposable
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = own,
+            InitialAdapter = initial,
             Task = task,
             Train = train,
             Validation = rows.Validation,

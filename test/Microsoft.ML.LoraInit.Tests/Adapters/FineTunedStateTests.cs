@@ -232,9 +232,7 @@ public sealed class FineTunedStateTests
             "some" => f.A.shape[1] == 32 ? f with { A = zeros([0, 32]), B = zeros([f.B.shape[0], 0]) } : f,
             _ => f,
         };
-        var plan = new FineTuningPlan(settings, LoraInitialization.Kaiming(), 11,
-            targets => AdapterTests.RandomFactors(targets, Change, start.StartsWith("middle", StringComparison.Ordinal)));
-        FineTuningMethod.Parse(method).Apply(model, plan);
+        FineTuningMethod.Parse(method).Apply(model, settings, 11, targets => AdapterTests.RandomFactors(targets, Change, start.StartsWith("middle", StringComparison.Ordinal)));
         Steps.Free(Steps.Run(model, TrainingSteps, dropoutSeed: 2));
         return model;
     }

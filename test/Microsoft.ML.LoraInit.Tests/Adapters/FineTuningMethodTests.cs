@@ -75,10 +75,10 @@ public sealed class FineTuningMethodTests
     {
         using var scope = NewDisposeScope();
         using var model = TinyModel.Create();
-        var plan = new FineTuningPlan(new() { Rank = 2 }, LoraInitialization.MiCA(), 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true }));
-        StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => new LoraMethod { Freeze = AdapterFactor.A }.Apply(model, plan with { Initialization = LoraInitialization.LoraNull() })).Message,
-            "nothing is left to train");
+        var method = new LoraMethod { Freeze = AdapterFactor.A };
+        var error = Assert.ThrowsExactly<ArgumentException>(() =>
+            method.Apply(model, new() { Rank = 2 }, 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true })));
+        StringAssert.Contains(error.Message, "nothing is left to train");
     }
 
     [TestMethod]
@@ -166,7 +166,7 @@ public sealed class FineTuningMethodTests
         Tensor Down(int seed)
         {
             using var model = TinyModel.Create();
-            FineTuningMethod.Pfeiffer(4).Apply(model, Plan(seed));
+            Apply(model, FineTuningMethod.Pfeiffer(4), seed);
             return model.Layers[0].Bottlenecks[BottleneckPlace.Output].Down.Value.clone();
         }
         TensorAssert.Identical(Down(5), Down(5), "the same seed");
@@ -175,8 +175,8 @@ public sealed class FineTuningMethodTests
 
     private static string Sized(string name) => name is "houlsby" or "pfeiffer" or "lin" ? $"{name}:size=4" : name;
 
-    private static void Apply(RobertaClassifier model, string method) => FineTuningMethod.Parse(method).Apply(model, Plan(1));
+    private static void Apply(RobertaClassifier model, string method) => Apply(model, FineTuningMethod.Parse(method), 1);
 
-    private static FineTuningPlan Plan(int seed) => new(new() { Rank = 2 }, LoraInitialization.Kaiming(), seed,
-        targets => AdapterTests.RandomFactors(targets, f => f with { B = zeros_like(f.B) }));
+    private static void Apply(RobertaClassifier model, FineTuningMethod method, int seed) =>
+        method.Apply(model, new() { Rank = 2 }, seed, targets => AdapterTests.RandomFactors(targets, f => f with { B = zeros_like(f.B) }));
 }

@@ -32,6 +32,6 @@ public sealed record HoulsbyMethod : BottleneckMethod
     internal override BottleneckPlacement Bottlenecks => new(Size, [BottleneckPlace.Attention, BottleneckPlace.Output], Skip);
 
     internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) =>
-        parameterName.StartsWith("roberta.encoder.", StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal)
+        parameterName.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal)
         && Bottlenecks.Reaches(parameterName);
 }

@@ -17,23 +17,21 @@ internal sealed class StartingPoint : IDisposable
     /// <summary>Time that computing them took.</summary>
     public double Seconds { get; private set; }
 
-    /// <summary>Takes what <paramref name="compute"/> makes for the targets, with the time it takes.</summary>
-    public IReadOnlyList<InitializedAdapter> Compute(IReadOnlyList<AdapterTarget> targets, Device device, Func<IReadOnlyList<InitializedAdapter>> compute)
+    /// <summary>Takes what a strategy makes, with the time it takes.</summary>
+    public void Compute(LoraInitialization strategy, InitializationContext context, Device device)
     {
         var started = Stopwatch.GetTimestamp();
-        Keep(targets, compute());
+        Keep(context.Targets, strategy.Initialize(context));
         if (device.type == TorchSharp.DeviceType.CUDA)
             cuda.synchronize(device); // else the time would be that of queueing the work
         Seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        return Adapters;
     }
 
     /// <summary>Takes what an interrupted run computed.</summary>
-    public IReadOnlyList<InitializedAdapter> Resume(IReadOnlyList<AdapterTarget> targets, IReadOnlyList<InitializedAdapter> stored, double seconds)
+    public void Resume(IReadOnlyList<AdapterTarget> targets, IReadOnlyList<InitializedAdapter> stored, double seconds)
     {
         Keep(targets, stored);
         Seconds = seconds;
-        return Adapters;
     }
 
     /// <summary>mean((s·B·A − W)²) of each layer, averaged over them; null where there are none or W is held in 4 bits.</summary>
