@@ -73,7 +73,7 @@ public sealed class FineTuningMethodTests
     {
         using var scope = NewDisposeScope();
         using var model = TinyModel.Create();
-        var plan = new FineTuningPlan(new() { Rank = 2 }, LoraInitialization.MiCA(), 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true }));
+        var plan = new FineTuningPlan(new() { Rank = 2 }, LoraInitialization.Mica(), 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true }));
         StringAssert.Contains(
             Assert.ThrowsExactly<ArgumentException>(() => new LoraMethod { Freeze = AdapterFactor.A }.Apply(model, plan with { Initialization = LoraInitialization.LoraNull() })).Message,
             "nothing is left to train");

@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Adapters;
 using Microsoft.ML.LoraInit.Tests.Training;
@@ -115,7 +114,7 @@ public sealed class QuantizedBaseTests
         using var context = new ModelInitializationContext(model, targets, 1, new ProgressReporter(null, null), CancellationToken.None);
         IReadOnlyList<InitializedAdapter> made;
         using (no_grad())
-            made = LoraInitialization.LoftQ().Initialize(context);
+            made = LoraInitialization.Loftq().Initialize(context);
         AdapterAttacher.Attach(model, targets, made, AdapterTests.Settings);
         foreach (var (target, start) in targets.Zip(made))
         {

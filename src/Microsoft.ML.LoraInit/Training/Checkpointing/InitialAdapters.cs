@@ -1,7 +1,5 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;

@@ -1,14 +1,13 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>Both factors Kaiming-distributed, the base corrected. See <see cref="IniLoRABetaInitialization"/>.</summary>
+    /// <summary>Both factors Kaiming-distributed, the base corrected. See <see cref="IniLoraBetaInitialization"/>.</summary>
     /// <param name="distribution">Normal (K-N) or uniform (K-U).</param>
-    public static LoraInitialization IniLoRABeta(KaimingDistribution distribution = KaimingDistribution.Normal) =>
-        new IniLoRABetaInitialization { Distribution = distribution };
+    public static LoraInitialization IniLoraBeta(KaimingDistribution distribution = KaimingDistribution.Normal) =>
+        new IniLoraBetaInitialization { Distribution = distribution };
 }
 
 /// <summary>The two forms of Kaiming's initialisation (arXiv 1502.01852).</summary>
@@ -27,7 +26,7 @@ public enum KaimingDistribution
 /// model starts with its own function. Cost: two draws and one product a layer.
 /// </summary>
 /// <remarks>The authors' code (xueyongfu11/IniLoRA) has the normal form, the paper both: hence the option.</remarks>
-public sealed record IniLoRABetaInitialization : LoraInitialization
+public sealed record IniLoraBetaInitialization : LoraInitialization
 {
     /// <summary>Normal (the default) or uniform.</summary>
     public KaimingDistribution Distribution { get; init => field = Setting.Defined(value); }
@@ -38,7 +37,8 @@ public sealed record IniLoRABetaInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseCorrected;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target =>
         {

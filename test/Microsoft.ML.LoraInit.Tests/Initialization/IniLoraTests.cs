@@ -1,11 +1,9 @@
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
 
 [TestClass]
-public sealed class IniLoRATests
+public sealed class IniLoraTests
 {
     [TestMethod]
     [TestCategory(ParityData.Category)]
@@ -24,7 +22,7 @@ public sealed class IniLoRATests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         AdapterTarget[] targets = [FakeContext.Target("a.query", 32, 24, 4), FakeContext.Target("b.query", 24, 24, 4, alpha: 4)];
-        var strategy = LoraInitialization.IniLoRA(steps: 300, cacheFolder: folder.File("cache"));
+        var strategy = LoraInitialization.IniLora(steps: 300, cacheFolder: folder.File("cache"));
         var (first, second) = (FakeContext.Random(targets), FakeContext.Random(targets));
         var fitted = strategy.Initialize(first);
         var stored = Directory.GetFiles(folder.File("cache"));
@@ -39,8 +37,8 @@ public sealed class IniLoRATests
         Assert.AreEqual(1, Directory.GetFiles(folder.File("cache")).Length);
         strategy.Initialize(FakeContext.Random(targets, seed: 1));
         Assert.AreEqual(1, Directory.GetFiles(folder.File("cache")).Length, "Runs of all seeds share a fit.");
-        LoraInitialization.IniLoRA(300, cacheFolder: folder.File("cache"), fitSeed: 1).Initialize(FakeContext.Random(targets));
-        LoraInitialization.IniLoRA(steps: 301, cacheFolder: folder.File("cache")).Initialize(FakeContext.Random(targets));
+        LoraInitialization.IniLora(300, cacheFolder: folder.File("cache"), fitSeed: 1).Initialize(FakeContext.Random(targets));
+        LoraInitialization.IniLora(steps: 301, cacheFolder: folder.File("cache")).Initialize(FakeContext.Random(targets));
         strategy.Initialize(FakeContext.Random([.. targets.Select(t => t with { Rank = 3 })]));
         Assert.AreEqual(4, Directory.GetFiles(folder.File("cache")).Length);
     }
@@ -50,7 +48,7 @@ public sealed class IniLoRATests
     {
         using var scope = NewDisposeScope();
         AdapterTarget[] targets = [FakeContext.Target("a.query", 32, 24, 4)];
-        Tensor A(int? fitSeed, int seed) => LoraInitialization.IniLoRA(5, cacheFolder: "", fitSeed: fitSeed).Initialize(FakeContext.Random(targets, seed))[0].A;
+        Tensor A(int? fitSeed, int seed) => LoraInitialization.IniLora(5, cacheFolder: "", fitSeed: fitSeed).Initialize(FakeContext.Random(targets, seed))[0].A;
         Assert.AreEqual(0, Compare.Norm(A(0, 0) - A(0, 7)), "Shared by all seeds");
         Assert.AreEqual(0, Compare.Norm(A(null, 7) - A(7, 0)), "null: the run's own");
         Assert.IsTrue(Compare.Norm(A(0, 0) - A(1, 0)) > 0);
@@ -62,8 +60,8 @@ public sealed class IniLoRATests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         var target = FakeContext.Target("a.query", 32, 24, 4, alpha: 4);
-        var none = new IniLoRAInitialization { Steps = 0, CacheFolder = folder.Path }.Initialize(FakeContext.Random([target]))[0];
-        var tiny = new IniLoRAInitialization { Steps = 1, LearningRate = 1e-12, CacheFolder = "" }.Initialize(FakeContext.Random([target]))[0];
+        var none = new IniLoraInitialization { Steps = 0, CacheFolder = folder.Path }.Initialize(FakeContext.Random([target]))[0];
+        var tiny = new IniLoraInitialization { Steps = 1, LearningRate = 1e-12, CacheFolder = "" }.Initialize(FakeContext.Random([target]))[0];
         Compare.Below(1e-9, Compare.Norm(none.A - tiny.A) + Compare.Norm(none.B - tiny.B), "Distance from where the steps start");
         Assert.IsTrue(none.SubtractFromBase);
         Assert.AreEqual(0, Directory.GetFiles(folder.Path).Length, "There is nothing to keep.");
@@ -77,7 +75,7 @@ public sealed class IniLoRATests
         var context = FakeContext.Random(targets); // weights of deviation 0.05
         foreach (var target in targets)
             context.Biases[target.ModuleName] = linspace(-0.015, 0.015, 64); // of 0.0088
-        var result = new IniLoRAInitialization { Steps = 0, AbsorbScaling = false, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }.Initialize(context)[0];
+        var result = new IniLoraInitialization { Steps = 0, AbsorbScaling = false, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }.Initialize(context)[0];
         Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(0.029)) > 0.01);
         Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(0.05)) < 1e-6);
     }
@@ -88,7 +86,7 @@ public sealed class IniLoRATests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         AdapterTarget[] targets = [FakeContext.Target("a.query", 32, 24, 4)];
-        var strategy = LoraInitialization.IniLoRA(steps: 100, cacheFolder: folder.Path);
+        var strategy = LoraInitialization.IniLora(steps: 100, cacheFolder: folder.Path);
         strategy.Initialize(FakeContext.Random(targets));
         var file = Directory.GetFiles(folder.Path).Single();
         File.WriteAllBytes(file, File.ReadAllBytes(file)[..^16]);
@@ -103,8 +101,8 @@ public sealed class IniLoRATests
         foreach (var alpha in new[] { 4.0, 16.0 })
         {
             var context = FakeContext.Random([FakeContext.Target("a.query", 32, 24, 4, alpha)]);
-            var scaled = LoraInitialization.IniLoRA(exact: true).Initialize(context)[0];
-            var asAuthors = (new IniLoRAInitialization { Exact = true, AbsorbScaling = false }).Initialize(context)[0];
+            var scaled = LoraInitialization.IniLora(exact: true).Initialize(context)[0];
+            var asAuthors = (new IniLoraInitialization { Exact = true, AbsorbScaling = false }).Initialize(context)[0];
             Compare.Below(1e-5, Compare.Relative(Compare.Product(scaled.B, scaled.A) * (alpha / 4), Compare.Product(asAuthors.B, asAuthors.A)), $"alpha {alpha}");
         }
     }
@@ -118,7 +116,7 @@ public sealed class IniLoRATests
         foreach (var target in targets.Where(t => t.ModuleName.EndsWith("value", StringComparison.Ordinal)))
             context.Weights[target.ModuleName] = context.Weights[target.ModuleName] * 2.4;
         // One tiny step leaves the factors where they started.
-        var results = new IniLoRAInitialization { Steps = 1, LearningRate = 1e-12, AbsorbScaling = false, CacheFolder = "" }.Initialize(context);
+        var results = new IniLoraInitialization { Steps = 1, LearningRate = 1e-12, AbsorbScaling = false, CacheFolder = "" }.Initialize(context);
         foreach (var (target, result) in targets.Zip(results))
         {
             var expected = target.ModuleName.EndsWith("value", StringComparison.Ordinal) ? 0.12 : 0.05;
@@ -138,7 +136,7 @@ public sealed class IniLoRATests
             using var scope = NewDisposeScope();
             contexts[i] = FakeContext.Random([FakeContext.Target("a.query", 64, 48, 4)]);
             together.SignalAndWait();
-            LoraInitialization.IniLoRA(steps: 400, cacheFolder: folder.Path).Initialize(contexts[i]);
+            LoraInitialization.IniLora(steps: 400, cacheFolder: folder.Path).Initialize(contexts[i]);
         })).ToArray();
         Array.ForEach(threads, t => t.Start());
         Array.ForEach(threads, t => t.Join());
@@ -163,7 +161,7 @@ public sealed class IniLoRATests
             return (w.Value * 0.6 + strong.matmul(empty(32, 768).normal_(0, 1, random))).cuda();
         });
         FakeContext Context() => new(targets) { Weights = spectrum, Place = CUDA };
-        var strategy = LoraInitialization.IniLoRA(cacheFolder: folder.Path);
+        var strategy = LoraInitialization.IniLora(cacheFolder: folder.Path);
         var clock = System.Diagnostics.Stopwatch.StartNew();
         var fitted = strategy.Initialize(Context());
         Console.WriteLine($"20,000 steps on 24 weights [768, 768]: {clock.Elapsed.TotalSeconds:F1} s");
@@ -171,7 +169,7 @@ public sealed class IniLoRATests
         strategy.Initialize(Context());
         Console.WriteLine($"From the cache: {clock.Elapsed.TotalSeconds:F2} s");
         Compare.Below(1, clock.Elapsed.TotalSeconds, "Seconds from the cache");
-        var best = LoraInitialization.IniLoRA(exact: true).Initialize(Context());
+        var best = LoraInitialization.IniLora(exact: true).Initialize(Context());
         double worst = 0;
         for (int i = 0; i < targets.Length; i++)
         {
@@ -187,7 +185,7 @@ public sealed class IniLoRATests
         using var scope = NewDisposeScope();
         using var file = new ParityMatrices(folder);
         var context = file.Context("pissa", file.Names);
-        var results = LoraInitialization.IniLoRA(steps, cacheFolder: "").Initialize(context);
+        var results = LoraInitialization.IniLora(steps, cacheFolder: "").Initialize(context);
         foreach (var (target, result) in context.Targets.Zip(results))
         {
             var best = file.Read($"{target.ModuleName}.best_rank8_mse").item<float>();

@@ -1,21 +1,19 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>Experimental: a closed-form answer to the shift of the layers' inputs. See <see cref="CNTLoRAInitialization"/>.</summary>
+    /// <summary>Experimental: a closed-form answer to the shift of the layers' inputs. See <see cref="CntloraInitialization"/>.</summary>
     /// <param name="correctBase">Whether s·B·A is taken out of the base.</param>
     /// <param name="strength">How much of the shift is answered.</param>
     /// <param name="rho">How far above the asked rank a layer's may go.</param>
     /// <param name="batchSize">Training rows a batch.</param>
     /// <param name="batches">Batches looked at.</param>
-    public static LoraInitialization CNTLoRA(bool correctBase = true, double strength = 1, double rho = 2, int batchSize = 32, int batches = 8) =>
-        new CNTLoRAInitialization { CorrectBase = correctBase, Strength = strength, Rho = rho, BatchSize = batchSize, Batches = batches };
+    public static LoraInitialization Cntlora(bool correctBase = true, double strength = 1, double rho = 2, int batchSize = 32, int batches = 8) =>
+        new CntloraInitialization { CorrectBase = correctBase, Strength = strength, Rho = rho, BatchSize = batchSize, Batches = batches };
 }
 
 /// <summary>
@@ -39,7 +37,7 @@ public abstract partial record LoraInitialization
 /// inputs are so far from isotropic that this can undo much of what the model knows.
 /// Cost: forward passes over the rows, an eigendecomposition of [in, in] a distinct input and an SVD of [out, in] a layer, fp64.
 /// </remarks>
-public sealed record CNTLoRAInitialization : LoraInitialization
+public sealed record CntloraInitialization : LoraInitialization
 {
     private const double Damping = 0.01;
 
@@ -69,9 +67,11 @@ public sealed record CNTLoRAInitialization : LoraInitialization
 
     internal override bool IsExperimental => true;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name, Candidates(target));
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name, Candidates(target));
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
         using var moments = InputMoments.Gather(context, BatchSize, Batches, MomentForm.Tokens);
         return Decompositions.Scoped(() =>

@@ -1,19 +1,17 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>The trailing singular triplets of W, or another segment of them. See <see cref="MiLoRAInitialization"/>.</summary>
+    /// <summary>The trailing singular triplets of W, or another segment of them. See <see cref="MiloraInitialization"/>.</summary>
     /// <param name="segment">Which triplets.</param>
-    public static LoraInitialization MiLoRA(MiloraSegment segment = MiloraSegment.Min) => new MiLoRAInitialization { Segment = segment };
+    public static LoraInitialization Milora(MiloraSegment segment = MiloraSegment.Min) => new MiloraInitialization { Segment = segment };
 }
 
-/// <summary>Which r of W's k = min(out, in) singular triplets <see cref="MiLoRAInitialization"/> takes, largest first.</summary>
+/// <summary>Which r of W's k = min(out, in) singular triplets <see cref="MiloraInitialization"/> takes, largest first.</summary>
 public enum MiloraSegment
 {
     /// <summary>The last r: MiLoRA itself.</summary>
@@ -37,10 +35,10 @@ public enum MiloraSegment
 /// <remarks>
 /// The smallest of the min(out, in) triplets of the reduced decomposition. The other segments are the paper's ablations, as the
 /// authors' code takes them (sufenlp/MiLoRA 4740756, svd_init.py: min, mid, max, random). S is divided by s as for
-/// <see cref="PiSSAInitialization"/>; the authors have alpha = r, where s = 1 and both forms agree. No randomised form:
+/// <see cref="PissaInitialization"/>; the authors have alpha = r, where s = 1 and both forms agree. No randomised form:
 /// sketches find leading triplets. Cost: one SVD of [out, in] a layer, fp64, batched by shape (one by one for random segments).
 /// </remarks>
-public sealed record MiLoRAInitialization : LoraInitialization
+public sealed record MiloraInitialization : LoraInitialization
 {
     /// <summary>Which triplets. Default the smallest.</summary>
     public MiloraSegment Segment { get; init => field = Setting.Defined(value); }
@@ -54,9 +52,11 @@ public sealed record MiLoRAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
         Decompositions.CorrectedFactors(context, Segment is MiloraSegment.Random
             ? [.. context.Targets.Select((target, i) => Drawn(context, target, i))]
             : Decompositions.Full(context, context.Weight, Range, "Singular values of the weights")));

@@ -1,14 +1,12 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>The first columns and rows of W's QR decomposition. See <see cref="OLoRAInitialization"/>.</summary>
-    public static LoraInitialization OLoRA() => new OLoRAInitialization();
+    /// <summary>The first columns and rows of W's QR decomposition. See <see cref="OloraInitialization"/>.</summary>
+    public static LoraInitialization Olora() => new OloraInitialization();
 }
 
 /// <summary>
@@ -19,7 +17,7 @@ public abstract partial record LoraInitialization
 /// The factors are not divided by s, as in PEFT: with s ≠ 1 the base is not a residual of W, but the function is the
 /// same. Cost: one QR of [out, in] a layer in fp64, far below an SVD. No settings.
 /// </remarks>
-public sealed record OLoRAInitialization : LoraInitialization
+public sealed record OloraInitialization : LoraInitialization
 {
     /// <inheritdoc/>
     public override string Name => "olora";
@@ -30,9 +28,11 @@ public sealed record OLoRAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
         [.. context.Targets.Select((target, i) => Factors(context, target, i))];
 
     private static InitializedAdapter Factors(InitializationContext context, AdapterTarget target, int index)

@@ -1,14 +1,12 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>The leading singular triplets of W. See <see cref="PiSSAInitialization"/>.</summary>
+    /// <summary>The leading singular triplets of W. See <see cref="PissaInitialization"/>.</summary>
     /// <param name="iterations">Power iterations of a randomised SVD; 0 for the exact one.</param>
-    public static LoraInitialization PiSSA(int iterations = 0) => new PiSSAInitialization { Iterations = iterations };
+    public static LoraInitialization Pissa(int iterations = 0) => new PissaInitialization { Iterations = iterations };
 }
 
 /// <summary>
@@ -23,7 +21,7 @@ public abstract partial record LoraInitialization
 /// Cost: one SVD of [out, in] a layer, batched over layers of one shape, fp64; randomised about
 /// 4·(iterations + 1)·out·in·(r + 8) multiplications.
 /// </remarks>
-public sealed record PiSSAInitialization : LoraInitialization
+public sealed record PissaInitialization : LoraInitialization
 {
     /// <summary>Power iterations of the randomised SVD; 0 (the default) for the exact one. The paper uses 4 and 16.</summary>
     public int Iterations { get; init => field = Setting.AtLeast(value, 0); }
@@ -37,9 +35,11 @@ public sealed record PiSSAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
         Decompositions.Scoped(() => Decompositions.CorrectedFactors(context, Decompositions.Leading(
             context, Name, context.Weight, target => target.Rank, Iterations, "Singular values of the weights")));
 }

@@ -1,25 +1,23 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>Factors fitted to W. See <see cref="IniLoRAInitialization"/>.</summary>
+    /// <summary>Factors fitted to W. See <see cref="IniLoraInitialization"/>.</summary>
     /// <param name="steps">Adam steps.</param>
     /// <param name="exact">Whether an SVD gives the optimum at once.</param>
     /// <param name="cacheFolder">Where fits are kept; null for the user's cache, empty for no cache.</param>
     /// <param name="fitSeed">The seed that the fit starts from; null for the run's own.</param>
-    public static LoraInitialization IniLoRA(int steps = 20_000, bool exact = false, string? cacheFolder = null, int? fitSeed = 0) =>
-        new IniLoRAInitialization { Steps = steps, Exact = exact, CacheFolder = cacheFolder, FitSeed = fitSeed };
+    public static LoraInitialization IniLora(int steps = 20_000, bool exact = false, string? cacheFolder = null, int? fitSeed = 0) =>
+        new IniLoraInitialization { Steps = steps, Exact = exact, CacheFolder = cacheFolder, FitSeed = fitSeed };
 }
 
-/// <summary>What σ of <see cref="IniLoRAInitialization"/> is the mean deviation of.</summary>
+/// <summary>What σ of <see cref="IniLoraInitialization"/> is the mean deviation of.</summary>
 public enum IniLoraSigmaRule
 {
     /// <summary>The weights of the kind, as the paper says.</summary>
@@ -50,7 +48,7 @@ public enum IniLoraSigmaRule
 /// ranks, steps, rate, σ and the fit's seed. Cost: 8·out·in·r operations a layer and step. The paper states 2.0 minutes and 0.8 GB
 /// for RoBERTa-base on an RTX 4090.
 /// </remarks>
-public sealed record IniLoRAInitialization : LoraInitialization
+public sealed record IniLoraInitialization : LoraInitialization
 {
     /// <summary>Adam steps. Default 20,000, the paper's; 0 for none.</summary>
     public int Steps { get; init => field = Setting.AtLeast(value, 0); } = 20_000;
@@ -87,9 +85,11 @@ public sealed record IniLoRAInitialization : LoraInitialization
 
     internal override LoraInitialization Former => this with { FitSeed = null };
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
         var factors = Exact ? Optimum(context) : Fitted(context);
         return

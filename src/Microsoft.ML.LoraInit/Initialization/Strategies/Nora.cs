@@ -1,20 +1,18 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>A random sketch of W in one factor, the other zero. See <see cref="NoRAInitialization"/>.</summary>
+    /// <summary>A random sketch of W in one factor, the other zero. See <see cref="NoraInitialization"/>.</summary>
     /// <param name="scale">Factor on the sketch.</param>
     /// <param name="side">The factor that is filled.</param>
     /// <param name="sigma">The deviation of Ω's numbers; null for the side's default.</param>
-    public static LoraInitialization NoRA(double scale = 1, NoraSide side = NoraSide.A, double? sigma = null) =>
-        new NoRAInitialization { Scale = scale, Side = side, Sigma = sigma };
+    public static LoraInitialization Nora(double scale = 1, NoraSide side = NoraSide.A, double? sigma = null) =>
+        new NoraInitialization { Scale = scale, Side = side, Sigma = sigma };
 }
 
-/// <summary>Which factor <see cref="NoRAInitialization"/> fills; the other is zero.</summary>
+/// <summary>Which factor <see cref="NoraInitialization"/> fills; the other is zero.</summary>
 public enum NoraSide
 {
     /// <summary>A gets a sketch of W's rows, as in the authors' code.</summary>
@@ -35,10 +33,10 @@ public enum NoraSide
 /// attribute of a linear layer that has none of that name, so its own runs may have started from Kaiming's A.
 /// <see cref="NoraSide.B"/> is the paper's factorisation, X₀ = M Ω and Y₀ = 0: B = scale · σ W Ω, Ω [in, r], with σ = 1/√r so
 /// that E[B Bᵀ] = scale² · W Wᵀ, not divided by s; that is what version 0.1.0 had.
-/// Not to be confused with <see cref="NLoRAInitialization"/>, which is another method. NoRA+ trains with the preconditioned
+/// Not to be confused with <see cref="NloraInitialization"/>, which is another method. NoRA+ trains with the preconditioned
 /// (Riemannian) gradient, an option of the optimiser. Cost: 2·out·in·r multiplications a layer.
 /// </remarks>
-public sealed record NoRAInitialization : LoraInitialization
+public sealed record NoraInitialization : LoraInitialization
 {
     private const double AuthorsSigma = 0.1;
 
@@ -62,9 +60,11 @@ public sealed record NoRAInitialization : LoraInitialization
 
     internal override LoraInitialization Former => this with { Side = NoraSide.B };
 
-    internal override AdapterFactor ZeroFactor => Side is NoraSide.A ? AdapterFactor.B : AdapterFactor.A;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => Side is NoraSide.A ? AdapterFactor.B : AdapterFactor.A;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     [
         .. context.Targets.Select(target => Side is NoraSide.A ? OnA(context, target) : OnB(context, target)),
     ]);

@@ -1,18 +1,16 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>One step down the gradient, in low rank. See <see cref="LoRAOneInitialization"/>.</summary>
+    /// <summary>One step down the gradient, in low rank. See <see cref="LoraOneInitialization"/>.</summary>
     /// <param name="gamma">γ: the step is 1/γ of the normalised gradient.</param>
     /// <param name="normalize">Whether the gradient is divided by its largest singular value.</param>
     /// <param name="batchSize">Training rows a batch.</param>
     /// <param name="batches">Batches that the gradient is averaged over.</param>
-    public static LoraInitialization LoRAOne(double gamma = 128, bool normalize = true, int batchSize = 8, int batches = 1) =>
-        new LoRAOneInitialization { Gamma = gamma, Normalize = normalize, BatchSize = batchSize, Batches = batches };
+    public static LoraInitialization LoraOne(double gamma = 128, bool normalize = true, int batchSize = 8, int batches = 1) =>
+        new LoraOneInitialization { Gamma = gamma, Normalize = normalize, BatchSize = batchSize, Batches = batches };
 }
 
 /// <summary>
@@ -30,7 +28,7 @@ public abstract partial record LoraInitialization
 /// is exact. The preconditioned update that the paper adds is an option of the optimiser. Needs a base that has gradients: not a quantised one. Cost: forward and backward over the rows and
 /// one SVD of [out, in] a layer, fp64.
 /// </remarks>
-public sealed record LoRAOneInitialization : LoraInitialization
+public sealed record LoraOneInitialization : LoraInitialization
 {
     /// <summary>γ. Default 128, as in the authors' code.</summary>
     public double Gamma { get; init => field = Setting.Positive(value); } = 128;
@@ -59,9 +57,11 @@ public sealed record LoRAOneInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Gradients;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
         var gradients = context.Gradients(BatchSize, Batches, Dropout);
         var triplets = Decompositions.Leading(

@@ -1,21 +1,19 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>W's singular triplets as the training inputs see them. See <see cref="CorDAInitialization"/>.</summary>
+    /// <summary>W's singular triplets as the training inputs see them. See <see cref="CordaInitialization"/>.</summary>
     /// <param name="mode">Learn the task's directions, or keep what is known.</param>
     /// <param name="batchSize">Training rows a batch.</param>
     /// <param name="batches">Batches looked at.</param>
-    public static LoraInitialization CorDA(CordaMode mode = CordaMode.Ipm, int batchSize = 32, int batches = 8) =>
-        new CorDAInitialization { Mode = mode, BatchSize = batchSize, Batches = batches };
+    public static LoraInitialization Corda(CordaMode mode = CordaMode.Ipm, int batchSize = 32, int batches = 8) =>
+        new CordaInitialization { Mode = mode, BatchSize = batchSize, Batches = batches };
 }
 
-/// <summary>The two modes of <see cref="CorDAInitialization"/>.</summary>
+/// <summary>The two modes of <see cref="CordaInitialization"/>.</summary>
 public enum CordaMode
 {
     /// <summary>Instruction-previewed: the leading triplets, those that the training inputs use most, are trained.</summary>
@@ -25,7 +23,7 @@ public enum CordaMode
     Kpm,
 }
 
-/// <summary>What the second moment of <see cref="CorDAInitialization"/> is divided by.</summary>
+/// <summary>What the second moment of <see cref="CordaInitialization"/> is divided by.</summary>
 public enum CordaDivisor
 {
     /// <summary>The number of samples (rows of text), as in PEFT and the authors' code.</summary>
@@ -52,7 +50,7 @@ public enum CordaDivisor
 /// 256 rows are the authors' sample.
 /// Cost: forward passes over the rows, an inverse of [in, in] and an SVD of [out, in] a layer, fp64.
 /// </remarks>
-public sealed record CorDAInitialization : LoraInitialization
+public sealed record CordaInitialization : LoraInitialization
 {
     private const double LargestError = 0.05;
     private const double SmallestDamping = 0.01;
@@ -89,9 +87,11 @@ public sealed record CorDAInitialization : LoraInitialization
 
     internal override LoraInitialization Former => this with { Divisor = CordaDivisor.Tokens };
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
         using var moments = InputMoments.Gather(context, BatchSize, Batches, Divisor switch
         {

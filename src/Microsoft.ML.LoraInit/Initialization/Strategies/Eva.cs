@@ -1,8 +1,6 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -15,7 +13,7 @@ public abstract partial record LoraInitialization
     /// <param name="whiten">Whether A's rows are divided by the square roots of the singular values.</param>
     /// <param name="adjustScaling">Whether alpha follows the rank, so that s stays.</param>
     /// <param name="batchSize">Training rows a pass looks at at once.</param>
-    public static LoraInitialization EVA(double rho = 2, double tau = 0.99, bool whiten = false, bool adjustScaling = true, int batchSize = 32) =>
+    public static LoraInitialization Eva(double rho = 2, double tau = 0.99, bool whiten = false, bool adjustScaling = true, int batchSize = 32) =>
         new EvaInitialization { Rho = rho, Tau = tau, Whiten = whiten, AdjustScaling = adjustScaling, BatchSize = batchSize };
 }
 
@@ -80,15 +78,18 @@ public sealed record EvaInitialization : LoraInitialization
 
     internal override LoraInitialization Former => this with { Settling = EvaSettling.All, Passes = 1 };
 
-    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => AdapterFactor.B;
 
-    internal override void Validate(AdapterTarget target)
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target)
     {
         if (Candidates(target) > target.InFeatures)
             throw new ArgumentException($"The initialisation '{Name}' needs {Candidates(target)} directions of '{target.ModuleName}' (rank {target.Rank} × rho {Rho}), but its input has {target.InFeatures} features. Lower the rank or rho.");
     }
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
         var inputs = new SharedInputs();
         var analyses = new Dictionary<string, IncrementalPca>();

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Benchmarks;
 
 /// <summary><c>inilora</c>: the factorisation by gradient descent against the best that the rank allows, and again from the cache.</summary>
-internal static class IniLoRABenchmark
+internal static class IniLoraBenchmark
 {
     public static CliCommand Create()
     {
@@ -30,7 +30,7 @@ internal static class IniLoRABenchmark
         var cache = Directory.CreateTempSubdirectory("inilora-benchmark-");
         try
         {
-            var strategy = LoraInitialization.IniLoRA(steps, cacheFolder: cache.FullName);
+            var strategy = LoraInitialization.IniLora(steps, cacheFolder: cache.FullName);
             var context = new BenchmarkContext(matrices);
             WarmUp(matrices);
             var first = Measurement.Of(strategy, context);
@@ -63,7 +63,7 @@ internal static class IniLoRABenchmark
             Targets = [target],
             Weights = new Dictionary<string, Tensor> { [target.ModuleName] = Matrices.Random("warm-up", matrices.Seed, 1, matrices.Device, 64, 64) },
         };
-        LoraInitialization.IniLoRA(10, cacheFolder: "").Initialize(new BenchmarkContext(small));
+        LoraInitialization.IniLora(10, cacheFolder: "").Initialize(new BenchmarkContext(small));
     }
 
     private static bool Same(Tensor first, Tensor second) => first.eq(second).all().item<bool>();

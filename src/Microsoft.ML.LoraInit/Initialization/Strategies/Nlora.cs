@@ -1,17 +1,15 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>Three factors from slices of W. See <see cref="NLoRAInitialization"/>.</summary>
+    /// <summary>Three factors from slices of W. See <see cref="NloraInitialization"/>.</summary>
     /// <param name="trainOnlyN">Whether A and B stay as they are (IntTune).</param>
     /// <param name="pseudoInverse">Whether N is the pseudo-inverse of its slice, as in Nyström's formula.</param>
-    public static LoraInitialization NLoRA(bool trainOnlyN = false, bool pseudoInverse = false) =>
-        new NLoRAInitialization { TrainOnlyN = trainOnlyN, PseudoInverse = pseudoInverse };
+    public static LoraInitialization Nlora(bool trainOnlyN = false, bool pseudoInverse = false) =>
+        new NloraInitialization { TrainOnlyN = trainOnlyN, PseudoInverse = pseudoInverse };
 }
 
 /// <summary>
@@ -26,7 +24,7 @@ public abstract partial record LoraInitialization
 /// <see cref="TrainOnlyN"/> is the paper's IntTune: r² trained numbers a layer.
 /// Cost: three copies a layer (and an SVD of [r, r] for the pseudo-inverse).
 /// </remarks>
-public sealed record NLoRAInitialization : LoraInitialization
+public sealed record NloraInitialization : LoraInitialization
 {
     /// <summary>Whether only N is trained (IntTune). Default false.</summary>
     public bool TrainOnlyN { get; init; }
@@ -43,11 +41,14 @@ public sealed record NLoRAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
+    /// <inheritdoc/>
+    public override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     [
         .. context.Targets.Select(target =>
         {

@@ -1,14 +1,12 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>The trailing left singular vectors of W in a frozen B. See <see cref="MiCAInitialization"/>.</summary>
-    public static LoraInitialization MiCA() => new MiCAInitialization();
+    /// <summary>The trailing left singular vectors of W in a frozen B. See <see cref="MicaInitialization"/>.</summary>
+    public static LoraInitialization Mica() => new MicaInitialization();
 }
 
 /// <summary>
@@ -20,7 +18,7 @@ public abstract partial record LoraInitialization
 /// The last of the min(out, in) columns of the reduced decomposition, as in PEFT. Cost: one SVD of [out, in] a layer,
 /// fp64, batched by shape. No settings.
 /// </remarks>
-public sealed record MiCAInitialization : LoraInitialization
+public sealed record MicaInitialization : LoraInitialization
 {
     /// <inheritdoc/>
     public override string Name => "mica";
@@ -31,13 +29,17 @@ public sealed record MiCAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override AdapterFactor ZeroFactor => AdapterFactor.A;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => AdapterFactor.A;
 
-    internal override string? PreconditioningObstacle => "B is frozen, and the preconditioner is for two trained factors";
+    /// <inheritdoc/>
+    public override string? PreconditioningObstacle => "B is frozen, and the preconditioner is for two trained factors";
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     [
         .. context.Targets.Zip(
             Decompositions.Full(context, context.Weight, target => ^target.Rank.., "Singular values of the weights"),

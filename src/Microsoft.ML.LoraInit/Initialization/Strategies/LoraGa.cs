@@ -1,25 +1,23 @@
 using System.Text.Json.Serialization;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>Singular vectors of the loss's gradient. See <see cref="LoRAGAInitialization"/>.</summary>
+    /// <summary>Singular vectors of the loss's gradient. See <see cref="LoraGaInitialization"/>.</summary>
     /// <param name="form">The authors' or PEFT's.</param>
     /// <param name="direction">Which vectors go into A and which into B.</param>
     /// <param name="scale">How the factors are scaled.</param>
     /// <param name="gamma">γ of the stable scale.</param>
     /// <param name="batchSize">Training rows a batch.</param>
     /// <param name="batches">Batches that the gradient is averaged over.</param>
-    public static LoraInitialization LoRAGA(
+    public static LoraInitialization LoraGa(
         LoraGaForm form = LoraGaForm.Authors, LoraGaDirection direction = LoraGaDirection.ArB2r, LoraGaScale scale = LoraGaScale.Stable,
         double gamma = 16, int batchSize = 8, int batches = 16) =>
-        new LoRAGAInitialization { Form = form, Direction = direction, Scale = scale, Gamma = gamma, BatchSize = batchSize, Batches = batches };
+        new LoraGaInitialization { Form = form, Direction = direction, Scale = scale, Gamma = gamma, BatchSize = batchSize, Batches = batches };
 }
 
 /// <summary>Whose LoRA-GA.</summary>
@@ -84,7 +82,7 @@ public enum LoraGaScale
 /// Needs 2r ≤ min(out, in), and a base that has gradients: not a quantised one. Cost: forward and backward over the rows
 /// and one SVD of [out, in] a layer, fp64.
 /// </remarks>
-public sealed record LoRAGAInitialization : LoraInitialization
+public sealed record LoraGaInitialization : LoraInitialization
 {
     /// <summary>Authors (the default) or Peft.</summary>
     public LoraGaForm Form { get; init => field = Setting.Defined(value); }
@@ -125,9 +123,11 @@ public sealed record LoRAGAInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Gradients;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name, 2L * target.Rank);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name, 2L * target.Rank);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
         var gradients = context.Gradients(BatchSize, Batches, Dropout);
         var triplets = Decompositions.Leading(

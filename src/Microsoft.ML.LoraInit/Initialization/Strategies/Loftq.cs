@@ -1,18 +1,16 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using Microsoft.ML.LoraInit.Quantization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>A base in NF4 with its quantisation error in the factors. See <see cref="LoftQInitialization"/>.</summary>
+    /// <summary>A base in NF4 with its quantisation error in the factors. See <see cref="LoftqInitialization"/>.</summary>
     /// <param name="iterations">Rounds of quantising and decomposing.</param>
     /// <param name="doubleQuantization">Whether the blocks' scales are in 8 bits too.</param>
-    public static LoraInitialization LoftQ(int iterations = 1, bool doubleQuantization = false) =>
-        new LoftQInitialization { Iterations = iterations, DoubleQuantization = doubleQuantization };
+    public static LoraInitialization Loftq(int iterations = 1, bool doubleQuantization = false) =>
+        new LoftqInitialization { Iterations = iterations, DoubleQuantization = doubleQuantization };
 }
 
 /// <summary>
@@ -30,7 +28,7 @@ public abstract partial record LoraInitialization
 /// unless the base is held in 4 bits (<see cref="LoraTrainerOptions.BaseQuantization"/>): then Q is what the layer holds.
 /// Cost: a quantisation and an SVD a layer and round, batched by shape, fp64.
 /// </remarks>
-public sealed record LoftQInitialization : LoraInitialization
+public sealed record LoftqInitialization : LoraInitialization
 {
     /// <summary>Rounds. Default 1, as in PEFT; the authors' scripts use 5.</summary>
     public int Iterations { get; init => field = Setting.AtLeast(value, 1); } = 1;
@@ -47,9 +45,11 @@ public sealed record LoftQInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
         var factors = new Dictionary<string, InitializedAdapter>();
         for (int round = 1; round <= Iterations; round++)

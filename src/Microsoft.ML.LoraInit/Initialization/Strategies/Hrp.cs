@@ -1,7 +1,5 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -16,7 +14,7 @@ public abstract partial record LoraInitialization
     /// <param name="side">Which factor gets the directions.</param>
     /// <param name="alpha">The preheating's numerator of its scaling; null keeps the first layer's s.</param>
     /// <param name="scale">Factor on the norm that a random factor would have.</param>
-    public static LoraInitialization HighRankPreheating(
+    public static LoraInitialization Hrp(
         int rank = 64, int steps = 100, double learningRate = 1e-3, int batchSize = 32, HrpSide side = HrpSide.A, double? alpha = null, double scale = 1) => new HrpInitialization
         {
             Rank = rank,
@@ -85,16 +83,19 @@ public sealed record HrpInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Training;
 
-    internal override AdapterFactor ZeroFactor => Side is HrpSide.A ? AdapterFactor.B : AdapterFactor.A;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => Side is HrpSide.A ? AdapterFactor.B : AdapterFactor.A;
 
-    internal override void Validate(AdapterTarget target)
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target)
     {
         if (Rank < target.Rank)
             throw new ArgumentException($"The initialisation '{Name}' preheats at rank {Rank}, below the rank {target.Rank} of '{target.ModuleName}'. Set its rank to {target.Rank} or more (hrp:rank=…).");
         Setting.RankFits(target, Name, Rank);
     }
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     {
         var alpha = Alpha ?? context.Targets[0].Scaling * Rank;
         var preheated = context.Preheat(Rank, alpha, Steps, LearningRate, BatchSize);

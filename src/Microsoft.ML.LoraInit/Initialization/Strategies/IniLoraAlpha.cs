@@ -1,13 +1,12 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
 
 public abstract partial record LoraInitialization
 {
-    /// <summary>Both factors normal, the base corrected. See <see cref="IniLoRAAlphaInitialization"/>.</summary>
+    /// <summary>Both factors normal, the base corrected. See <see cref="IniLoraAlphaInitialization"/>.</summary>
     /// <param name="deviation">The deviation of both factors' numbers.</param>
-    public static LoraInitialization IniLoRAAlpha(double deviation = 0.5) => new IniLoRAAlphaInitialization { Deviation = deviation };
+    public static LoraInitialization IniLoraAlpha(double deviation = 0.5) => new IniLoraAlphaInitialization { Deviation = deviation };
 }
 
 /// <summary>
@@ -18,7 +17,7 @@ public abstract partial record LoraInitialization
 /// Numbers of B·A have the deviation √r·0.25, far above a weight's: the sum (W − s·B·A) + s·B·A keeps W to about
 /// 1e-7 of that in fp32, and a base held in bf16 would lose W. The paper trains it with alpha = r.
 /// </remarks>
-public sealed record IniLoRAAlphaInitialization : LoraInitialization
+public sealed record IniLoraAlphaInitialization : LoraInitialization
 {
     /// <summary>σ of both factors. Default 0.5, the paper's.</summary>
     public double Deviation { get; init => field = Setting.Positive(value); } = 0.5;
@@ -29,7 +28,8 @@ public sealed record IniLoRAAlphaInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseCorrected;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(
             RandomFactors.NormalA(context, target, Name, Deviation),
