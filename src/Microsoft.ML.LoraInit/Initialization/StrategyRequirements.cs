@@ -25,15 +25,9 @@ internal static partial class StrategyRequirements
 
     private static void Check(Type type, PropertyInfo property)
     {
-        if (property.GetMethod is not { } getter)
-            return;
-        var isSettable = property.SetMethod is { IsPublic: true };
-        if (getter.GetBaseDefinition().DeclaringType == typeof(LoraInitialization))
-        {
-            if (isSettable)
-                throw new ArgumentException($"{type}.{property.Name} can be set. It follows from the settings and is none: give it no 'init' or 'set'.");
-        }
-        else if (!isSettable && HoldsAValue(property))
+        // Name, family and the like follow from the type and its settings.
+        var isOfTheBase = property.GetMethod?.GetBaseDefinition().DeclaringType == typeof(LoraInitialization);
+        if (!isOfTheBase && property.SetMethod is not { IsPublic: true } && HoldsAValue(property))
             throw new ArgumentException($"{type}.{property.Name} holds a value that cannot be set, so that files would lose it: give it a public 'init'.");
     }
 
