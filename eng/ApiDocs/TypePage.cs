@@ -23,7 +23,9 @@ internal sealed class TypePage(Type type, Comments comments, Links links)
     }
 
     /// <summary>Whether a name is kept for old code alone. Such names can differ from present ones in case alone, as file names may not.</summary>
-    public static bool IsFormer(MemberInfo member) => member.IsDefined(typeof(ObsoleteAttribute), inherit: false);
+    /// <remarks>The compiler marks constructors of types with required members as obsolete, for compilers that do not know those.</remarks>
+    public static bool IsFormer(MemberInfo member) =>
+        member.IsDefined(typeof(ObsoleteAttribute), inherit: false) && !member.IsDefined(typeof(CompilerFeatureRequiredAttribute), inherit: false);
 
     public string Text()
     {
