@@ -55,6 +55,8 @@ internal sealed class BenchmarkContext(Matrices matrices) : InitializationContex
             Matrices.Random(t.ModuleName + "/A", Seed, 1, Device, rank, t.InFeatures),
             Matrices.Random(t.ModuleName + "/B", Seed, 1, Device, t.OutFeatures, rank)));
 
+    public override void Warn(string message) => Console.Error.WriteLine(message);
+
     public override void Report(string message, long step, long total)
     {
     }

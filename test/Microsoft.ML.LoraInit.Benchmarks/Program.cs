@@ -10,6 +10,7 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     GrowthBenchmark.Create(),
     EpochBenchmark.Create(),
     InferenceBenchmark.Create(),
+    EnginesBenchmark.Create(),
     TokenizationBenchmark.Create(),
     FilesBenchmark.CreateLoading(),
     FilesBenchmark.CreateSaving(),

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
@@ -20,7 +21,7 @@ internal static class CheckpointDirectory
             if (!File.Exists(Path.Combine(path, name)))
                 throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {CheckpointNames.Vocabulary}, {CheckpointNames.Merges} and {CheckpointNames.Weights}.", Path.Combine(path, name));
 
-        var config = File.ReadAllText(Path.Combine(path, CheckpointNames.Config));
+        var config = UntrustedFile.ReadText(Path.Combine(path, CheckpointNames.Config), UntrustedFile.MaxJson);
         // Before hashing hundreds of megabytes of a model that cannot be used.
         _ = RobertaConfigReader.Parse(config, Path.Combine(path, CheckpointNames.Config));
         var weightPaths = WeightPaths(path);
@@ -29,8 +30,8 @@ internal static class CheckpointDirectory
         {
             foreach (var file in weightPaths)
                 files.Add(SafetensorsFile.Open(file));
-            var identity = new BaseIdentity(id, WeightsHash.Of(weightPaths, progress, cancellationToken));
-            return new CheckpointFiles(identity, config, name => File.OpenRead(Path.Combine(path, name)), files);
+            var identity = new BaseIdentity(id, WeightsHash.Of(files, progress, cancellationToken));
+            return new CheckpointFiles(identity, config, name => Text(Path.Combine(path, name)), files);
         }
         catch
         {
@@ -38,6 +39,8 @@ internal static class CheckpointDirectory
             throw;
         }
     }
+
+    private static MemoryStream Text(string path) => new(UntrustedFile.Read(path, UntrustedFile.MaxVocabulary), writable: false);
 
     private static IReadOnlyList<string> WeightPaths(string path)
     {
@@ -54,7 +57,7 @@ internal static class CheckpointDirectory
 
     private static string[] Shards(string path, string index)
     {
-        var shards = ShardIndex.Files(ShardIndex.Parse(File.ReadAllText(index), index));
+        var shards = ShardIndex.Files(ShardIndex.Parse(UntrustedFile.ReadText(index, UntrustedFile.MaxJson), index));
         foreach (var name in shards)
             if (!File.Exists(Path.Combine(path, name)))
                 throw new FileNotFoundException($"'{index}' names the shard '{name}', which is not there.", Path.Combine(path, name));

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -58,7 +59,7 @@ internal sealed class CheckpointFiles : IDisposable
     /// <param name="device">Where they are wanted.</param>
     /// <param name="dtype">The type wanted; of what is quantised, the type that passes compute with.</param>
     /// <param name="quantization">How the linear layers' weights are to be held. These files must then stay open while strategies may ask for the original weights.</param>
-    /// <exception cref="InvalidDataException">A tensor is missing, surplus, or of another shape than the configuration asks for.</exception>
+    /// <exception cref="InvalidDataException">A tensor is missing, surplus, of another shape than the configuration asks for, or has numbers that are not finite.</exception>
     public BaseWeights LoadWeights(Device device, ScalarType dtype, BaseQuantization quantization = BaseQuantization.None)
     {
         if (quantization == BaseQuantization.Nf4)
@@ -88,7 +89,7 @@ internal sealed class CheckpointFiles : IDisposable
     private Tensor Read(string name, ScalarType dtype, Device device)
     {
         var (file, stored) = _tensors[name];
-        return file.Read(stored, dtype, device);
+        return file.Read(stored, dtype, device, FiniteNumbers.MostOfWeights);
     }
 
     // A bare encoder is saved without the prefix that the same encoder has below a head.

@@ -7,6 +7,7 @@ namespace Microsoft.ML.LoraInit.Checkpoints;
 internal static class EncoderTensors
 {
     private const int NamesInError = 5;
+    private const string Prefix = "roberta.";
 
     /// <summary>Every encoder tensor of this shape of model with its dimensions, in the model's order.</summary>
     public static IEnumerable<(string Name, long[] Shape)> Expected(RobertaConfig config)
@@ -64,17 +65,26 @@ internal static class EncoderTensors
         }
 
         var names = expected.Select(e => e.Name).ToList();
-        var surplus = found.Keys.Except(names).Where(n => !IsTolerated(n)).Order(StringComparer.Ordinal).ToList();
+        var surplus = found.Keys.Except(names).Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && !IsTolerated(n)).Order(StringComparer.Ordinal).ToList();
         if (surplus.Count > 0)
             throw new InvalidDataException($"'{source}' holds {surplus.Count} tensors that a RoBERTa of its configuration has no place for: {List(surplus)}.");
         return names;
     }
 
-    // What published checkpoints carry beside the encoder: heads, the unused pooler, and old versions' buffers.
+    /// <summary>Tensors of heads that this library does not read: what is outside the encoder and no head of masked words or classes.</summary>
+    public static IReadOnlyList<string> Foreign(IEnumerable<string> names) =>
+    [
+        .. names.Where(n => !n.StartsWith(Prefix, StringComparison.Ordinal)
+            && !n.StartsWith("lm_head.", StringComparison.Ordinal) && !n.StartsWith("classifier.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+    ];
+
+    /// <summary>A sentence on what <see cref="Foreign"/> found.</summary>
+    public static string Ignored(IReadOnlyList<string> foreign) =>
+        $"{foreign.Count} tensors outside the encoder are not used: {List([.. foreign])}.";
+
+    // What published encoders carry beside what is computed: the unused pooler, and old versions' buffers.
     private static bool IsTolerated(string name) =>
-        name.StartsWith("lm_head.", StringComparison.Ordinal)
-        || name.StartsWith("classifier.", StringComparison.Ordinal)
-        || name.StartsWith("roberta.pooler.", StringComparison.Ordinal)
+        name.StartsWith("roberta.pooler.", StringComparison.Ordinal)
         || name is "roberta.embeddings.position_ids" or "roberta.embeddings.token_type_ids";
 
     private static string List(List<string> names) =>

@@ -12,8 +12,13 @@ public sealed class TrainingDivergedException : Exception
     /// <summary>Optimiser steps done when it was noticed.</summary>
     public long Step { get; private init; }
 
-    internal static TrainingDivergedException After(long step, string subject) => new(
-        $"{subject} not finite after optimiser step {step}: training has diverged. Lower InitialLearningRate, raise WarmupRatio, set MaxGradientNorm (1 is usual) or lower Alpha; with bfloat16 try Precision.Float32.")
+    private TrainingDivergedException(string message, Exception? cause)
+        : base(message, cause)
+    {
+    }
+
+    internal static TrainingDivergedException After(long step, string subject, Exception? cause = null) => new(
+        $"{subject} not finite after optimiser step {step}: training has diverged. Lower InitialLearningRate, raise WarmupRatio, set MaxGradientNorm (1 is usual) or lower Alpha; with bfloat16 try Precision.Float32.", cause)
     {
         Step = step,
     };

@@ -97,6 +97,9 @@ public abstract class InitializationContext
     {
     }
 
+    /// <summary>Tells the run's log of something that it can do without.</summary>
+    public abstract void Warn(string message);
+
     /// <summary>
     /// A generator for one purpose on one target. It depends on the seed and the names alone, so draws do not change with
     /// the order of layers or with what else is initialised. It draws on the CPU, whatever <see cref="Device"/> is (the

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -19,6 +20,7 @@ internal sealed class AdapterWeights : IDisposable
     /// <param name="baseTensor">A tensor of the untouched base by full name, fp32 on the CPU; asked for only with DoRA.</param>
     /// <param name="device">Where the base is.</param>
     /// <param name="type">The base's type.</param>
+    /// <exception cref="InvalidDataException">Numbers are not finite.</exception>
     public AdapterWeights(FineTunedState state, Func<string, Tensor> baseTensor, Device device, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -30,6 +32,7 @@ internal sealed class AdapterWeights : IDisposable
         Outputs = state.Outputs;
         // A tensor that is already what is wanted shares the state's memory.
         _isShared = device.type == TorchSharp.DeviceType.CPU && type == ScalarType.Float32;
+        Check(state);
         foreach (var tensor in Tensors)
             tensor.DetachFromDisposeScope();
 
@@ -85,6 +88,21 @@ internal sealed class AdapterWeights : IDisposable
     {
         foreach (var tensor in Tensors)
             tensor.Dispose();
+    }
+
+    // The bounds that a merged model's weights have: a product of factors is not computed where it cannot be beyond.
+    private void Check(FineTunedState state)
+    {
+        if (Tensors.FirstOrDefault(t => !FiniteNumbers.Hold(t, FiniteNumbers.MostOfWeights)) is not null)
+            throw Bad("its factors or its head");
+        foreach (var (place, c) in _corrections)
+            if (Math.Abs(c.Scaling) * Largest(c.A) * Largest(c.B) * c.A.shape[0] > FiniteNumbers.MostOfWeights
+                && !FiniteNumbers.Hold(c.B.to(ScalarType.Float32).matmul(c.A.to(ScalarType.Float32)) * c.Scaling, FiniteNumbers.MostOfWeights))
+                throw Bad($"what it adds to the layer {place.Layer}, {place.Module}");
+
+        InvalidDataException Bad(string what) => new($"The adapter over '{state.Base.Id}' holds numbers that are not finite or beyond ±{FiniteNumbers.MostOfWeights:N0} ({what}), from which no scores can be computed. It is damaged, or its training diverged: get or train it again.");
+
+        static double Largest(Tensor value) => value.numel() == 0 ? 0 : value.abs().max().to(ScalarType.Float64).item<double>();
     }
 
     private static (int Layer, EncoderModule Module) Place(string name)

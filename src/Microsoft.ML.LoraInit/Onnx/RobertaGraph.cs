@@ -16,10 +16,12 @@ internal sealed class RobertaGraph
     private readonly OnnxGraph _graph = new("roberta");
     private readonly RobertaConfig _config;
     private readonly Dictionary<string, Tensor> _left;
+    private readonly Int8Product? _int8;
     private readonly string _zero, _one, _two, _half, _lastAxis, _firstToken, _headShape, _hiddenShape;
 
-    private RobertaGraph(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    private RobertaGraph(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, bool int8)
     {
+        _int8 = int8 ? new(_graph) : null;
         _config = config;
         _left = new(weights, StringComparer.Ordinal);
         _zero = _graph.Constant(OnnxTensor.Scalar("zero", 0L));
@@ -36,10 +38,11 @@ internal sealed class RobertaGraph
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder, bottlenecks and head by full name; they must live until the graph is written.</param>
     /// <param name="score">The second output and the operator that makes it of the logits.</param>
+    /// <param name="int8">Whether the encoder's products with weights are computed in 8 bits (<see cref="Int8Product"/>); the head's are not.</param>
     /// <exception cref="ArgumentException">A weight is missing, or has no place in the graph.</exception>
-    public static OnnxGraph Build(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxScore score)
+    public static OnnxGraph Build(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxScore score, bool int8 = false)
     {
-        var builder = new RobertaGraph(config, weights);
+        var builder = new RobertaGraph(config, weights, int8);
         builder.Build(score);
         if (builder._left.Count > 0)
             throw new ArgumentException($"The merged weights hold '{builder._left.Keys.Order(StringComparer.Ordinal).First()}' (one of {builder._left.Count}), which the graph has no use for.");
@@ -57,9 +60,9 @@ internal sealed class RobertaGraph
 
         _graph.Scope = "classifier";
         x = _graph.Add("Gather", [x, _zero], ("axis", 1));
-        x = _graph.Add("Tanh", [Linear(x, "classifier.dense")]);
+        x = _graph.Add("Tanh", [_graph.Add("Add", [ExactProduct(x, "classifier.dense"), Weight("classifier.dense.bias")])]);
         var outputs = (int)_left["classifier.out_proj.bias"].shape[0];
-        x = _graph.AddAs(Logits, "Add", [Product(x, "classifier.out_proj"), Weight("classifier.out_proj.bias")]);
+        x = _graph.AddAs(Logits, "Add", [ExactProduct(x, "classifier.out_proj"), Weight("classifier.out_proj.bias")]);
         _graph.Outputs.Add(new(Logits, OnnxType.Float, Batch, outputs));
         _graph.AddAs(score.Name, score.Operation, [x], score.Attributes);
         _graph.Outputs.Add(new(score.Name, OnnxType.Float, Batch, outputs));
@@ -127,7 +130,10 @@ internal sealed class RobertaGraph
 
     private string Linear(string x, string module) => _graph.Add("Add", [Product(x, module), Weight($"{module}.bias")]);
 
-    private string Product(string x, string module) => _graph.Add("MatMul", [x, TransposedWeight($"{module}.weight")]);
+    private string Product(string x, string module) =>
+        _int8 is null ? ExactProduct(x, module) : _int8.Add(x, $"{module}.weight", Take($"{module}.weight"));
+
+    private string ExactProduct(string x, string module) => _graph.Add("MatMul", [x, TransposedWeight($"{module}.weight")]);
 
     private string Gelu(string x)
     {

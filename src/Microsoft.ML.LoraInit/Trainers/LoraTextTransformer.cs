@@ -63,7 +63,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     /// model, which takes as long as loading; calls under way finish as they began. Not saved.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="NotSupportedException">The processor does not serve <see cref="ScoringOptions.Int8"/>.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="ScoringOptions.Int8"/> was asked for, and its package is missing.</exception>
     /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public ScoringOptions Scoring

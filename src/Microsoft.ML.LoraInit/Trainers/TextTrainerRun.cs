@@ -69,6 +69,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
+        if (EncoderTensors.Foreign(files.TensorNames) is { Count: > 0 } foreign)
+            messages.Log($"{options.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
         var maxLength = Check(options, files.Config, outputs.Task.OutputCount);
         using var vocabulary = files.OpenVocabulary();
         using var merges = files.OpenMerges();
@@ -97,6 +99,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             OtherDevices = [.. devices.Skip(1)],
             Seed = seed,
             Log = messages.Log,
+            Warn = messages.Warn,
         });
         if (classWeights is not null && classWeights != ClassWeights.None)
             result.State.FineTuning[ClassWeightsKey] = classWeights.ToJson();
@@ -107,15 +110,18 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     {
         try
         {
+            // What is wrong with the base was told when it was opened.
             // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
             using var weights = trained.DType == ScalarType.Float32 && trained.Device.type == TorchSharp.DeviceType.CPU
                 ? trained.AddLease()
                 : files.LoadWeights(CPU, ScalarType.Float32);
             return FineTunedModel.Create(settings, result.State, result.History, options.BaseModel, tokenizer, weights, device);
         }
-        catch
+        catch (Exception e)
         {
             result.State.Dispose();
+            if (e is InvalidDataException)
+                throw TrainingDivergedException.After(result.History.Steps, "A weight of the merged model is beyond all measure or", e);
             throw;
         }
     }

@@ -32,6 +32,9 @@ internal sealed record FineTuningRequest
     /// <summary>Receives messages for people, one an epoch and some beside; or null.</summary>
     public Action<string>? Log { get; init; }
 
+    /// <summary>Receives messages of what went wrong and does not matter to the result; null for <see cref="Log"/>.</summary>
+    public Action<string>? Warn { get; init; }
+
     /// <summary>Called after each optimiser step with the number of steps done; tests interrupt runs here.</summary>
     public Action<long>? OnStep { get; init; }
 }

@@ -26,7 +26,7 @@ internal sealed class FineTuningRun
     {
         _request = request;
         _options = request.Options;
-        _reporter = new ProgressReporter(_options.Progress, request.Log);
+        _reporter = new ProgressReporter(_options.Progress, request.Log, request.Warn);
     }
 
     /// <summary>Runs to the end, or until cancelled after at least one epoch.</summary>
@@ -34,7 +34,7 @@ internal sealed class FineTuningRun
     /// <exception cref="ArgumentException">Options, labels and base do not fit together.</exception>
     /// <exception cref="OperationCanceledException">Cancelled before an epoch had ended.</exception>
     /// <exception cref="TrainingDivergedException">Loss or parameters became infinite or not a number.</exception>
-    /// <exception cref="InvalidOperationException">The checkpoint folder holds another run.</exception>
+    /// <exception cref="InvalidOperationException">The checkpoint folder holds another run, or another run is using it.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged.</exception>
     public static FineTuningResult Execute(FineTuningRequest request) => new FineTuningRun(request).Execute();
 
@@ -80,7 +80,7 @@ internal sealed class FineTuningRun
     private FineTuningResult Train(RobertaClassifier model)
     {
         _options.CancellationToken.ThrowIfCancellationRequested();
-        var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
+        using var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
         using var resumed = checkpoint?.Open();
         using var start = new StartingPoint();
         Prepare(model, start, resumed);

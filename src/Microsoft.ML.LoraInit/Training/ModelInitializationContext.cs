@@ -48,6 +48,9 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
 
     public override CancellationToken CancellationToken { get; }
 
+    /// <inheritdoc/>
+    public override void Warn(string message) => _reporter.Warn(message);
+
     public override string BaseSha256 => _model.Base.Identity.Sha256;
 
     /// <inheritdoc/>

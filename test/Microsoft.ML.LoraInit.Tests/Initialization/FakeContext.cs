@@ -77,6 +77,10 @@ internal sealed class FakeContext(IReadOnlyList<AdapterTarget> targets, int seed
     public override IReadOnlyDictionary<string, (Tensor A, Tensor B)> Preheat(int rank, double alpha, int steps, double learningRate, int batchSize) =>
         PreheatRun!(rank);
 
+    public List<string> Warnings { get; } = [];
+
+    public override void Warn(string message) => Warnings.Add(message);
+
     public override void Report(string message, long step, long total)
     {
         Messages.Add(message);

@@ -81,7 +81,7 @@ public sealed class IniLoraTests
     }
 
     [TestMethod]
-    public void ADamagedCacheFileIsRefusedByName()
+    public void ADamagedCacheFileIsFittedAgainAndReplaced()
     {
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
@@ -89,9 +89,27 @@ public sealed class IniLoraTests
         var strategy = LoraInitialization.IniLora(steps: 100, cacheFolder: folder.Path);
         strategy.Initialize(FakeContext.Random(targets));
         var file = Directory.GetFiles(folder.Path).Single();
-        File.WriteAllBytes(file, File.ReadAllBytes(file)[..^16]);
-        var error = Assert.ThrowsExactly<InvalidDataException>(() => strategy.Initialize(FakeContext.Random(targets)));
-        StringAssert.Contains(error.Message, Path.GetFileName(file));
+        var whole = File.ReadAllBytes(file);
+        byte[] flipped = [.. whole[..^5], (byte)(whole[^5] ^ 1), .. whole[^4..]];
+        foreach (var damaged in new[] { whole[..^16], flipped, [] })
+        {
+            File.WriteAllBytes(file, damaged);
+            var context = FakeContext.Random(targets);
+            strategy.Initialize(context);
+            StringAssert.Contains(context.Warnings.Single(), Path.GetFileName(file));
+            CollectionAssert.AreEqual(whole, File.ReadAllBytes(file));
+        }
+    }
+
+    [TestMethod]
+    public void ACacheThatCannotBeWrittenCostsOneWarning()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("file"), "no folder can be made below this");
+        var context = FakeContext.Random([FakeContext.Target("a.query", 32, 24, 4)]);
+        Assert.HasCount(1, LoraInitialization.IniLora(steps: 100, cacheFolder: folder.File("file/cache")).Initialize(context));
+        Assert.HasCount(1, context.Warnings);
     }
 
     [TestMethod]

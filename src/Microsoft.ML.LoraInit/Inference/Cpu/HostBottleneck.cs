@@ -3,7 +3,7 @@ using Microsoft.ML.LoraInit.Cpu;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>A bottleneck adapter, which no merge removes: x + U gelu(D x + d) + u.</summary>
-internal sealed unsafe class HostBottleneck(HostLinear down, HostLinear up)
+internal sealed unsafe class HostBottleneck(FloatLinear down, FloatLinear up)
 {
     /// <summary>Null where the model has none of this name.</summary>
     public static HostBottleneck? ReadIfThere(string name, int hidden, HostWeightReader reader)

@@ -19,19 +19,18 @@ internal sealed unsafe class HostEncoder
     private readonly AlignedArray<float> _words, _positions;
     private readonly HostNorm _norm;
     private readonly HostLayer[] _layers;
-    private readonly HostLinear _dense, _outProjection;
+    private readonly FloatLinear _dense, _outProjection;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder and head by full name; taken over and freed, also when this fails.</param>
-    /// <param name="isInt8">Whether the encoder's products are computed in 8 bits (<see cref="Int8Linear"/>); the head's are not.</param>
     /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
-    public HostEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, bool isInt8)
+    public HostEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var bag = new WeightBag(weights, ScalarType.Float32, scope);
         _config = config;
-        _reader = new(config, bag, isInt8);
+        _reader = new(config, bag);
         _words = _reader.Table(Words, config.VocabularySize);
         // Token types are all 0, so their one row may as well be part of the positions.
         _positions = _reader.Table(Positions, config.MaxPositions);
@@ -40,8 +39,8 @@ internal sealed unsafe class HostEncoder
             RowMath.Add(_positions.Pointer + ((long)i * config.HiddenSize), types.Pointer, config.HiddenSize);
         _norm = _reader.Norm("roberta.embeddings.LayerNorm");
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new HostLayer(config, i, _reader))];
-        _dense = _reader.FloatLinear(config.HiddenSize, config.HiddenSize, "classifier.dense");
-        _outProjection = _reader.FloatLinear(_reader.RowsOf("classifier.out_proj") ?? 0, config.HiddenSize, "classifier.out_proj");
+        _dense = _reader.Linear(config.HiddenSize, config.HiddenSize, "classifier.dense");
+        _outProjection = _reader.Linear(_reader.RowsOf("classifier.out_proj") ?? 0, config.HiddenSize, "classifier.out_proj");
         bag.CheckAllTaken();
     }
 

@@ -11,8 +11,8 @@ internal sealed unsafe class HostLayer
 {
     private readonly RobertaConfig _config;
     private readonly bool _isLast;
-    private readonly HostLinear _keyValue, _attentionOutput, _intermediate, _output;
-    private readonly HostLinear? _query; // of the last block; else it is part of _keyValue
+    private readonly FloatLinear _keyValue, _attentionOutput, _intermediate, _output;
+    private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
     private readonly HostNorm _attentionNorm, _outputNorm;
     private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck;
 

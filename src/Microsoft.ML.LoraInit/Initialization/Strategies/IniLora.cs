@@ -121,21 +121,30 @@ public sealed record IniLoraInitialization : LoraInitialization
             : new FactorizationCache(CacheFolder ?? FactorizationCache.DefaultFolder, context.BaseSha256, context.Targets, settings);
         if (cache is null)
             return Fit(context, sigmas);
+        // One warning, whatever is wrong with the cache.
+        bool warned = false;
         CudaGate.Wait(cache.Gate.Enter); // for a run that fits the same
         try
         {
-            if (cache.Load(context.Targets, context.Device) is { } stored)
+            if (cache.Load(context.Targets, context.Device, Warn) is { } stored)
             {
                 context.Report("Factorised weights from the cache", 1, 1);
                 return stored;
             }
             var fitted = Fit(context, sigmas);
-            cache.Store(fitted);
+            cache.Store(fitted, Warn);
             return fitted;
         }
         finally
         {
             cache.Gate.Exit();
+        }
+
+        void Warn(string message)
+        {
+            if (!warned)
+                context.Warn(message);
+            warned = true;
         }
     }
 
