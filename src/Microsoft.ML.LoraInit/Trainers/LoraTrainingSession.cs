@@ -21,7 +21,7 @@ namespace Microsoft.ML.LoraInit;
 /// <example><code>
 /// using var session = new LoraTrainingSession(ml, RobertaCheckpoint.Mini);
 /// var rows = session.Prepare(train, validation, new LoraTextClassificationTrainer.Options());
-/// foreach (var start in new[] { LoraInitialization.Kaiming(), LoraInitialization.PiSSA() })
+/// foreach (var start in new[] { LoraInitialization.Kaiming(), LoraInitialization.Pissa() })
 ///     Console.WriteLine(session.Train(rows, new LoraTextClassificationTrainer.Options { Initialization = start }).Epochs[^1].Metrics);
 /// </code></example>
 public sealed class LoraTrainingSession : IDisposable

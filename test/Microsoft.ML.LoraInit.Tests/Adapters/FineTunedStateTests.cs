@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;

@@ -34,7 +34,7 @@ public sealed class OnnxExportTests
     [TestMethod]
     public void ACorrectedBaseIsMerged()
     {
-        using var model = Trained(o => o.Initialization = LoraInitialization.PiSSA());
+        using var model = Trained(o => o.Initialization = LoraInitialization.Pissa());
         Compare("corrected", model, "probability", 1);
     }
 

@@ -35,7 +35,7 @@ public sealed class RunFingerprintTests
     [TestMethod]
     public void AnotherMeaningOfTheSameNameIsAnotherRun()
     {
-        var now = RunFingerprint.Of(ToyRun.Request(o => (o.Initialization, o.ExcludeModules) = (LoraInitialization.NoRA(), TargetModules.Named("key"))));
+        var now = RunFingerprint.Of(ToyRun.Request(o => (o.Initialization, o.ExcludeModules) = (LoraInitialization.Nora(), TargetModules.Named("key"))));
         var differences = RunFingerprint.Differences(Stored("""{"name":"nora","scale":1}"""), now).ToArray();
         Assert.AreEqual(2, differences.Length, string.Join("; ", differences));
         Assert.AreEqual("ExcludeModules was none and is key", differences[0]);

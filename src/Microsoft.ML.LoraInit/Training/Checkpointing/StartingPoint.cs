@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;
