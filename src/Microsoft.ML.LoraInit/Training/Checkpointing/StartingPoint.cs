@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;
