@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Benchmarks.Models;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
