@@ -15,6 +15,6 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     FilesBenchmark.CreateLoading(),
     FilesBenchmark.CreateSaving(),
     InitializationBenchmark.Create(),
-    IniLoRABenchmark.Create(),
+    IniLoraBenchmark.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -23,7 +23,7 @@ public abstract partial record FineTuningMethod
     /// <summary>Every method's name.</summary>
     public static IReadOnlyList<string> Names => FineTuningMethodRegistry.Names;
 
-    /// <summary>Makes a method from its name and, after a colon, settings: <c>lora</c>, <c>houlsby:size=32</c>.</summary>
+    /// <summary>Makes a method from its name and, after a colon, settings: <c>lora</c>, <c>houlsby:size=32,skip=2</c>; <c>head-only</c> is <c>head</c>.</summary>
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value does not fit; the message lists what there is.</exception>
     public static FineTuningMethod Parse(string text) => FineTuningMethodRegistry.Parse(text);
 

@@ -1,6 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
-
 namespace Microsoft.ML.LoraInit.Adapters;
 
 /// <summary>What a <see cref="FineTuningMethod"/> is given to prepare a model with.</summary>

@@ -14,7 +14,7 @@ internal sealed class ScoringLayer
     private readonly int _index;
     private readonly bool _isLast;
     private readonly (Tensor Weight, Tensor Bias) _query, _keyValue, _queryKeyValue, _attentionOutput, _intermediate, _output, _attentionNorm, _outputNorm;
-    private readonly Bottleneck? _attentionBottleneck, _outputBottleneck;
+    private readonly Bottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
@@ -35,8 +35,11 @@ internal sealed class ScoringLayer
         _intermediate = Linear(EncoderModule.Intermediate);
         _output = Linear(EncoderModule.Output);
         _outputNorm = Norm(RobertaNames.OutputNorm);
-        _attentionBottleneck = Bottleneck.TakeIfThere(weights, BottleneckAdapter.AttentionName(index), hidden);
-        _outputBottleneck = Bottleneck.TakeIfThere(weights, BottleneckAdapter.OutputName(index), hidden);
+        _attentionBottleneck = BottleneckAt(BottleneckPlace.Attention);
+        _outputBottleneck = BottleneckAt(BottleneckPlace.Output);
+        _layerBottleneck = BottleneckAt(BottleneckPlace.Layer);
+
+        Bottleneck? BottleneckAt(BottleneckPlace place) => Bottleneck.TakeIfThere(weights, BottleneckAdapter.NameOf(index, place), hidden, config.LayerNormEps);
 
         (Tensor, Tensor) Linear(EncoderModule module)
         {
@@ -69,7 +72,8 @@ internal sealed class ScoringLayer
         using var activated = nn.functional.gelu(inner);
         var transformed = Product(activated, _output, slices, EncoderModule.Output);
         transformed = _outputBottleneck?.forward(transformed) ?? transformed;
-        return Normalize(transformed.add_(x), _outputNorm).MoveToOuterDisposeScope();
+        x = Normalize(transformed.add_(x), _outputNorm);
+        return (_layerBottleneck?.forward(x) ?? x).MoveToOuterDisposeScope();
     }
 
     /// <summary>Query, key and value, each [batch, heads, length (1 for the last block's query), hidden / heads], all views.</summary>
@@ -107,16 +111,22 @@ internal sealed class ScoringLayer
 
     private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => nn.functional.linear(x, linear.Weight, linear.Bias);
 
-    /// <summary>A bottleneck adapter, which no merge removes: x + U gelu(D x + d) + u.</summary>
-    private sealed record Bottleneck((Tensor Weight, Tensor Bias) Down, (Tensor Weight, Tensor Bias) Up)
+    /// <summary>A bottleneck adapter, which no merge removes: see <see cref="BottleneckAdapter"/>.</summary>
+    private sealed record Bottleneck((Tensor Weight, Tensor Bias) Down, (Tensor Weight, Tensor Bias) Up, (Tensor Weight, Tensor Bias)? Norm, double Eps)
     {
-        public static Bottleneck? TakeIfThere(WeightBag weights, string name, long hidden)
+        public static Bottleneck? TakeIfThere(WeightBag weights, string name, long hidden, double eps)
         {
             if (weights.RowsOf($"{name}.down.weight") is not { } size)
                 return null;
-            return new(weights.KeepAffine($"{name}.down", size, hidden), weights.KeepAffine($"{name}.up", hidden, size));
+            return new(
+                weights.KeepAffine($"{name}.down", size, hidden),
+                weights.KeepAffine($"{name}.up", hidden, size),
+                weights.RowsOf($"{name}.norm.weight") is null ? null : weights.KeepAffine($"{name}.norm", hidden),
+                eps);
         }
 
-        public Tensor forward(Tensor x) => x + Affine(nn.functional.gelu(Affine(x, Down)), Up);
+        public Tensor forward(Tensor x) => x + Affine(
+            Norm is { } norm ? nn.functional.relu(Affine(nn.functional.layer_norm(x, [x.shape[^1]], norm.Weight, norm.Bias, Eps), Down)) : nn.functional.gelu(Affine(x, Down)),
+            Up);
     }
 }

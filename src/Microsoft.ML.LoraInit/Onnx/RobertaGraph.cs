@@ -97,12 +97,13 @@ internal sealed class RobertaGraph
         _graph.Scope = $"layer.{index}";
         var queried = index == _config.Layers - 1 ? _graph.Add("Gather", [x, _firstToken], ("axis", 1)) : x;
         var attended = Linear(Attend(queried, x, bias, index), RobertaNames.Linear(index, EncoderModule.AttentionOutput));
-        attended = Bottleneck(attended, BottleneckAdapter.AttentionName(index));
+        attended = Bottleneck(attended, BottleneckAdapter.NameOf(index, BottleneckPlace.Attention));
         x = Normalize(_graph.Add("Add", [attended, queried]), RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
 
         var transformed = Linear(Gelu(Linear(x, RobertaNames.Linear(index, EncoderModule.Intermediate))), RobertaNames.Linear(index, EncoderModule.Output));
-        transformed = Bottleneck(transformed, BottleneckAdapter.OutputName(index));
-        return Normalize(_graph.Add("Add", [transformed, x]), RobertaNames.InLayer(index, RobertaNames.OutputNorm));
+        transformed = Bottleneck(transformed, BottleneckAdapter.NameOf(index, BottleneckPlace.Output));
+        x = Normalize(_graph.Add("Add", [transformed, x]), RobertaNames.InLayer(index, RobertaNames.OutputNorm));
+        return Bottleneck(x, BottleneckAdapter.NameOf(index, BottleneckPlace.Layer));
     }
 
     private string Attend(string queried, string x, string bias, int index)
@@ -121,10 +122,16 @@ internal sealed class RobertaGraph
     private string Heads(string x, params long[] order) =>
         _graph.Add("Transpose", [_graph.Add("Reshape", [x, _headShape])], ("perm", order));
 
-    /// <summary>x + U gelu(D x + d) + u where the layer has a bottleneck, else x.</summary>
-    private string Bottleneck(string x, string name) => _left.ContainsKey($"{name}.down.weight")
-        ? _graph.Add("Add", [x, Linear(Gelu(Linear(x, $"{name}.down")), $"{name}.up")])
-        : x;
+    /// <summary>What <see cref="BottleneckAdapter"/> computes where the layer has one of the name, else x.</summary>
+    private string Bottleneck(string x, string name)
+    {
+        if (!_left.ContainsKey($"{name}.down.weight"))
+            return x;
+        var low = _left.ContainsKey($"{name}.norm.weight")
+            ? _graph.Add("Relu", [Linear(Normalize(x, $"{name}.norm"), $"{name}.down")])
+            : Gelu(Linear(x, $"{name}.down"));
+        return _graph.Add("Add", [x, Linear(low, $"{name}.up")]);
+    }
 
     private string Linear(string x, string module) => _graph.Add("Add", [Product(x, module), Weight($"{module}.bias")]);
 

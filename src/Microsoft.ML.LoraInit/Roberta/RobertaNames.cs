@@ -22,7 +22,7 @@ internal static class RobertaNames
         OutputNorm = "output.LayerNorm";
 
     /// <summary>Where bottlenecks are, within a block.</summary>
-    public const string AttentionBottleneck = "attention.output.bottleneck", OutputBottleneck = "output.bottleneck";
+    public const string AttentionBottleneck = "attention.output.bottleneck", OutputBottleneck = "output.bottleneck", LayerBottleneck = "bottleneck";
 
     /// <summary>The head's two layers.</summary>
     public const string HeadDense = "classifier.dense", HeadProjection = "classifier.out_proj";

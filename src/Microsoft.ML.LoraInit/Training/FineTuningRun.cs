@@ -74,7 +74,7 @@ internal sealed class FineTuningRun
             adapter.B.LearningRateFactor = _options.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
-        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
+        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay, DecayEverything = _options.DecayBiasesAndNorms });
         using var state = new TrainingState(model.Device);
         resumed?.Restore(parameters, optimizer, state);
         resumed?.Dispose(); // the file is about to be replaced
@@ -178,6 +178,7 @@ internal sealed class FineTuningRun
             TrainableParameters = parts.Parameters.Count,
             TotalParameters = model.Parameters.Sum(p => p.Count),
             InitializationSeconds = parts.Start.Seconds,
+            FactorizationError = parts.Start.FactorizationError(_request.Base),
             TrainSamplesPerSecond = (double)_request.Train.Count * state.Epochs.Count / seconds,
             Cancelled = cancelled,
             StoppedEarly = state.StoppedEarly,

@@ -2,7 +2,6 @@ using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Adapters;
 using Microsoft.ML.LoraInit.Tests.Trainers;

@@ -117,7 +117,7 @@ public sealed class QuantizedBaseTests
         using var context = new ModelInitializationContext(model, targets, 1, new ProgressReporter(null, null), CancellationToken.None);
         IReadOnlyList<InitializedAdapter> made;
         using (no_grad())
-            made = LoraInitialization.LoftQ().Initialize(context);
+            made = LoraInitialization.Loftq().Initialize(context);
         AdapterAttacher.Attach(model, targets, made, AdapterTests.Settings);
         foreach (var (target, start) in targets.Zip(made))
         {

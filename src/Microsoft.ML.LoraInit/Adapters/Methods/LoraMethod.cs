@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 

@@ -14,7 +14,7 @@ internal sealed unsafe class HostLayer
     private readonly FloatLinear _keyValue, _attentionOutput, _intermediate, _output;
     private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
     private readonly HostNorm _attentionNorm, _outputNorm;
-    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck;
+    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
@@ -31,8 +31,9 @@ internal sealed unsafe class HostLayer
         _intermediate = Linear(EncoderModule.Intermediate);
         _output = Linear(EncoderModule.Output);
         _outputNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.OutputNorm));
-        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.AttentionName(index), hidden, reader);
-        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.OutputName(index), hidden, reader);
+        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Attention), hidden, reader);
+        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Output), hidden, reader);
+        _layerBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Layer), hidden, reader);
 
         FloatLinear Linear(params EncoderModule[] modules)
         {
@@ -63,6 +64,7 @@ internal sealed unsafe class HostLayer
         _output.Apply(inner, wide, rows, x, hidden, team);
         _outputBottleneck?.Apply(x, rows, team);
         _outputNorm.Apply(x, y, rows);
+        _layerBottleneck?.Apply(x, rows, team);
         HostScratch.Return(memory);
     }
 

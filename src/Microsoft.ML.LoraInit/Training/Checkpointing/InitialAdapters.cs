@@ -1,8 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;

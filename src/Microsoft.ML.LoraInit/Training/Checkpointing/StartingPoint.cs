@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -33,6 +32,27 @@ internal sealed class StartingPoint : IDisposable
         Keep(targets, stored);
         Seconds = seconds;
     }
+
+    /// <summary>mean((s·B·A − W)²) of each layer, averaged over them; null where there are none or W is held in 4 bits.</summary>
+    public double? FactorizationError(BaseWeights weights)
+    {
+        if (Targets.Count == 0 || weights.IsQuantized)
+            return null;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return Targets.Zip(Adapters).Average(layer =>
+        {
+            using var inner = NewDisposeScope();
+            var (target, start) = layer;
+            var product = new AdapterFactors(start.A, start.B, start.N).Product();
+            var weight = weights[$"{target.ModuleName}.weight"].to(product.device).to(product.dtype);
+            return weight.sub(product.mul(Scaling(target, start))).square().mean().cpu().to(ScalarType.Float64).item<double>();
+        });
+    }
+
+    // The rank and the alpha may be the data's choice; no rank is no adapter.
+    private static double Scaling(AdapterTarget target, InitializedAdapter start) =>
+        start.Rank == 0 ? 0 : (target with { Rank = start.Rank, Alpha = start.Alpha ?? target.Alpha }).Scaling;
 
     public void Dispose()
     {

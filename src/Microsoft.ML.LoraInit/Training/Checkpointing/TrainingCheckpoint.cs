@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
