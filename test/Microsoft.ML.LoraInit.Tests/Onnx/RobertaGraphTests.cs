@@ -185,7 +185,7 @@ public sealed class RobertaGraphTests
         OnnxModelFile.Write(folder.File("m.onnx"), RobertaGraph.Build(Config, weights, Softmax, int8: true), "1", []);
         var graph = OnnxFile.Read(folder.File("m.onnx"));
 
-        int products = (6 + (bottleneck > 0 ? 4 : 0)) * Config.Layers;
+        int products = (6 + (bottleneck > 0 ? 6 : 0)) * Config.Layers; // two a bottleneck, at three places
         Assert.AreEqual(products, graph.Nodes.Count(n => n.Operation == "MatMulInteger"));
         Assert.AreEqual((2 * Config.Layers) + 2, graph.Nodes.Count(n => n.Operation == "MatMul"), "attention and the head stay");
         Assert.AreEqual(products - (2 * Config.Layers) + 1, graph.Nodes.Count(n => n.Operation == "DynamicQuantizeLinear"), "query, key and value share one but in the last block");
