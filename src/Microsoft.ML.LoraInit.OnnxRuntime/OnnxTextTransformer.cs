@@ -61,12 +61,12 @@ public sealed class OnnxTextTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new ScoredDataView(input, Schema(input.Schema), _model.Scorer);
+        return new ScoredDataView<TextPair, float[]>(input, Schema(input.Schema), _model.Scorer);
     }
 
     /// <summary>Scores single rows.</summary>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(Schema(inputSchema), _model.Scorer);
+        new ScoringRowMapper<TextPair, float[]>(Schema(inputSchema), _model.Scorer);
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) =>

@@ -17,10 +17,6 @@ internal static partial class AdapterPlanner
     // Messages name the trainers' options, which the settings' names are but for this one.
     private const string DropoutOption = "LoraDropout";
 
-    /// <inheritdoc cref="Plan(AdapterSettings, IEnumerable{ValueTuple{string, int, int}})"/>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<Linear> linears) =>
-        Plan(settings, linears.Select(l => (l.Name, (int)l.OutFeatures, (int)l.InFeatures)));
-
     /// <summary>The plan for a model that is not loaded yet: bad settings are told before long work starts.</summary>
     public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config) =>
         Plan(settings, Modules(config));
@@ -28,7 +24,7 @@ internal static partial class AdapterPlanner
     /// <summary>The linear layers of an encoder of this shape, in the model's order: name, out, in.</summary>
     public static IEnumerable<(string Name, int Outputs, int Inputs)> Modules(RobertaConfig config) =>
         EncoderTensors.Expected(config)
-            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith("roberta.encoder.", StringComparison.Ordinal))
+            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal))
             .Select(t => (t.Name[..^".weight".Length], (int)t.Shape[0], (int)t.Shape[1]));
 
     /// <summary>The targets in the model's order.</summary>

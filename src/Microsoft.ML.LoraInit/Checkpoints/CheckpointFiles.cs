@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
@@ -48,6 +49,15 @@ internal sealed class CheckpointFiles : IDisposable
 
     /// <summary>The tensors' names; those of the encoder begin with <c>roberta.</c></summary>
     public IReadOnlyCollection<string> TensorNames => _tensors.Keys;
+
+    /// <summary>The tokenizer that the checkpoint was trained with; it needs these files no longer.</summary>
+    /// <exception cref="InvalidDataException">Its files are damaged, or do not fit the configuration.</exception>
+    public RobertaTokenizer OpenTokenizer()
+    {
+        using var vocabulary = OpenVocabulary();
+        using var merges = OpenMerges();
+        return RobertaTokenizer.Create(vocabulary, merges, Config);
+    }
 
     /// <summary>Opens <c>vocab.json</c>.</summary>
     public Stream OpenVocabulary() => _open(CheckpointNames.Vocabulary);

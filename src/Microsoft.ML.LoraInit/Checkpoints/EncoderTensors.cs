@@ -12,33 +12,24 @@ internal static class EncoderTensors
     /// <summary>Every encoder tensor of this shape of model with its dimensions, in the model's order.</summary>
     public static IEnumerable<(string Name, long[] Shape)> Expected(RobertaConfig config)
     {
-        long hidden = config.HiddenSize, intermediate = config.IntermediateSize;
-        yield return ("roberta.embeddings.word_embeddings.weight", [config.VocabularySize, hidden]);
-        yield return ("roberta.embeddings.position_embeddings.weight", [config.MaxPositions, hidden]);
-        yield return ("roberta.embeddings.token_type_embeddings.weight", [config.TypeVocabularySize, hidden]);
-        yield return ("roberta.embeddings.LayerNorm.weight", [hidden]);
-        yield return ("roberta.embeddings.LayerNorm.bias", [hidden]);
+        long hidden = config.HiddenSize;
+        yield return (RobertaNames.Words, [config.VocabularySize, hidden]);
+        yield return (RobertaNames.Positions, [config.MaxPositions, hidden]);
+        yield return (RobertaNames.TokenTypes, [config.TypeVocabularySize, hidden]);
+        yield return ($"{RobertaNames.EmbeddingNorm}.weight", [hidden]);
+        yield return ($"{RobertaNames.EmbeddingNorm}.bias", [hidden]);
         for (int i = 0; i < config.Layers; i++)
         {
-            var layer = $"roberta.encoder.layer.{i}";
-            (string Name, long Out, long In)[] linears =
-            [
-                ("attention.self.query", hidden, hidden),
-                ("attention.self.key", hidden, hidden),
-                ("attention.self.value", hidden, hidden),
-                ("attention.output.dense", hidden, hidden),
-                ("intermediate.dense", intermediate, hidden),
-                ("output.dense", hidden, intermediate),
-            ];
-            foreach (var linear in linears)
+            foreach (var module in Enum.GetValues<EncoderModule>())
             {
-                yield return ($"{layer}.{linear.Name}.weight", [linear.Out, linear.In]);
-                yield return ($"{layer}.{linear.Name}.bias", [linear.Out]);
+                var (name, (outputs, inputs)) = (RobertaNames.Linear(i, module), RobertaNames.Shape(module, config));
+                yield return ($"{name}.weight", [outputs, inputs]);
+                yield return ($"{name}.bias", [outputs]);
             }
-            foreach (var norm in new[] { "attention.output.LayerNorm", "output.LayerNorm" })
+            foreach (var norm in new[] { RobertaNames.AttentionNorm, RobertaNames.OutputNorm })
             {
-                yield return ($"{layer}.{norm}.weight", [hidden]);
-                yield return ($"{layer}.{norm}.bias", [hidden]);
+                yield return ($"{RobertaNames.InLayer(i, norm)}.weight", [hidden]);
+                yield return ($"{RobertaNames.InLayer(i, norm)}.bias", [hidden]);
             }
         }
     }

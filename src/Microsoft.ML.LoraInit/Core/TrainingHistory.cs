@@ -35,6 +35,12 @@ public sealed record TrainingHistory
     /// <summary>Time that the initialisation of the adapters took, in seconds; apart from training.</summary>
     public double InitializationSeconds { get; init; }
 
+    /// <summary>
+    /// How near the start is to the weights: mean((s·B·A − W)²) over the entries of each adapted layer, averaged over the layers,
+    /// with W as it was pre-trained; what IniLoRA's fit minimises. Null without low-rank adapters, and over a base in 4 bits.
+    /// </summary>
+    public double? FactorizationError { get; init; }
+
     /// <summary>Training rows per second over all epochs, validation left out.</summary>
     public double TrainSamplesPerSecond { get; init; }
 

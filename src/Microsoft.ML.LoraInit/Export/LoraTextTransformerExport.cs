@@ -1,12 +1,9 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Export;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Onnx;
-using Microsoft.ML.LoraInit.Peft;
-using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Trainers;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -42,19 +39,8 @@ public static class LoraTextTransformerExport
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         AtomicFolder.Check(folder);
-        var (state, checkpoint) = (model.Model.State, model.Model.Checkpoint);
-        using var scope = NewDisposeScope();
         using var files = new LazyFiles(model.Model);
-        var adapters = PlainLoraConversion.Convert(state, module => files.Weight(module), rank);
-        var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
-        var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout)
-        {
-            Bias = (state.Method as LoraMethod)?.Bias ?? LoraBias.None,
-            Biases = state.TrainedBase,
-        };
-        var stored = StoredBase.Of(checkpoint, state.Base);
-        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
-        return PeftExport.Of(folder, adapters, state.IsQuantized);
+        return AdapterFolder.Write(model.Model.State, model.Model.Checkpoint, files.Weight, folder, rank);
     }
 
     /// <summary>

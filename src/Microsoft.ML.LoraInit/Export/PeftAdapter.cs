@@ -4,7 +4,6 @@ using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Peft;
-using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
 using static TorchSharp.torch;
 
@@ -53,9 +52,7 @@ public static class PeftAdapter
         using var files = checkpoint.Open(options.Progress, options.CancellationToken);
         if (options.MaxLength > files.Config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {files.Config.MaxLength} tokens of '{checkpoint.Id}': use less, or null for the model's maximum.", nameof(options));
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         var read = adapter.Read(files.Config);
         var state = (outputs == scores.Task.OutputCount ? read : read.WithOneLogit()).ToState(files.Identity, files.Config);
         try

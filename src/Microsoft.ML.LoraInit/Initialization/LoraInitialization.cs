@@ -43,6 +43,10 @@ public abstract partial record LoraInitialization
         : Needs.HasFlag(InitializationNeeds.Gradients) ? "it needs the gradients of the base weights, and weights in 4 bits have none"
         : null;
 
+    /// <summary>Whether another weight takes the place of each adapted one outright, so that no adapter over the untouched base is exactly the model.</summary>
+    [JsonIgnore]
+    public virtual bool ReplacesBase => false;
+
     /// <summary>Why the gradients of A and B cannot be preconditioned, as the end of a sentence; null, the default, where they can. A product of three factors, or a frozen one, is such a reason.</summary>
     [JsonIgnore]
     public virtual string? PreconditioningObstacle => null;

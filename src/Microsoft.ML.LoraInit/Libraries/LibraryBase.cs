@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -33,12 +32,10 @@ internal sealed class LibraryBase
     public static LibraryBase Load(RobertaCheckpoint checkpoint, Device device, ScalarType type, AdapterLibraryOptions options)
     {
         using var files = checkpoint.Open(options.Progress, options.CancellationToken);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         using var weights = files.LoadWeights(device, type);
         var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };
-        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, new SharedEncoder(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
+        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, ScoringEncoder.Of(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
     }
 
     /// <summary>The base's files.</summary>

@@ -30,7 +30,7 @@ internal sealed class PeftFolder : IDisposable
 
     /// <summary>Number of logits of the head; 0 without one.</summary>
     /// <exception cref="InvalidDataException">The head lacks its output layer.</exception>
-    public int Outputs => HasHead ? Rows(Stored(PeftNames.Part.Head, "classifier.out_proj.weight")) : 0;
+    public int Outputs => HasHead ? Rows(Stored(PeftNames.Part.Head, $"{RobertaNames.HeadProjection}.weight")) : 0;
 
     /// <summary>Modules with an A, and its rank, in the file's order.</summary>
     public IEnumerable<(string Module, int Rank)> Modules =>

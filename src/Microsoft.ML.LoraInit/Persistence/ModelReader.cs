@@ -21,9 +21,7 @@ internal static class ModelReader
         {
             var checkpoint = header.Mode == ModelSaveMode.SelfContained ? Stored(header, parts) : header.Base.Checkpoint();
             using var files = BaseResolver.Open(checkpoint, header);
-            using var vocabulary = files.OpenVocabulary();
-            using var merges = files.OpenMerges();
-            var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+            var tokenizer = files.OpenTokenizer();
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             return Build(header, parts, checkpoint, tokenizer, weights, device);
         }

@@ -88,7 +88,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new ScoredDataView(input, Schema(input.Schema), _model.Scorer);
+        return new ScoredDataView<TextPair, float[]>(input, Schema(input.Schema), _model.Scorer);
     }
 
     /// <summary>
@@ -111,7 +111,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
 
     /// <summary>Scores single rows.</summary>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(Schema(inputSchema), _model.Scorer);
+        new ScoringRowMapper<TextPair, float[]>(Schema(inputSchema), _model.Scorer);
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(ctx, stream => ModelWriter.Write(stream, _model, SaveMode));

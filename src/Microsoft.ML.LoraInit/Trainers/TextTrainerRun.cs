@@ -71,10 +71,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         using var files = options.BaseModel.Open(messages, messages.Token);
         if (EncoderTensors.Foreign(files.TensorNames) is { Count: > 0 } foreign)
             messages.Log($"{options.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
-        var maxLength = Check(options, files.Config, outputs.Task.OutputCount);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        using var scope = NewDisposeScope(); // of the initial adapter
+        var (maxLength, initial) = Check(options, files.Config, outputs.Task.OutputCount);
+        var tokenizer = files.OpenTokenizer();
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
         var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token);
@@ -92,6 +91,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = run,
+            InitialAdapter = initial,
             Task = task,
             Train = train,
             Validation = held,
@@ -149,17 +149,17 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     }
 
     /// <summary>Checks the options against the base model.</summary>
-    /// <returns>The longest sequence.</returns>
-    public static int Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
+    /// <returns>The longest sequence, and what <see cref="LoraTrainerOptions.InitialAdapter"/> names, in the caller's dispose scope.</returns>
+    public static (int MaxLength, PeftWeights? InitialAdapter) Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
     {
         var maxLength = CheckLength(options, config);
         options.Method.Validate(config);
-        using var scope = NewDisposeScope();
-        QuantizationCheck.All(options, AdapterPlanner.Modules(config).Select(m => m.Name));
-        if (StartingAdapter.Read(options, config, outputs) is null && options.Method.UsesAdapters)
-            foreach (var target in AdapterPlanner.Plan(options.ToAdapterSettings(), config))
+        QuantizationCheck.Method(options, AdapterPlanner.Modules(config).Select(m => m.Name));
+        var initial = StartingAdapter.Read(options, config, outputs);
+        if (initial is null)
+            foreach (var target in options.Method.Targets(options.ToAdapterSettings(), config))
                 options.Initialization.Validate(target);
-        return maxLength;
+        return (maxLength, initial);
     }
 
     /// <summary>Checks the longest sequence against the base model.</summary>

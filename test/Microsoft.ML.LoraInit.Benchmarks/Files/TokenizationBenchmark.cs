@@ -53,9 +53,7 @@ internal static partial class TokenizationBenchmark
 
         RobertaTokenizer Ours()
         {
-            using var vocabulary = files.OpenVocabulary();
-            using var merges = files.OpenMerges();
-            return RobertaTokenizer.Create(vocabulary, merges, files.Config);
+            return files.OpenTokenizer();
         }
 
         BpeTokenizer Library()

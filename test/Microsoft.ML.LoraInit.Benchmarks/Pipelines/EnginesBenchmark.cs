@@ -60,7 +60,7 @@ internal static class EnginesBenchmark
             {
                 set_num_threads(variant == Tensors ? threads : 1);
                 var (started, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
-                scores[variant] = [.. new ScoredDataView(view, schema, scorer).GetColumn<float>(nameof(PredictedRow.Probability))];
+                scores[variant] = [.. new ScoredDataView<TextPair, float[]>(view, schema, scorer).GetColumn<float>(nameof(PredictedRow.Probability))];
                 if (pass > 0)
                     passes[variant].Add((Stopwatch.GetElapsedTime(started).TotalSeconds, (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds));
             }
@@ -85,9 +85,7 @@ internal static class EnginesBenchmark
             var trained = model.Model;
             using var files = trained.Checkpoint.Open(null, CancellationToken.None);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
-            using var vocabulary = files.OpenVocabulary();
-            using var merges = files.OpenMerges();
-            var tokenizer = Tokenization.RobertaTokenizer.Create(vocabulary, merges, files.Config);
+            var tokenizer = files.OpenTokenizer();
             Add(Tensors, Scorer(new() { HostThreads = threads }));
             Add(BenchmarkReport.Ours, Scorer(new() { HostThreads = threads, ScoresOnHost = true }));
             foreach (bool int8 in new[] { false, true })

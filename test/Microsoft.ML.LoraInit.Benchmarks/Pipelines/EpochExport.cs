@@ -12,9 +12,7 @@ internal static class EpochExport
     public static void Write(string path, OpenedBase opened, GlueTask task, string data, int? rows, int batch)
     {
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         var view = task.Load(new MLContext(), data, new() { TrainRows = rows }).Train;
         var columns = new TextColumns("Text", task.IsPair ? "Text2" : null, "Label");
         var set = TextDatasetReader.Read(view, columns, task.IsRegression ? LabelKind.Single : LabelKind.Key, tokenizer, files.Config.MaxLength);

@@ -24,9 +24,7 @@ internal static class OnnxRows
     public static SortedDictionary<string, double> Measure(OpenedBase opened, LoraTextTransformer model, TextPairRow[] rows, int? maxLength, int repeats)
     {
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         var folder = Directory.CreateTempSubdirectory("lorainit-onnx-").FullName;
         try
         {

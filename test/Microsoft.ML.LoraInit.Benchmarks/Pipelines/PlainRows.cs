@@ -23,9 +23,7 @@ internal static class PlainRows
     {
         const int Warmup = 20;
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         using var weights = ModelShape.RandomWeights(setup.Shape, 0, setup.Type, setup.Device);
         using var model = new PlainRoberta(weights, setup);
         for (int i = 0; i < Warmup; i++)

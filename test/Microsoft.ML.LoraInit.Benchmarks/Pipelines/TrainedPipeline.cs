@@ -35,9 +35,7 @@ internal static class TrainedPipeline
     public static TextPairRow[] RandomRows(OpenedBase opened, int rows, int length)
     {
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         var words = Enumerable.Range(4, files.Config.VocabularySize - 8)
             .Select(id => tokenizer.Decode([id]))
             .Where(w => w.Length > 3 && w[0] == ' ' && w.Skip(1).All(char.IsAsciiLetterLower))

@@ -18,9 +18,7 @@ internal class CheckpointFormat(Material material) : FuzzFormat
     {
         using var scope = NewDisposeScope();
         using var files = RobertaCheckpoint.FromDirectory(folder).Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         using var state = Material.Adapters(files.Config, 2, dora: false).ToState(files.Identity, files.Config);
         using var predictor = new RobertaPredictor(files.Config, state.MergedWeights(weights, CPU, ScalarType.Float32), new ScoringOptions().ForPredictor(ScalarType.Float32, CPU));

@@ -4,7 +4,6 @@ using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Trainers;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Export;
@@ -226,9 +225,7 @@ public sealed class PeftAdapterTests
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var encoded = RobertaTokenizer.Create(vocabulary, merges, files.Config).Encode(text, null, files.Config.MaxLength);
+        var encoded = files.OpenTokenizer().Encode(text, null, files.Config.MaxLength);
         var logits = model.forward(BatchBuilder.Build([encoded], [0], files.Config.PadTokenId, CPU), ForwardContext.Inference);
         return [.. logits.softmax(1).data<float>()];
     }

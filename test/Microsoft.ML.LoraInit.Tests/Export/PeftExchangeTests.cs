@@ -82,9 +82,7 @@ public sealed class PeftExchangeTests
     private static EncodedText[] Ids()
     {
         using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         return [.. Topics.Rows.Take(6).Select((r, i) => tokenizer.Encode(r.Text, i % 2 == 0 ? null : r.Text2, files.Config.MaxLength))];
     }
 

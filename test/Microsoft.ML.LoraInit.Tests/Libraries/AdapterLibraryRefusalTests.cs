@@ -3,7 +3,6 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Export;
 using Microsoft.ML.LoraInit.Tests.Trainers;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Libraries;
@@ -111,9 +110,7 @@ public sealed class AdapterLibraryRefusalTests
         var other = new FineTunedState(identity, state.Config, state.Outputs, fineTuning, state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()));
         using var weights = new BaseWeights(state.Config, identity, MadeUpModels.Base.Tensors.ToDictionary(t => t.Key, t => t.Value.alias()));
         using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, files.Config);
+        var tokenizer = files.OpenTokenizer();
         return LoraTextTransformer.Of(FineTunedModel.Create(model.Model.ModelSettings, other, model.History, RobertaCheckpoint.Mini, tokenizer, weights, CPU));
     }
 }

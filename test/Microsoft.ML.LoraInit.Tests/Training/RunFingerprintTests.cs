@@ -25,6 +25,14 @@ public sealed class RunFingerprintTests
     }
 
     [TestMethod]
+    public void ABottleneckRunOfTheFirstVersionGoesOnAndOneThatSkipsLayersIsAnother()
+    {
+        SortedDictionary<string, string> Of(int skip) => RunFingerprint.Of(ToyRun.Request(o => o.Method = FineTuningMethod.Houlsby(16, skip)));
+        Assert.AreEqual("HoulsbyMethod { Name = houlsby, Size = 16 }", Of(0)["Method"]);
+        Assert.AreNotEqual(Of(0)["Method"], Of(1)["Method"]);
+    }
+
+    [TestMethod]
     public void AnotherMeaningOfTheSameNameIsAnotherRun()
     {
         var now = RunFingerprint.Of(ToyRun.Request(o => (o.Initialization, o.ExcludeModules) = (LoraInitialization.Nora(), TargetModules.Named("key"))));

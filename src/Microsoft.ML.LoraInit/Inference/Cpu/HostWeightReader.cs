@@ -39,6 +39,9 @@ internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag)
         return table;
     }
 
+    /// <summary>Whether there is a module of this name that was not read yet.</summary>
+    public bool Has(string module) => bag.RowsOf($"{module}.weight") is not null;
+
     /// <summary>Rows of a module's weight; null where there is no such module.</summary>
     public int? RowsOf(string module) => bag.RowsOf($"{module}.weight");
 

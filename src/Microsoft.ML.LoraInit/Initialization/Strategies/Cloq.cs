@@ -53,6 +53,9 @@ public sealed record CloqInitialization : LoraInitialization
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Activations;
 
     /// <inheritdoc/>
+    public override bool ReplacesBase => true;
+
+    /// <inheritdoc/>
     public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
     /// <inheritdoc/>

@@ -46,6 +46,9 @@ public sealed record LoftqInitialization : LoraInitialization
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
     /// <inheritdoc/>
+    public override bool ReplacesBase => true;
+
+    /// <inheritdoc/>
     public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
     /// <inheritdoc/>
