@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Microsoft.ML.LoraInit.ApiDocs;
 
-/// <summary>The public types of the packages as Markdown: an index, and one page a type.</summary>
+/// <summary>The public types of the packages as Markdown: an index, and one page a type. Former names, which are obsolete, have none.</summary>
 internal sealed class ApiReference
 {
     public const string IndexName = "README.md";
@@ -22,8 +22,8 @@ internal sealed class ApiReference
     /// <summary>Of the assemblies that are packed as libraries.</summary>
     public static ApiReference Create()
     {
-        Assembly[] assemblies = [typeof(LoraTrainerOptions).Assembly, typeof(GlueTask).Assembly, Assembly.Load("Microsoft.ML.LoraInit.Data.RobertaMini")];
-        var types = assemblies.SelectMany(a => a.GetExportedTypes()).OrderBy(t => t.Namespace, StringComparer.Ordinal).ThenBy(Signatures.Name, StringComparer.Ordinal);
+        Assembly[] assemblies = [typeof(LoraTrainerOptions).Assembly, typeof(GlueTask).Assembly, Assembly.Load("Microsoft.ML.LoraInit.Data.RobertaMini"), typeof(OnnxTextTransformer).Assembly];
+        var types = assemblies.SelectMany(a => a.GetExportedTypes()).Where(t => !TypePage.IsFormer(t)).OrderBy(t => t.Namespace, StringComparer.Ordinal).ThenBy(Signatures.Name, StringComparer.Ordinal);
         return new([.. types], Comments.Of(assemblies));
     }
 

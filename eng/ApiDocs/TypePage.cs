@@ -18,9 +18,14 @@ internal sealed class TypePage(Type type, Comments comments, Links links)
         if (typeof(Delegate).IsAssignableFrom(type))
             return [];
         return type.GetMembers(Declared)
-            .Where(m => m is not Type && !m.IsDefined(typeof(CompilerGeneratedAttribute)) && IsVisible(m))
+            .Where(m => m is not Type && !m.IsDefined(typeof(CompilerGeneratedAttribute)) && IsVisible(m) && !IsFormer(m))
             .OrderBy(Order).ThenBy(m => type.IsEnum ? "" : m.Name, StringComparer.Ordinal).ThenBy(m => type.IsEnum ? "" : DocId.Of(m), StringComparer.Ordinal);
     }
+
+    /// <summary>Whether a name is kept for old code alone. Such names can differ from present ones in case alone, as file names may not.</summary>
+    /// <remarks>The compiler marks constructors of types with required members as obsolete, for compilers that do not know those.</remarks>
+    public static bool IsFormer(MemberInfo member) =>
+        member.IsDefined(typeof(ObsoleteAttribute), inherit: false) && !member.IsDefined(typeof(CompilerFeatureRequiredAttribute), inherit: false);
 
     public string Text()
     {

@@ -26,7 +26,7 @@ public sealed class LoraSearchSpace
 
     /// <summary>The strategies tried. Default: Kaiming, orthogonal, PiSSA, MiLoRA and LoRA-One.</summary>
     public IReadOnlyList<LoraInitialization> Initializations { get; init; } =
-        [LoraInitialization.Kaiming(), LoraInitialization.Orthogonal(), LoraInitialization.PiSSA(), LoraInitialization.MiLoRA(), LoraInitialization.LoRAOne()];
+        [LoraInitialization.Kaiming(), LoraInitialization.Orthogonal(), LoraInitialization.Pissa(), LoraInitialization.Milora(), LoraInitialization.LoraOne()];
 
     /// <summary>The ranks tried. Default 4, 8 and 16.</summary>
     public IReadOnlyList<int> Ranks { get; init; } = [4, 8, 16];

@@ -17,6 +17,14 @@ internal static class GlueLoader
         return new(View(ml, task, train), View(ml, task, dev), trainFile, train.Count, devFile, dev.Count, skipped);
     }
 
+    /// <summary>Whether the folder has a file for the training and one for the dev rows.</summary>
+    public static bool HasFiles(GlueTask task, string directory)
+    {
+        var inside = Path.Combine(directory, task.Folder);
+        var folder = Directory.Exists(inside) ? inside : directory;
+        return task.TrainFiles.Any(f => File.Exists(Path.Combine(folder, f))) && task.DevFiles.Any(f => File.Exists(Path.Combine(folder, f)));
+    }
+
     private static string FindFolder(GlueTask task, string directory)
     {
         if (!Directory.Exists(directory))

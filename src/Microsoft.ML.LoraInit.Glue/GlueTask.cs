@@ -107,6 +107,14 @@ public sealed class GlueTask
         Tasks.FirstOrDefault(t => name.Equals(t.Name, StringComparison.OrdinalIgnoreCase) || name.Equals(t.DisplayName, StringComparison.OrdinalIgnoreCase))
         ?? throw new ArgumentException($"There is no task '{name}' in GLUE. Known: {string.Join(", ", Tasks.Select(t => t.Name))}.", nameof(name));
 
+    /// <summary>Whether a folder has a file of the task for the training and one for the dev rows, which <see cref="Load"/> would read.</summary>
+    /// <param name="directory">As for <see cref="Load"/>.</param>
+    public bool HasFiles(string directory)
+    {
+        ArgumentNullException.ThrowIfNull(directory);
+        return GlueLoader.HasFiles(this, directory);
+    }
+
     /// <summary>
     /// Reads the training and dev rows: columns <c>Text</c>, <c>Text2</c> (pairs) and <c>Label</c>, which is a key of
     /// <see cref="Labels"/>, or a Single for a regression.

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks;
@@ -54,6 +52,8 @@ internal sealed class BenchmarkContext(Matrices matrices) : InitializationContex
         Targets.ToDictionary(t => t.ModuleName, t => (
             Matrices.Random(t.ModuleName + "/A", Seed, 1, Device, rank, t.InFeatures),
             Matrices.Random(t.ModuleName + "/B", Seed, 1, Device, t.OutFeatures, rank)));
+
+    public override void Warn(string message) => Console.Error.WriteLine(message);
 
     public override void Report(string message, long step, long total)
     {

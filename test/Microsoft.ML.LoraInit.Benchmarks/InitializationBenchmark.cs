@@ -22,7 +22,7 @@ internal static class InitializationBenchmark
         {
             var strategies = result.GetValue(only) is { Length: > 0 } names
                 ? names.Select(LoraInitialization.Parse)
-                : LoraInitialization.Names.Select(n => n == "inilora" ? LoraInitialization.IniLoRA(result.GetValue(steps), cacheFolder: "") : LoraInitialization.Parse(n));
+                : LoraInitialization.Names.Select(n => n == "inilora" ? LoraInitialization.IniLora(result.GetValue(steps), cacheFolder: "") : LoraInitialization.Parse(n));
             using var scope = NewDisposeScope();
             var matrices = options.Load(result);
             options.Write(result, new Results(BenchmarkOptions.Conditions(matrices), Run(matrices, [.. strategies])));

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Inspection;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;

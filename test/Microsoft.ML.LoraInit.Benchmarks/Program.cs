@@ -10,10 +10,11 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     GrowthBenchmark.Create(),
     EpochBenchmark.Create(),
     InferenceBenchmark.Create(),
+    EnginesBenchmark.Create(),
     TokenizationBenchmark.Create(),
     FilesBenchmark.CreateLoading(),
     FilesBenchmark.CreateSaving(),
     InitializationBenchmark.Create(),
-    IniLoRABenchmark.Create(),
+    IniLoraBenchmark.Create(),
 };
 return await root.Parse(args).InvokeAsync();

@@ -16,7 +16,7 @@ public class LoraSearchSpaceTests
         var taken = space.ToSearchSpace();
         CollectionAssert.AreEquivalent(new[] { "Initialization", "Rank", "Alpha", "LearningRate" }, taken.Keys.ToArray());
         var defaults = new LoraTextClassificationTrainer.Options();
-        var options = new LoraTextClassificationTrainer.Options { Initialization = LoraInitialization.EVA(), Rank = 1, Alpha = 1, InitialLearningRate = 1 };
+        var options = new LoraTextClassificationTrainer.Options { Initialization = LoraInitialization.Eva(), Rank = 1, Alpha = 1, InitialLearningRate = 1 };
         space.Apply(taken.SampleFromFeatureSpace(taken.Default), options);
         Assert.AreEqual((defaults.Initialization, defaults.Rank, defaults.Alpha), (options.Initialization, options.Rank, options.Alpha));
         Assert.AreEqual(defaults.InitialLearningRate, options.InitialLearningRate, 1e-9);
@@ -27,7 +27,7 @@ public class LoraSearchSpaceTests
     {
         var space = new LoraSearchSpace
         {
-            Initializations = [LoraInitialization.PiSSA(), LoraInitialization.Parse("pissa:iterations=16"), LoraInitialization.MiLoRA()],
+            Initializations = [LoraInitialization.Pissa(), LoraInitialization.Parse("pissa:iterations=16"), LoraInitialization.Milora()],
             Ranks = [2, 4],
             Alphas = [4, 8, 32],
             MinLearningRate = 1e-4,
@@ -56,7 +56,7 @@ public class LoraSearchSpaceTests
             (new() { Alphas = [double.NaN] }, "Alphas has NaN"), (new() { MinLearningRate = 1e-2, MaxLearningRate = 1e-3 }, "are no range"), (new() { MinLearningRate = 0 }, "are no range"),
         })
             StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => wrong.ToSearchSpace()).Message, expected);
-        var other = new LoraSearchSpace { Initializations = [LoraInitialization.EVA()] }.ToSearchSpace();
+        var other = new LoraSearchSpace { Initializations = [LoraInitialization.Eva()] }.ToSearchSpace();
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new LoraSearchSpace().Apply(other.SampleFromFeatureSpace(other.Default), new LoraTextClassificationTrainer.Options())).Message, "'eva'");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => new LoraSearchSpace().Apply(Microsoft.ML.SearchSpace.Parameter.CreateNestedParameter(), new LoraTextClassificationTrainer.Options())).Message, "'Initialization'");
     }

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;

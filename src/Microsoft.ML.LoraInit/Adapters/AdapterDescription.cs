@@ -10,12 +10,12 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <summary>One adapter as a stored model describes it; its tensors lie beside, by name.</summary>
 internal sealed record AdapterDescription
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.Web)
     {
-        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-        RespectNullableAnnotations = true,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
-    };
+    });
+
+    private static readonly JsonSource Source = new("The model's description of an adapter", "Get or save the model again.");
 
     public required string Module { get; init; }
 
@@ -68,17 +68,7 @@ internal sealed record AdapterDescription
     public JsonNode ToJson() => JsonSerializer.SerializeToNode(this, Json)!;
 
     /// <exception cref="InvalidDataException">A member is missing, unknown or of the wrong kind.</exception>
-    public static AdapterDescription FromJson(JsonNode? json)
-    {
-        try
-        {
-            return json.Deserialize<AdapterDescription>(Json) ?? throw new InvalidDataException("The model describes an adapter by null.");
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"The model's description of an adapter cannot be read: {e.Message}", e);
-        }
-    }
+    public static AdapterDescription FromJson(JsonNode? json) => UntrustedJson.Read<AdapterDescription>(json, Source, Json);
 
     /// <summary>The target in a model, checked: the description may come from a damaged file.</summary>
     /// <param name="shapes">out and in of the model's linear layers by name.</param>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -16,10 +17,6 @@ internal static partial class AdapterPlanner
     // Messages name the trainers' options, which the settings' names are but for this one.
     private const string DropoutOption = "LoraDropout";
 
-    /// <inheritdoc cref="Plan(AdapterSettings, IEnumerable{ValueTuple{string, int, int}})"/>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<Linear> linears) =>
-        Plan(settings, linears.Select(l => (l.Name, (int)l.OutFeatures, (int)l.InFeatures)));
-
     /// <summary>The plan for a model that is not loaded yet: bad settings are told before long work starts.</summary>
     public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config) =>
         Plan(settings, Modules(config));
@@ -27,7 +24,7 @@ internal static partial class AdapterPlanner
     /// <summary>The linear layers of an encoder of this shape, in the model's order: name, out, in.</summary>
     public static IEnumerable<(string Name, int Outputs, int Inputs)> Modules(RobertaConfig config) =>
         EncoderTensors.Expected(config)
-            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith("roberta.encoder.", StringComparison.Ordinal))
+            .Where(t => t.Shape.Length == 2 && t.Name.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal))
             .Select(t => (t.Name[..^".weight".Length], (int)t.Shape[0], (int)t.Shape[1]));
 
     /// <summary>The targets in the model's order.</summary>
@@ -36,22 +33,25 @@ internal static partial class AdapterPlanner
     {
         var all = modules.ToArray();
         CheckNumbers(settings);
-        CheckLayers(settings.LayersToTransform, all);
-        if (settings.ExcludeModules is { } excluded && !all.Any(m => excluded.Matches(m.Name)))
+        CheckLayers(settings, all);
+        if (!settings.AllowsUnusedPatterns && settings.ExcludeModules is { } excluded && !all.Any(m => excluded.Matches(m.Name)))
             throw new ArgumentException($"ExcludeModules = {excluded} excludes no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
         var chosen = all
             .Where(m => settings.TargetModules.Matches(m.Name) && settings.ExcludeModules?.Matches(m.Name) is not true)
-            .Where(m => settings.LayersToTransform is null || (LayerIndex(m.Name) is int index && settings.LayersToTransform.Contains(index)))
+            .Where(m => settings.LayersToTransform is null || (settings.LayerOf(m.Name) is int index && settings.LayersToTransform.Contains(index)))
             .ToArray();
         if (chosen.Length == 0)
             throw new ArgumentException($"TargetModules = {settings.TargetModules}{(settings.ExcludeModules is null ? "" : $" without ExcludeModules = {settings.ExcludeModules}")} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
-        var ranks = new Pattern<int>(nameof(AdapterSettings.RankPattern), settings.RankPattern);
-        var alphas = new Pattern<double>(nameof(AdapterSettings.AlphaPattern), settings.AlphaPattern);
+        var ranks = new Pattern<int>(nameof(AdapterSettings.RankPattern), settings.RankPattern, settings.PatternBudget);
+        var alphas = new Pattern<double>(nameof(AdapterSettings.AlphaPattern), settings.AlphaPattern, settings.PatternBudget);
         var targets = chosen.Select(m => Target(m.Name, m.Outputs, m.Inputs)).ToArray();
-        ranks.CheckAllUsed(chosen.Select(m => m.Name));
-        alphas.CheckAllUsed(chosen.Select(m => m.Name));
+        if (!settings.AllowsUnusedPatterns)
+        {
+            ranks.CheckAllUsed(chosen.Select(m => m.Name));
+            alphas.CheckAllUsed(chosen.Select(m => m.Name));
+        }
         return targets;
 
         AdapterTarget Target(string name, int outputs, int inputs)
@@ -67,7 +67,7 @@ internal static partial class AdapterPlanner
 
     /// <summary>The first number between dots, as PEFT's default layers pattern finds it; null where there is none.</summary>
     internal static int? LayerIndex(string module) =>
-        LayerNumber().Match(module) is { Success: true } match ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : null;
+        LayerNumber().Match(module) is { Success: true } match && int.TryParse(match.Groups[1].Value, CultureInfo.InvariantCulture, out var number) ? number : null;
 
     [GeneratedRegex(@"^.*?\.[^.]*\.(\d+)\.")]
     private static partial Regex LayerNumber();
@@ -87,9 +87,10 @@ internal static partial class AdapterPlanner
             throw new ArgumentException($"{option} = {alpha} is out of range: alpha must be a finite number above 0.");
     }
 
-    private static void CheckLayers(IReadOnlyList<int>? layers, (string Name, int, int)[] modules)
+    private static void CheckLayers(AdapterSettings settings, (string Name, int, int)[] modules)
     {
-        if (layers is null)
+        // A pattern of a file may find no layer at all: then none is chosen, which is told below.
+        if (settings.LayersToTransform is not { } layers || settings.LayersPattern.Count > 0)
             return;
         var known = modules.Select(m => LayerIndex(m.Name)).OfType<int>().ToHashSet();
         if (layers.Count == 0)
@@ -110,12 +111,13 @@ internal static partial class AdapterPlanner
     private sealed class Pattern<T>
     {
         private readonly string _option;
-        private readonly (string Key, Regex Regex, T Value)[] _entries;
+        private readonly (string Key, LayerPattern Regex, T Value)[] _entries;
 
-        public Pattern(string option, IReadOnlyDictionary<string, T> entries)
+        public Pattern(string option, IReadOnlyDictionary<string, T> entries, PatternBudget? budget)
         {
             _option = option;
-            _entries = [.. entries.Select(e => (e.Key, Compile(e.Key), e.Value))];
+            budget ??= new();
+            _entries = [.. entries.Select(e => (e.Key, Compile(e.Key, budget), e.Value))];
         }
 
         public (T Value, string From) Find(string module, T otherwise, string option)
@@ -134,11 +136,11 @@ internal static partial class AdapterPlanner
                     throw new ArgumentException($"{_option} has the key \"{key}\", which matches no adapted layer. A key is a name's end after a dot, or an expression for it. The adapted layers: {List(names)}.");
         }
 
-        private Regex Compile(string key)
+        private LayerPattern Compile(string key, PatternBudget budget)
         {
             try
             {
-                return new Regex($@"^(?:(?:.*\.)?(?:{key}))$", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+                return new LayerPattern(key, @"^(?:(?:.*\.)?(?:{0}))$", budget);
             }
             catch (ArgumentException e)
             {

@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Core;
+
 namespace Microsoft.ML.LoraInit.Adapters;
 
 /// <summary>Where adapters go and how large they are: the trainers' options, in the engine's form.</summary>
@@ -29,4 +31,18 @@ internal sealed record AdapterSettings
     public IReadOnlyDictionary<string, int> RankPattern { get; init; } = new Dictionary<string, int>();
 
     public IReadOnlyDictionary<string, double> AlphaPattern { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>What stands before a layer's number in names, as PEFT's layers_pattern; empty for the first number between dots.</summary>
+    public IReadOnlyList<LayerPattern> LayersPattern { get; init; } = [];
+
+    /// <summary>Whether pattern keys may match no layer, as in PEFT's files; users' options are checked.</summary>
+    public bool AllowsUnusedPatterns { get; init; }
+
+    /// <summary>What the patterns share where they come from a file.</summary>
+    public PatternBudget? PatternBudget { get; init; }
+
+    /// <summary>The number of a module's layer, or null.</summary>
+    public int? LayerOf(string module) => LayersPattern.Count == 0
+        ? AdapterPlanner.LayerIndex(module)
+        : LayersPattern.Select(p => p.Number(module)).FirstOrDefault(n => n is not null);
 }

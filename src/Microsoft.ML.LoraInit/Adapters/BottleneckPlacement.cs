@@ -1,28 +1,34 @@
+using System.Globalization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
 
-/// <summary>Where bottleneck adapters sit in every layer, and how wide they are.</summary>
+/// <summary>Where bottleneck adapters sit, and how wide they are.</summary>
 /// <param name="Size">m, the inner width.</param>
-/// <param name="AfterAttention">Whether one follows the attention sublayer; one follows the feed-forward sublayer in any case.</param>
-internal sealed record BottleneckPlacement(int Size, bool AfterAttention)
+/// <param name="Places">Where in a layer.</param>
+/// <param name="Skip">How many of the first layers have none.</param>
+internal sealed record BottleneckPlacement(int Size, IReadOnlyList<BottleneckPlace> Places, int Skip = 0)
 {
+    private const string LayerPrefix = "roberta.encoder.layer.";
+
     /// <summary>Names and shapes of all bottleneck tensors in a model.</summary>
     public IEnumerable<(string Name, long[] Shape)> Layout(RobertaConfig config) =>
-        from module in Enumerable.Range(0, config.Layers).SelectMany(Modules)
-        from tensor in new (string, long[])[]
-        {
-            ($"{module}.down.weight", [Size, config.HiddenSize]),
-            ($"{module}.down.bias", [Size]),
-            ($"{module}.up.weight", [config.HiddenSize, Size]),
-            ($"{module}.up.bias", [config.HiddenSize]),
-        }
+        from layer in Enumerable.Range(0, config.Layers).Skip(Skip)
+        from place in Places
+        from tensor in Tensors(BottleneckAdapter.NameOf(layer, place), place, config)
         select tensor;
 
-    /// <summary>Fresh bottlenecks that start as the identity: D ~ N(0, <c>initializer_range</c>), the rest zero.</summary>
+    /// <summary>Whether a parameter of the encoder lies in a layer that has bottlenecks.</summary>
+    public bool Reaches(string parameterName) =>
+        parameterName.StartsWith(LayerPrefix, StringComparison.Ordinal)
+        && int.Parse(parameterName[LayerPrefix.Length..].Split('.')[0], CultureInfo.InvariantCulture) >= Skip;
+
+    /// <summary>Fresh bottlenecks that start as the identity: D ~ N(0, <c>initializer_range</c>), a norm's gain 1, the rest zero.</summary>
     public void AttachFresh(RobertaClassifier model, int seed) => Attach(model, (name, shape) =>
     {
+        if (name.EndsWith(".norm.weight", StringComparison.Ordinal))
+            return ones(shape);
         if (!name.EndsWith(".down.weight", StringComparison.Ordinal))
             return zeros(shape);
         using var generator = new Generator(SeededRandom.Hash(seed, name), CPU);
@@ -36,21 +42,24 @@ internal sealed record BottleneckPlacement(int Size, bool AfterAttention)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var shapes = Layout(model.Config).ToDictionary(t => t.Name, t => t.Shape, StringComparer.Ordinal);
-        for (int i = 0; i < model.Layers.Count; i++)
-        {
-            if (AfterAttention)
-                model.Layers[i].AttentionBottleneck = Create(BottleneckAdapter.AttentionName(i));
-            model.Layers[i].OutputBottleneck = Create(BottleneckAdapter.OutputName(i));
-        }
-
-        BottleneckAdapter Create(string module) =>
-            new(module, Make($"{module}.down.weight"), Make($"{module}.down.bias"), Make($"{module}.up.weight"), Make($"{module}.up.bias"));
-
-        Tensor Make(string name) => value(name, shapes[name]).to(model.Device);
+        for (var layer = Skip; layer < model.Layers.Count; layer++)
+            foreach (var place in Places)
+            {
+                var name = BottleneckAdapter.NameOf(layer, place);
+                var made = Tensors(name, place, model.Config).ToDictionary(t => t.Name, t => value(t.Name, t.Shape).to(model.Device), StringComparer.Ordinal);
+                model.Layers[layer].Bottlenecks[place] = new(name, made, model.Config.LayerNormEps);
+            }
     }
 
-    private IEnumerable<string> Modules(int layer) => AfterAttention
-        ? [BottleneckAdapter.AttentionName(layer), BottleneckAdapter.OutputName(layer)]
-        : [BottleneckAdapter.OutputName(layer)];
+    private IEnumerable<(string Name, long[] Shape)> Tensors(string module, BottleneckPlace place, RobertaConfig config)
+    {
+        yield return ($"{module}.down.weight", [Size, config.HiddenSize]);
+        yield return ($"{module}.down.bias", [Size]);
+        yield return ($"{module}.up.weight", [config.HiddenSize, Size]);
+        yield return ($"{module}.up.bias", [config.HiddenSize]);
+        if (place != BottleneckPlace.Layer)
+            yield break;
+        yield return ($"{module}.norm.weight", [config.HiddenSize]);
+        yield return ($"{module}.norm.bias", [config.HiddenSize]);
+    }
 }

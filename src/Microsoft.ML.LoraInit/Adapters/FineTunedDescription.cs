@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -14,6 +15,11 @@ internal static class FineTunedDescription
     private const string QuantizationKey = "baseQuantization";
     private const string OptimizerKey = "optimizer";
     private const string Nf4 = "nf4";
+
+    // A member that is not here raises ModelFormat.Version, so that older libraries refuse it as newer.
+    private static readonly HashSet<string> Members = [MethodKey, InitializationKey, AdaptersKey, QuantizationKey, OptimizerKey, "classWeights"];
+
+    private static readonly JsonSource Source = new("The model's description", "Get or save the model again.");
 
     /// <param name="method">What was trained.</param>
     /// <param name="initialization">How its adapters started, or null.</param>
@@ -32,16 +38,13 @@ internal static class FineTunedDescription
     /// <exception cref="InvalidDataException">There is none, or an unknown one.</exception>
     public static FineTuningMethod Method(JsonObject fineTuning)
     {
+        if (fineTuning.Select(m => m.Key).FirstOrDefault(m => !Members.Contains(m)) is { } unknown)
+            throw Source.Bad(unknown, "is a member that this library does not know");
         if (fineTuning[MethodKey] is not JsonObject json)
-            throw new InvalidDataException($"The model's description has no '{MethodKey}'.");
-        try
-        {
-            return FineTuningMethodRegistry.FromJson(json);
-        }
-        catch (ArgumentException e)
-        {
-            throw new InvalidDataException(e.Message, e);
-        }
+            throw Source.Bad(MethodKey, "is missing or no object");
+        if (fineTuning[InitializationKey] is { } start)
+            _ = UntrustedJson.Guard(Source, () => InitializationRegistry.FromJson(start.AsObject()));
+        return UntrustedJson.Guard(Source, () => FineTuningMethodRegistry.FromJson(json));
     }
 
     /// <summary>Whether the base was held in 4 bits.</summary>

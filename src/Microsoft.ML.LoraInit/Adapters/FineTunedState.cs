@@ -129,6 +129,10 @@ internal sealed class FineTunedState : IDisposable
         }
     }
 
+    /// <summary>Whether a weight of the merged model is not the base's own.</summary>
+    public bool Changes(string name) =>
+        !name.StartsWith("roberta.", StringComparison.Ordinal) || IsQuantized || _tensors.ContainsKey(name) || TrainsBase(name) || _adapters.Any(a => $"{a.Target.ModuleName}.weight" == name);
+
     /// <summary>
     /// The weights of a plain RoBERTa with head that computes the same as the trained model (bottlenecks apart, see
     /// <see cref="Bottlenecks"/>): base names as in the checkpoint, and <c>classifier.*</c>, which stays fp32.

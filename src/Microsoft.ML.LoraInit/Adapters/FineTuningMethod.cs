@@ -23,7 +23,7 @@ public abstract partial record FineTuningMethod
     /// <summary>Every method's name.</summary>
     public static IReadOnlyList<string> Names => FineTuningMethodRegistry.Names;
 
-    /// <summary>Makes a method from its name and, after a colon, settings: <c>lora</c>, <c>houlsby:size=32</c>.</summary>
+    /// <summary>Makes a method from its name and, after a colon, settings: <c>lora</c>, <c>houlsby:size=32,skip=2</c>; <c>head-only</c> is <c>head</c>.</summary>
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value does not fit; the message lists what there is.</exception>
     public static FineTuningMethod Parse(string text) => FineTuningMethodRegistry.Parse(text);
 
@@ -48,6 +48,10 @@ public abstract partial record FineTuningMethod
     /// <param name="parameterName">Its full name, such as <c>roberta.encoder.layer.0.attention.self.query.bias</c>.</param>
     /// <param name="adapted">The names of the layers that have low-rank adapters.</param>
     internal virtual bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) => false;
+
+    /// <summary>The layers that get low-rank adapters, in the model's order; none where the method has none.</summary>
+    /// <exception cref="ArgumentException">A setting is out of range, or does not fit the model's shape.</exception>
+    internal virtual IReadOnlyList<AdapterTarget> Targets(AdapterSettings settings, RobertaConfig config) => [];
 
     /// <summary>
     /// Marks what is trained and puts what is new on the model. The head is trained in any case.

@@ -16,7 +16,11 @@ internal static class FineTuningMethodRegistry
         FineTuningMethod.Full(),
         FineTuningMethod.Houlsby(),
         FineTuningMethod.Pfeiffer(),
+        FineTuningMethod.Lin(),
     ];
+
+    // What people call a method; models and reports store its one name.
+    private static readonly Dictionary<string, string> Aliases = new(StringComparer.OrdinalIgnoreCase) { ["head-only"] = "head", ["adapter-l"] = "lin" };
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
@@ -72,7 +76,7 @@ internal static class FineTuningMethodRegistry
     }
 
     private static FineTuningMethod Find(string name) =>
-        Defaults.FirstOrDefault(d => d.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+        Defaults.FirstOrDefault(d => d.Name.Equals(Aliases.GetValueOrDefault(name, name), StringComparison.OrdinalIgnoreCase))
         ?? throw new ArgumentException($"There is no fine-tuning method '{name}'. Known: {string.Join(", ", Names)}.");
 
     private static ArgumentException Unknown(FineTuningMethod method, string key)

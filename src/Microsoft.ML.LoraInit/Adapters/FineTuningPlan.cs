@@ -1,15 +1,8 @@
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
-
 namespace Microsoft.ML.LoraInit.Adapters;
 
 /// <summary>What a <see cref="FineTuningMethod"/> is given to prepare a model with.</summary>
 /// <param name="Adapters">Where adapters go and how large they are.</param>
-/// <param name="Initialization">How they start.</param>
-/// <param name="Seed">Seed of the draws.</param>
-/// <param name="Initialize">Computes the factors of the planned layers, or reads those that an interrupted run computed; called once at most, in a dispose scope and without gradients.</param>
-internal sealed record FineTuningPlan(
-    AdapterSettings Adapters,
-    LoraInitialization Initialization,
-    int Seed,
-    Func<IReadOnlyList<AdapterTarget>, IReadOnlyList<InitializedAdapter>> Initialize);
+/// <param name="Seed">Seed of what the method draws.</param>
+/// <param name="Targets">The layers that get adapters, as <see cref="FineTuningMethod.Targets"/> has them.</param>
+/// <param name="Starts">What they start as, in the targets' order; stays the caller's.</param>
+internal sealed record FineTuningPlan(AdapterSettings Adapters, int Seed, IReadOnlyList<AdapterTarget> Targets, IReadOnlyList<InitializedAdapter> Starts);

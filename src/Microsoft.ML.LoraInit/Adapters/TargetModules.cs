@@ -1,4 +1,5 @@
-using System.Text.RegularExpressions;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -40,12 +41,16 @@ public sealed class TargetModules
     }
 
     /// <summary>Layers whose whole name matches a regular expression.</summary>
+    /// <param name="expression">In .NET's notation or Python's (<c>(?P&lt;name&gt;…)</c>); matched in linear time unless it has look-arounds or back references, which get a bounded time.</param>
     /// <exception cref="ArgumentException">The expression is not valid.</exception>
     public static TargetModules Matching(string expression)
     {
-        var regex = new Regex($"^(?:{expression})$", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
-        return new($"/{expression}/", null, expression, regex.IsMatch);
+        ArgumentNullException.ThrowIfNull(expression);
+        return Matching(expression, null);
     }
+
+    internal static TargetModules Matching(string expression, PatternBudget? budget) =>
+        new($"/{expression}/", null, expression, new LayerPattern(expression, "^(?:{0})$", budget).IsMatch);
 
     /// <summary><c>all-linear</c>, a comma-separated list of names, or an expression between slashes.</summary>
     public static TargetModules Parse(string text)

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 
@@ -22,7 +23,7 @@ internal static class CheckpointDirectory
             if (!File.Exists(Path.Combine(path, name)))
                 throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {CheckpointNames.Vocabulary} and {CheckpointNames.Merges} (or {TokenizerNames.Tokenizer}), and {CheckpointNames.Weights}.", Path.Combine(path, name));
 
-        var config = File.ReadAllText(Path.Combine(path, CheckpointNames.Config));
+        var config = UntrustedFile.ReadText(Path.Combine(path, CheckpointNames.Config), UntrustedFile.MaxJson);
         // Before hashing hundreds of megabytes of a model that cannot be used.
         _ = RobertaConfigReader.Parse(config, Path.Combine(path, CheckpointNames.Config));
         var weightPaths = WeightPaths(path);
@@ -31,8 +32,8 @@ internal static class CheckpointDirectory
         {
             foreach (var file in weightPaths)
                 files.Add(SafetensorsFile.Open(file));
-            var identity = new BaseIdentity(id, WeightsHash.Of(weightPaths, progress, cancellationToken));
-            return new CheckpointFiles(identity, config, name => OpenIfThere(Path.Combine(path, name)), files);
+            var identity = new BaseIdentity(id, WeightsHash.Of(files, progress, cancellationToken));
+            return new CheckpointFiles(identity, config, name => TextIfThere(Path.Combine(path, name)), files);
         }
         catch
         {
@@ -41,7 +42,7 @@ internal static class CheckpointDirectory
         }
     }
 
-    private static FileStream? OpenIfThere(string path) => File.Exists(path) ? File.OpenRead(path) : null;
+    private static MemoryStream? TextIfThere(string path) => File.Exists(path) ? new(UntrustedFile.Read(path, UntrustedFile.MaxVocabulary), writable: false) : null;
 
     private static IReadOnlyList<string> WeightPaths(string path)
     {
@@ -58,7 +59,7 @@ internal static class CheckpointDirectory
 
     private static string[] Shards(string path, string index)
     {
-        var shards = ShardIndex.Files(ShardIndex.Parse(File.ReadAllText(index), index));
+        var shards = ShardIndex.Files(ShardIndex.Parse(UntrustedFile.ReadText(index, UntrustedFile.MaxJson), index));
         foreach (var name in shards)
             if (!File.Exists(Path.Combine(path, name)))
                 throw new FileNotFoundException($"'{index}' names the shard '{name}', which is not there.", Path.Combine(path, name));

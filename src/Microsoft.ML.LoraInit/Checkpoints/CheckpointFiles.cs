@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
@@ -83,14 +84,14 @@ internal sealed class CheckpointFiles : IDisposable
         var rule = (own.IsComplete ? own : new TokenizerFolder(name => Own(name) ?? _open(name), folder)).ReadRule(Config, ConfigJson);
         return OpenTokenizer(rule);
 
-        FileStream? Own(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? File.OpenRead(path) : null;
+        MemoryStream? Own(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? new(UntrustedFile.Read(path, UntrustedFile.MaxVocabulary), writable: false) : null;
     }
 
     /// <summary>Reads the encoder's weights; heads that the checkpoint carries are left out.</summary>
     /// <param name="device">Where they are wanted.</param>
     /// <param name="dtype">The type wanted; of what is quantised, the type that passes compute with.</param>
     /// <param name="quantization">How the linear layers' weights are to be held. These files must then stay open while strategies may ask for the original weights.</param>
-    /// <exception cref="InvalidDataException">A tensor is missing, surplus, or of another shape than the configuration asks for.</exception>
+    /// <exception cref="InvalidDataException">A tensor is missing, surplus, of another shape than the configuration asks for, or has numbers that are not finite.</exception>
     public BaseWeights LoadWeights(Device device, ScalarType dtype, BaseQuantization quantization = BaseQuantization.None)
     {
         if (quantization == BaseQuantization.Nf4)
@@ -120,7 +121,7 @@ internal sealed class CheckpointFiles : IDisposable
     private Tensor Read(string name, ScalarType dtype, Device device)
     {
         var (file, stored) = _tensors[name];
-        return file.Read(stored, dtype, device);
+        return file.Read(stored, dtype, device, FiniteNumbers.MostOfWeights);
     }
 
     // A bare encoder is saved without the prefix that the same encoder has below a head.

@@ -7,37 +7,29 @@ namespace Microsoft.ML.LoraInit.Checkpoints;
 internal static class EncoderTensors
 {
     private const int NamesInError = 5;
+    private const string Prefix = "roberta.";
 
     /// <summary>Every encoder tensor of this shape of model with its dimensions, in the model's order.</summary>
     public static IEnumerable<(string Name, long[] Shape)> Expected(RobertaConfig config)
     {
-        long hidden = config.HiddenSize, intermediate = config.IntermediateSize;
-        yield return ("roberta.embeddings.word_embeddings.weight", [config.VocabularySize, hidden]);
-        yield return ("roberta.embeddings.position_embeddings.weight", [config.MaxPositions, hidden]);
-        yield return ("roberta.embeddings.token_type_embeddings.weight", [config.TypeVocabularySize, hidden]);
-        yield return ("roberta.embeddings.LayerNorm.weight", [hidden]);
-        yield return ("roberta.embeddings.LayerNorm.bias", [hidden]);
+        long hidden = config.HiddenSize;
+        yield return (RobertaNames.Words, [config.VocabularySize, hidden]);
+        yield return (RobertaNames.Positions, [config.MaxPositions, hidden]);
+        yield return (RobertaNames.TokenTypes, [config.TypeVocabularySize, hidden]);
+        yield return ($"{RobertaNames.EmbeddingNorm}.weight", [hidden]);
+        yield return ($"{RobertaNames.EmbeddingNorm}.bias", [hidden]);
         for (int i = 0; i < config.Layers; i++)
         {
-            var layer = $"roberta.encoder.layer.{i}";
-            (string Name, long Out, long In)[] linears =
-            [
-                ("attention.self.query", hidden, hidden),
-                ("attention.self.key", hidden, hidden),
-                ("attention.self.value", hidden, hidden),
-                ("attention.output.dense", hidden, hidden),
-                ("intermediate.dense", intermediate, hidden),
-                ("output.dense", hidden, intermediate),
-            ];
-            foreach (var linear in linears)
+            foreach (var module in Enum.GetValues<EncoderModule>())
             {
-                yield return ($"{layer}.{linear.Name}.weight", [linear.Out, linear.In]);
-                yield return ($"{layer}.{linear.Name}.bias", [linear.Out]);
+                var (name, (outputs, inputs)) = (RobertaNames.Linear(i, module), RobertaNames.Shape(module, config));
+                yield return ($"{name}.weight", [outputs, inputs]);
+                yield return ($"{name}.bias", [outputs]);
             }
-            foreach (var norm in new[] { "attention.output.LayerNorm", "output.LayerNorm" })
+            foreach (var norm in new[] { RobertaNames.AttentionNorm, RobertaNames.OutputNorm })
             {
-                yield return ($"{layer}.{norm}.weight", [hidden]);
-                yield return ($"{layer}.{norm}.bias", [hidden]);
+                yield return ($"{RobertaNames.InLayer(i, norm)}.weight", [hidden]);
+                yield return ($"{RobertaNames.InLayer(i, norm)}.bias", [hidden]);
             }
         }
     }
@@ -64,17 +56,26 @@ internal static class EncoderTensors
         }
 
         var names = expected.Select(e => e.Name).ToList();
-        var surplus = found.Keys.Except(names).Where(n => !IsTolerated(n)).Order(StringComparer.Ordinal).ToList();
+        var surplus = found.Keys.Except(names).Where(n => n.StartsWith(Prefix, StringComparison.Ordinal) && !IsTolerated(n)).Order(StringComparer.Ordinal).ToList();
         if (surplus.Count > 0)
             throw new InvalidDataException($"'{source}' holds {surplus.Count} tensors that a RoBERTa of its configuration has no place for: {List(surplus)}.");
         return names;
     }
 
-    // What published checkpoints carry beside the encoder: heads, the unused pooler, and old versions' buffers.
+    /// <summary>Tensors of heads that this library does not read: what is outside the encoder and no head of masked words or classes.</summary>
+    public static IReadOnlyList<string> Foreign(IEnumerable<string> names) =>
+    [
+        .. names.Where(n => !n.StartsWith(Prefix, StringComparison.Ordinal)
+            && !n.StartsWith("lm_head.", StringComparison.Ordinal) && !n.StartsWith("classifier.", StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+    ];
+
+    /// <summary>A sentence on what <see cref="Foreign"/> found.</summary>
+    public static string Ignored(IReadOnlyList<string> foreign) =>
+        $"{foreign.Count} tensors outside the encoder are not used: {List([.. foreign])}.";
+
+    // What published encoders carry beside what is computed: the unused pooler, and old versions' buffers.
     private static bool IsTolerated(string name) =>
-        name.StartsWith("lm_head.", StringComparison.Ordinal)
-        || name.StartsWith("classifier.", StringComparison.Ordinal)
-        || name.StartsWith("roberta.pooler.", StringComparison.Ordinal)
+        name.StartsWith("roberta.pooler.", StringComparison.Ordinal)
         || name is "roberta.embeddings.position_ids" or "roberta.embeddings.token_type_ids";
 
     private static string List(List<string> names) =>

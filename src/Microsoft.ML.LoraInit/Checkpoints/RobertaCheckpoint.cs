@@ -54,6 +54,18 @@ public abstract class RobertaCheckpoint
         return HubCheckpoint.TryParse(text) ?? throw new ArgumentException($"'{text}' is not a base model: expected 'mini', an existing folder, or a hub id such as 'FacebookAI/roberta-base'.", nameof(text));
     }
 
+    /// <summary>Reads how large the model is, after a download where it is on the hub.</summary>
+    /// <param name="cancellationToken">Stops the download, which can be resumed.</param>
+    /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
+    /// <exception cref="FileNotFoundException">A file of the checkpoint is missing.</exception>
+    /// <exception cref="InvalidDataException">A file of the checkpoint is damaged, or it is no RoBERTa.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public BaseModelShape ReadShape(CancellationToken cancellationToken = default)
+    {
+        using var files = Open(null, cancellationToken);
+        return BaseModelShape.Of(files.Config);
+    }
+
     /// <summary>What messages and listings show: the id.</summary>
     public override string ToString() => Id;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
@@ -13,23 +14,16 @@ internal static class RobertaConfigReader
     private const int MaxSize = 16_777_216;
     private const int MaxLayers = 1024;
 
+    // What is less is 0 in fp32, and a constant row then divides by it.
+    private const double LeastEpsilon = 1e-30;
+
     /// <param name="json">The file's text.</param>
     /// <param name="source">What error messages call the file.</param>
     /// <exception cref="InvalidDataException">Not valid JSON, a key missing or out of range, or not a RoBERTa; the message names the key.</exception>
     public static RobertaConfig Parse(string json, string source)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"'{source}' is not a model configuration: it holds no JSON object.");
-            return Read(new Keys(document.RootElement, source));
-        }
-        // The latter for text that is no valid Unicode, found only when it is decoded.
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"'{source}' is not valid JSON: {exception.Message}", exception);
-        }
+        using var document = UntrustedJson.Document(json, JsonSource.File(source));
+        return Read(new Keys(document.RootElement, source));
     }
 
     private static RobertaConfig Read(Keys keys)
@@ -52,7 +46,7 @@ internal static class RobertaConfigReader
             IntermediateSize = keys.Integer("intermediate_size", 1, MaxSize),
             MaxPositions = keys.Integer("max_position_embeddings", 1, MaxSize),
             TypeVocabularySize = keys.Integer("type_vocab_size", 1, MaxSize),
-            LayerNormEps = keys.Number("layer_norm_eps", double.Epsilon, 1, null),
+            LayerNormEps = keys.Number("layer_norm_eps", LeastEpsilon, 1, null),
             HiddenDropout = hiddenDropout,
             AttentionDropout = keys.Probability("attention_probs_dropout_prob", 0.1),
             ClassifierDropout = keys.Probability("classifier_dropout", hiddenDropout),
@@ -118,7 +112,7 @@ internal static class RobertaConfigReader
                 return fallback ?? throw Bad(key, "is missing", "a number is expected");
             return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && number >= least && number <= most
                 ? number
-                : throw Bad(key, $"is {value.GetRawText()}", least == double.Epsilon ? $"a number above 0 and up to {most} is expected" : $"a number from {least} to {most} is expected");
+                : throw Bad(key, $"is {value.GetRawText()}", least == LeastEpsilon ? $"a number above 0 and up to {most} is expected" : $"a number from {least} to {most} is expected");
         }
 
         public double Probability(string key, double fallback)

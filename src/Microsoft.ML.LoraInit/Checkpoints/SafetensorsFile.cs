@@ -1,29 +1,25 @@
-using System.IO.MemoryMappedFiles;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
 
 /// <summary>
-/// A safetensors file open for reading. A path is memory-mapped and an embedded resource is read where it lies; other
-/// streams are read on demand if they can seek, else buffered once. Reading is thread-safe.
+/// A safetensors file open for reading. Tensors of a path are read straight into their memory, piece by piece and with no
+/// memory map, under which another process's truncation would end this one; an embedded resource is read where it lies;
+/// other streams are read on demand if they can seek, else buffered once. Reading is thread-safe.
 /// </summary>
 internal sealed class SafetensorsFile : IDisposable
 {
-    // Below the large-object heap's threshold; TorchSharp allocates one per tensor.
-    private const int BufferSize = 80_000;
-
-    private readonly Func<long, long, Stream> _section;
-    private readonly IDisposable? _owned;
-    private readonly object? _gate;
+    private readonly ISafetensorsBytes _bytes;
     private readonly SafetensorsHeader _header;
 
-    private SafetensorsFile(string name, SafetensorsHeader header, Func<long, long, Stream> section, IDisposable? owned, object? gate = null)
+    private SafetensorsFile(string name, SafetensorsHeader header, ISafetensorsBytes bytes)
     {
         Name = name;
         _header = header;
-        _section = section;
-        _owned = owned;
-        _gate = gate;
+        _bytes = bytes;
     }
 
     /// <summary>What error messages call the file.</summary>
@@ -37,21 +33,11 @@ internal sealed class SafetensorsFile : IDisposable
 
     /// <summary>Opens and checks a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It is not a valid safetensors file.</exception>
+    /// <exception cref="InvalidDataException">It is not a valid safetensors file, or no regular file.</exception>
     public static SafetensorsFile Open(string path)
     {
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-        try
-        {
-            var header = SafetensorsHeader.Read(stream, stream.Length, path);
-            var map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-            return new SafetensorsFile(path, header, (offset, count) => map.CreateViewStream(offset, count, MemoryMappedFileAccess.Read), map);
-        }
-        catch
-        {
-            stream.Dispose();
-            throw;
-        }
+        UntrustedFile.CheckRegular(path);
+        return Open(new SafetensorsDisk(path), path);
     }
 
     /// <summary>Opens and checks what a stream holds from its position to its end.</summary>
@@ -60,25 +46,26 @@ internal sealed class SafetensorsFile : IDisposable
     /// <exception cref="InvalidDataException">It is not a valid safetensors file.</exception>
     public static SafetensorsFile Open(Stream stream, string name)
     {
+        if (!stream.CanSeek)
+        {
+            var copy = new MemoryStream();
+            using (stream)
+                stream.CopyTo(copy);
+            copy.Position = 0;
+            stream = copy;
+        }
+        return Open(new SafetensorsStream(stream, name), name);
+    }
+
+    private static SafetensorsFile Open(ISafetensorsBytes bytes, string name)
+    {
         try
         {
-            if (!stream.CanSeek)
-            {
-                var copy = new MemoryStream();
-                using (stream)
-                    stream.CopyTo(copy);
-                copy.Position = 0;
-                stream = copy;
-            }
-            long start = stream.Position;
-            var header = SafetensorsHeader.Read(stream, stream.Length - start, name);
-            return stream is UnmanagedMemoryStream memory
-                ? new SafetensorsFile(name, header, InMemory(memory, start), memory)
-                : new SafetensorsFile(name, header, (offset, _) => Seek(stream, start + offset), stream, gate: new object());
+            return new SafetensorsFile(name, SafetensorsHeader.Read(bytes, name), bytes);
         }
         catch
         {
-            stream.Dispose();
+            bytes.Dispose();
             throw;
         }
     }
@@ -97,8 +84,9 @@ internal sealed class SafetensorsFile : IDisposable
     /// <param name="name">Its name.</param>
     /// <param name="convertTo">The type wanted; null for the file's.</param>
     /// <param name="device">Where it is wanted; null for the CPU.</param>
-    /// <exception cref="InvalidDataException">There is no tensor of that name.</exception>
-    public Tensor Read(string name, ScalarType? convertTo = null, Device? device = null)
+    /// <param name="most">The largest magnitude allowed.</param>
+    /// <exception cref="InvalidDataException">There is no tensor of that name, it holds numbers that are not finite, or the file changed since it was opened.</exception>
+    public Tensor Read(string name, ScalarType? convertTo = null, Device? device = null, double most = double.MaxValue)
     {
         var entry = Find(name);
         using var scope = NewDisposeScope();
@@ -106,6 +94,7 @@ internal sealed class SafetensorsFile : IDisposable
         var stored = entry.DType == ScalarType.Bool ? ScalarType.Byte : entry.DType;
         var tensor = empty(entry.Shape, stored);
         ReadBytes(entry, tensor);
+        FiniteNumbers.Check(tensor, name, Name, most);
         if (entry.DType == ScalarType.Bool)
             tensor = tensor.ne(0);
         if (convertTo is { } type && type != tensor.dtype)
@@ -115,42 +104,71 @@ internal sealed class SafetensorsFile : IDisposable
         return tensor.MoveToOuterDisposeScope();
     }
 
-    public void Dispose() => _owned?.Dispose();
+    /// <summary>Tells the file from any other, and from itself after a change: path, length and time of the last writing.</summary>
+    public string Stamp => _bytes.Stamp(Name);
 
+    /// <summary>Whether the file still is what it was when it was opened.</summary>
+    /// <exception cref="InvalidDataException">It is not.</exception>
+    public void CheckUnchanged() => _bytes.CheckUnchanged();
+
+    /// <summary>Adds the whole file's bytes to a hash.</summary>
+    /// <param name="hash">Gets them in their order.</param>
+    /// <param name="cancellationToken">Looked at between pieces.</param>
+    /// <param name="masked">A range of bytes, from the file's start, that counts as zeros (the character); empty for none.</param>
+    /// <exception cref="InvalidDataException">The file changed since it was opened.</exception>
+    public void AppendTo(IncrementalHash hash, CancellationToken cancellationToken, (long From, int Count) masked = default)
+    {
+        var piece = new byte[1 << 20];
+        for (long position = 0; position < _bytes.Length; position += piece.Length)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var part = piece.AsSpan(0, (int)Math.Min(piece.Length, _bytes.Length - position));
+            _bytes.Read(part, position);
+            for (int i = 0; i < masked.Count; i++)
+                if (masked.From + i - position is >= 0 and var at && at < part.Length)
+                    part[(int)at] = (byte)'0';
+            hash.AppendData(part);
+        }
+        CheckUnchanged();
+    }
+
+    /// <summary>Checks the checksum that <see cref="SafetensorsWriter.WriteChecked"/> wrote.</summary>
+    /// <param name="key">Its key in the metadata.</param>
+    /// <exception cref="InvalidDataException">The file has none, or another one than its bytes.</exception>
+    public void CheckSum(string key)
+    {
+        if (!Metadata.TryGetValue(key, out var expected))
+            throw new InvalidDataException($"'{Name}' lacks its checksum '{key}'.");
+        var header = new byte[(int)Math.Min(_bytes.Length, 8 + _header.Length)];
+        _bytes.Read(header, 0);
+        var mark = Encoding.UTF8.GetBytes($"\"{key}\":\"");
+        int at = header.AsSpan().IndexOf(mark);
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        AppendTo(hash, CancellationToken.None, at < 0 ? default : (at + mark.Length, SafetensorsWriter.ChecksumLength));
+        if (Convert.ToHexStringLower(hash.GetHashAndReset()) != expected)
+            throw new InvalidDataException($"'{Name}' does not have the checksum that it names: it was changed or damaged.");
+    }
+
+    public void Dispose() => _bytes.Dispose();
+
+    // In pieces, since a span has no more than 2 GB.
     private void ReadBytes(SafetensorsHeader.Entry entry, Tensor tensor)
     {
-        // A view of no bytes would be one to the end of the file.
+        const long Piece = 64 << 20;
         if (entry.Length == 0)
             return;
-        if (_gate is null)
+        using var flat = tensor.reshape(-1);
+        long size = entry.Length / flat.numel();
+        for (long done = 0; done < flat.numel(); done += Piece / size)
         {
-            using var section = _section(entry.Offset, entry.Length);
-            tensor.ReadBytesFromStream(section, BufferSize);
-            return;
+            using var part = flat.narrow(0, done, Math.Min(Piece / size, flat.numel() - done));
+            _bytes.Read(part.bytes, entry.Offset + (done * size));
         }
-        lock (_gate)
-            tensor.ReadBytesFromStream(_section(entry.Offset, entry.Length), BufferSize);
+        _bytes.CheckUnchanged();
     }
 
     private SafetensorsHeader.Entry Find(string name) =>
         _header.Entries.TryGetValue(name, out var entry)
             ? entry
             : throw new InvalidDataException($"'{Name}' has no tensor '{name}'.");
-
-    private static Stream Seek(Stream stream, long position)
-    {
-        stream.Position = position;
-        return stream;
-    }
-
-    private static unsafe Func<long, long, Stream> InMemory(UnmanagedMemoryStream memory, long start)
-    {
-        memory.Position = start;
-        var pointer = (nint)memory.PositionPointer;
-        return (offset, count) =>
-        {
-            ObjectDisposedException.ThrowIf(!memory.CanRead, memory);
-            return new UnmanagedMemoryStream((byte*)pointer + offset, count);
-        };
-    }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
@@ -15,6 +16,8 @@ internal sealed class SafetensorsHeader
     public const long MaxLength = 100_000_000;
 
     private const int MaxDimensions = 32;
+    private const string Advice = "Get or make the safetensors file again.";
+
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _metadata = new(StringComparer.Ordinal);
 
@@ -29,43 +32,37 @@ internal sealed class SafetensorsHeader
 
     public IReadOnlyDictionary<string, string> Metadata => _metadata;
 
-    /// <param name="stream">At the file's start.</param>
-    /// <param name="fileLength">Bytes of the whole file.</param>
-    /// <param name="name">What error messages call the file.</param>
+    /// <summary>Bytes of the JSON.</summary>
+    public long Length { get; private init; }
+
+    /// <param name="bytes">The file.</param>
+    /// <param name="name">What error messages call it.</param>
     /// <exception cref="InvalidDataException">The file is not a valid safetensors file.</exception>
-    public static SafetensorsHeader Read(Stream stream, long fileLength, string name)
+    public static SafetensorsHeader Read(ISafetensorsBytes bytes, string name)
     {
+        long fileLength = bytes.Length;
         if (fileLength < 8)
             throw Invalid(name, $"it has {fileLength} bytes, fewer than the 8 of the header's length (truncated?)");
         Span<byte> prefix = stackalloc byte[8];
-        stream.ReadExactly(prefix);
+        bytes.Read(prefix, 0);
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > MaxLength)
             throw Invalid(name, $"its header claims {length:N0} bytes; the limit is {MaxLength:N0} (is it a safetensors file?)");
         if ((long)length > fileLength - 8)
             throw Invalid(name, $"its header claims {length:N0} bytes, but the file has only {fileLength:N0} (truncated?)");
         var json = new byte[(int)length];
-        stream.ReadExactly(json);
+        bytes.Read(json, 8);
 
-        var header = new SafetensorsHeader();
-        try
-        {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
+        var header = new SafetensorsHeader { Length = (long)length };
+        using (var document = UntrustedJson.Document(json, new($"'{name}' is not a valid safetensors file: its header", Advice)))
             header.Fill(document.RootElement, 8 + (long)length, name);
-        }
-        // The latter for text that is no valid Unicode, found only when it is decoded.
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            throw Invalid(name, $"its header is not valid JSON: {exception.Message}", exception);
-        }
+        bytes.CheckUnchanged();
         header.CheckLayout(8 + (long)length, fileLength, name);
         return header;
     }
 
     private void Fill(JsonElement root, long dataStart, string name)
     {
-        if (root.ValueKind != JsonValueKind.Object)
-            throw Invalid(name, "its header is not a JSON object");
         foreach (var property in root.EnumerateObject())
             if (property.Name == "__metadata__")
                 FillMetadata(property.Value, name);

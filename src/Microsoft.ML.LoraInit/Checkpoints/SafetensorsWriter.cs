@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
-using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
@@ -8,6 +9,9 @@ namespace Microsoft.ML.LoraInit.Checkpoints;
 /// <summary>Writes safetensors files. Equal tensors and metadata give equal bytes.</summary>
 internal static class SafetensorsWriter
 {
+    /// <summary>Characters of a SHA-256 in hexadecimal.</summary>
+    public const int ChecksumLength = 64;
+
     private const int BufferSize = 80_000;
 
     /// <summary>Writes a file as a whole or not at all (<see cref="AtomicFile"/>).</summary>
@@ -15,6 +19,29 @@ internal static class SafetensorsWriter
     /// <exception cref="IOException">The file cannot be written.</exception>
     public static void Write(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
         AtomicFile.Write(path, stream => Write(stream, tensors, metadata));
+
+    /// <summary>Writes a file as a whole or not at all, with the SHA-256 of its bytes in its metadata; <see cref="SafetensorsFile.CheckSum"/> checks it.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tensors">The tensors by name.</param>
+    /// <param name="metadata">Other metadata.</param>
+    /// <param name="key">The checksum's key in the metadata. The hash is that of the file with zeros in its place.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    public static void WriteChecked(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors, IReadOnlyDictionary<string, string> metadata, string key) =>
+        AtomicFile.Write(path, stream =>
+        {
+            var all = new Dictionary<string, string>(metadata, StringComparer.Ordinal) { [key] = new('0', ChecksumLength) };
+            using var sha = SHA256.Create();
+            using (var hashed = new CryptoStream(stream, sha, CryptoStreamMode.Write, leaveOpen: true))
+                Write(hashed, tensors, all);
+            var mark = Encoding.UTF8.GetBytes($"\"{key}\":\"");
+            stream.Position = 0;
+            var length = new byte[8];
+            stream.ReadExactly(length);
+            var header = new byte[BinaryPrimitives.ReadInt64LittleEndian(length)];
+            stream.ReadExactly(header);
+            stream.Position = length.Length + header.AsSpan().IndexOf(mark) + mark.Length;
+            stream.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(sha.Hash!)));
+        });
 
     /// <summary>Writes to a stream, which need not seek and stays open.</summary>
     /// <exception cref="ArgumentException">Two tensors have one name.</exception>

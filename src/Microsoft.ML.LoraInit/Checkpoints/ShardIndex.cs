@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Checkpoints;
 
@@ -12,20 +13,11 @@ internal static class ShardIndex
     /// <exception cref="InvalidDataException">Not a valid index, or one that names anything but files of its own folder.</exception>
     public static IReadOnlyDictionary<string, string> Parse(string json, string source)
     {
-        try
-        {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            if (document.RootElement.ValueKind != JsonValueKind.Object
-                || !document.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"'{source}' has no object 'weight_map'.");
-            var shards = map.EnumerateObject().ToDictionary(e => e.Name, e => CheckedName(e, source), StringComparer.Ordinal);
-            return shards.Count > 0 ? shards : throw new InvalidDataException($"'{source}' names no tensors.");
-        }
-        // The latter for text that is no valid Unicode, found only when it is decoded.
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
-        {
-            throw new InvalidDataException($"'{source}' is not valid JSON: {exception.Message}", exception);
-        }
+        using var document = UntrustedJson.Document(json, JsonSource.File(source));
+        if (!document.RootElement.TryGetProperty("weight_map", out var map) || map.ValueKind != JsonValueKind.Object)
+            throw new InvalidDataException($"'{source}' has no object 'weight_map'.");
+        var shards = map.EnumerateObject().ToDictionary(e => e.Name, e => CheckedName(e, source), StringComparer.Ordinal);
+        return shards.Count > 0 ? shards : throw new InvalidDataException($"'{source}' names no tensors.");
     }
 
     /// <summary>The distinct files in the order of their names, which is the order of their numbers.</summary>

@@ -10,19 +10,20 @@ internal static class WeightsHash
     private static readonly ConcurrentDictionary<string, string> Seen = new(StringComparer.Ordinal);
 
     /// <summary>The hash of the files' bytes, one file after the other, as lower-case hexadecimal.</summary>
+    /// <remarks>Of the files as they were opened, so that it belongs to the tensors read from them also where another process replaces one.</remarks>
+    /// <exception cref="InvalidDataException">A file was changed since it was opened.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static string Of(IReadOnlyList<string> paths, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
+    public static string Of(IReadOnlyList<SafetensorsFile> files, IProgress<TrainingProgress>? progress, CancellationToken cancellationToken)
     {
-        var key = string.Join('|', paths.Select(Stamp));
+        var key = string.Join('|', files.Select(f => f.Stamp));
         if (Seen.TryGetValue(key, out var known))
             return known;
 
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var path in paths)
+        foreach (var file in files)
         {
-            progress?.Report(new TrainingProgress { Phase = TrainingPhase.LoadingModel, Message = $"Checking {Path.GetFileName(path)}" });
-            using var stream = File.OpenRead(path);
-            Append(hash, stream, cancellationToken);
+            progress?.Report(new TrainingProgress { Phase = TrainingPhase.LoadingModel, Message = $"Checking {Path.GetFileName(file.Name)}" });
+            file.AppendTo(hash, cancellationToken);
         }
         return Seen[key] = Finish(hash);
     }
@@ -31,29 +32,12 @@ internal static class WeightsHash
     public static string Of(Stream stream)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Append(hash, stream, CancellationToken.None);
-        return Finish(hash);
-    }
-
-    private static void Append(IncrementalHash hash, Stream stream, CancellationToken cancellationToken)
-    {
         var buffer = new byte[BufferSize];
         int count;
         while ((count = stream.Read(buffer)) > 0)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
             hash.AppendData(buffer, 0, count);
-        }
+        return Finish(hash);
     }
 
     private static string Finish(IncrementalHash hash) => Convert.ToHexStringLower(hash.GetHashAndReset());
-
-    // Length and time of the file itself, not of a link that points at it.
-    private static string Stamp(string path)
-    {
-        var file = new FileInfo(path);
-        if (file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
-            file = target;
-        return $"{file.FullName}:{file.Length}:{file.LastWriteTimeUtc.Ticks}";
-    }
 }

@@ -1,22 +1,96 @@
-namespace Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Core;
+
+namespace Microsoft.ML.LoraInit;
 
 /// <summary>Writes a file so that its path holds either the old content or the whole new content, never a part.</summary>
-internal static class AtomicFile
+/// <remarks>
+/// A link is followed and stays one: what it points at is replaced. The old file's mode is kept. What is no regular file
+/// (<c>/dev/stdout</c>, a pipe) cannot be replaced: it gets the content once that is complete.
+/// </remarks>
+public static class AtomicFile
 {
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private static readonly TimeSpan OrphanAge = TimeSpan.FromMinutes(1);
+
     /// <summary>Writes through a temporary file in the same folder, flushed to the disk and then moved over the path.</summary>
     /// <param name="path">The file; replaced where it exists. Its folder must exist.</param>
-    /// <param name="write">Writes the content. Where it throws, the path is left as it was.</param>
+    /// <param name="write">Writes the content to a stream that seeks. Where it throws, the path is left as it was.</param>
     /// <exception cref="IOException">The file cannot be written (no space, no such folder); the message names the path.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be written to.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        path = Path.GetFullPath(path);
-        var folder = Path.GetDirectoryName(path) ?? throw new IOException($"'{path}' names a folder, not a file.");
-        if (!Directory.Exists(folder))
-            throw new DirectoryNotFoundException($"'{path}' cannot be written: its folder does not exist.");
-        var temporary = Path.Combine(folder, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.tmp");
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(write);
+        if (FileKind.IsSpecial(path))
+            WriteThrough(path, write);
+        else
+            Replace(Place(path), write);
+    }
+
+    /// <summary>Refuses a place that cannot be written to, before the work whose result is to lie there. Nothing is left behind.</summary>
+    /// <param name="path">The file, which need not exist.</param>
+    /// <exception cref="IOException">It is a folder, its folder does not exist, or nothing can be written there.</exception>
+    /// <exception cref="UnauthorizedAccessException">The folder may not be written to; the message names the path.</exception>
+    public static void Check(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (Directory.Exists(path))
+            throw new IOException($"'{path}' is a folder, not a file.");
+        if (FileKind.IsSpecial(path))
+            return;
+        path = Place(path);
+        var temporary = Temporary(path);
         try
         {
-            using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 16))
+            new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new UnauthorizedAccessException($"'{path}' cannot be written: its folder allows no new files.", e);
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"'{path}' cannot be written: {e.Message}", e) { HResult = e.HResult };
+        }
+    }
+
+    /// <summary>Deletes what killed processes left of a file's writing. Others may not be writing it.</summary>
+    internal static void DeleteOrphans(string path, TimeSpan age = default)
+    {
+        foreach (var orphan in Directory.EnumerateFiles(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.*.tmp"))
+            try
+            {
+                if (DateTime.UtcNow - File.GetLastWriteTimeUtc(orphan) < age)
+                    continue;
+                // A living writer holds it.
+                using (new FileStream(orphan, FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1))
+                {
+                }
+                File.Delete(orphan);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Somebody else's.
+            }
+    }
+
+    private static string Place(string path)
+    {
+        path = Path.GetFullPath(FileKind.Target(path));
+        var folder = Path.GetDirectoryName(path) ?? throw new IOException($"'{path}' names a folder, not a file.");
+        return Directory.Exists(folder) ? path : throw new DirectoryNotFoundException($"'{path}' cannot be written: its folder does not exist.");
+    }
+
+    private static string Temporary(string path) =>
+        Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.tmp");
+
+    private static void Replace(string path, Action<Stream> write)
+    {
+        DeleteOrphans(path, OrphanAge);
+        var temporary = Temporary(path);
+        try
+        {
+            using (var stream = Create(temporary, path))
             {
                 write(stream);
                 stream.Flush(flushToDisk: true);
@@ -30,6 +104,36 @@ internal static class AtomicFile
                 throw new IOException($"'{path}' could not be written: {exception.Message}", exception) { HResult = exception.HResult };
             throw;
         }
+    }
+
+    private static FileStream Create(string temporary, string path)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.None, BufferSize = 1 << 16 };
+        if (OperatingSystem.IsWindows() || !File.Exists(path))
+            return new FileStream(temporary, options);
+        // Never readable by more than the old file was, not even while it grows.
+        options.UnixCreateMode = OwnerOnly;
+        var stream = new FileStream(temporary, options);
+        try
+        {
+            File.SetUnixFileMode(stream.SafeFileHandle, File.GetUnixFileMode(path));
+            return stream;
+        }
+        catch
+        {
+            stream.Dispose();
+            throw;
+        }
+    }
+
+    private static void WriteThrough(string path, Action<Stream> write)
+    {
+        var temporary = Path.Combine(Path.GetTempPath(), $"lorainit-{Guid.NewGuid():N}.tmp");
+        using var content = new FileStream(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
+        write(content);
+        content.Position = 0;
+        using var target = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, 0);
+        content.CopyTo(target);
     }
 
     private static void DeleteQuietly(string path)

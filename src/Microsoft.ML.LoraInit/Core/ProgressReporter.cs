@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace Microsoft.ML.LoraInit.Core;
 
 /// <summary>Passes reports on, ten a second at most except at phases' and epochs' ends, and messages to the log.</summary>
-internal sealed class ProgressReporter(IProgress<TrainingProgress>? progress, Action<string>? log)
+internal sealed class ProgressReporter(IProgress<TrainingProgress>? progress, Action<string>? log, Action<string>? warn = null)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
     // Without a listener the loss is still read now and then, to notice that it is no number any more.
@@ -29,4 +29,6 @@ internal sealed class ProgressReporter(IProgress<TrainingProgress>? progress, Ac
     }
 
     public void Log(string message) => log?.Invoke(message);
+
+    public void Warn(string message) => (warn ?? log)?.Invoke(message);
 }

@@ -14,10 +14,15 @@ public sealed class TrainingDivergedException : Exception
     /// <summary>Optimiser steps done when it was noticed.</summary>
     public long Step { get; private init; }
 
-    internal static TrainingDivergedException After(long step, string subject, IReadOnlyList<float>? weights = null) => new(
+    private TrainingDivergedException(string message, Exception? cause)
+        : base(message, cause)
+    {
+    }
+
+    internal static TrainingDivergedException After(long step, string subject, IReadOnlyList<float>? weights = null, Exception? cause = null) => new(
         Extreme(weights) is var (least, most)
             ? string.Create(CultureInfo.InvariantCulture, $"{subject} not finite after optimiser step {step}: the example weights go from {least:R} to {most:R}, and products with numbers so far from 1 leave the range of a float. Divide the weights by their mean.")
-            : $"{subject} not finite after optimiser step {step}: training has diverged. Lower InitialLearningRate, raise WarmupRatio, set MaxGradientNorm (1 is usual) or lower Alpha; with bfloat16 try Precision.Float32.")
+            : $"{subject} not finite after optimiser step {step}: training has diverged. Lower InitialLearningRate, raise WarmupRatio, set MaxGradientNorm (1 is usual) or lower Alpha; with bfloat16 try Precision.Float32.", cause)
     {
         Step = step,
     };

@@ -1,17 +1,18 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit;
 
 /// <summary>How a training run went. A trained model keeps it and stores it when saved.</summary>
 public sealed record TrainingHistory
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.Web)
     {
         // Correlations and losses may be NaN, which plain JSON cannot say.
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    };
+    });
 
     /// <summary>The epochs that ended, in order.</summary>
     public IReadOnlyList<EpochHistory> Epochs { get; init; } = [];
@@ -34,6 +35,12 @@ public sealed record TrainingHistory
     /// <summary>Time that the initialisation of the adapters took, in seconds; apart from training.</summary>
     public double InitializationSeconds { get; init; }
 
+    /// <summary>
+    /// How near the start is to the weights: mean((s·B·A − W)²) over the entries of each adapted layer, averaged over the layers,
+    /// with W as it was pre-trained; what IniLoRA's fit minimises. Null without low-rank adapters, and over a base in 4 bits.
+    /// </summary>
+    public double? FactorizationError { get; init; }
+
     /// <summary>Training rows per second over all epochs, validation left out.</summary>
     public double TrainSamplesPerSecond { get; init; }
 
@@ -52,11 +59,11 @@ public sealed record TrainingHistory
     {
         try
         {
-            return JsonSerializer.Deserialize<TrainingHistory>(json, Json) ?? throw new FormatException("A training history is null.");
+            return UntrustedJson.Read<TrainingHistory>(json, new("A training history", "Save it again."), Json);
         }
-        catch (JsonException e)
+        catch (InvalidDataException e)
         {
-            throw new FormatException($"A training history cannot be read: {e.Message}", e);
+            throw new FormatException(e.Message, e);
         }
     }
 }

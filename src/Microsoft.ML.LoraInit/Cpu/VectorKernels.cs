@@ -1,6 +1,4 @@
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace Microsoft.ML.LoraInit.Cpu;
 
@@ -15,10 +13,4 @@ internal static class VectorKernels
 
     /// <summary>Whether it serves for fp32.</summary>
     public static bool Serve => Vector256.IsHardwareAccelerated && !IsOff;
-
-    /// <summary>Whether it serves for products of 8-bit integers.</summary>
-    public static bool ServeInt8 => Serve && Avx2.IsSupported;
-
-    /// <summary>What is missing where it does not serve, as the beginning of a sentence.</summary>
-    public static string Lack => $"this processor ({RuntimeInformation.ProcessArchitecture}) has no AVX2, or .NET was told not to use it (DOTNET_EnableAVX2, DOTNET_EnableHWIntrinsic)";
 }

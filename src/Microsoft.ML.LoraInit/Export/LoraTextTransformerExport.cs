@@ -1,12 +1,9 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Export;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Onnx;
-using Microsoft.ML.LoraInit.Peft;
-using Microsoft.ML.LoraInit.Persistence;
-using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Trainers;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -42,19 +39,8 @@ public static class LoraTextTransformerExport
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         AtomicFolder.Check(folder);
-        var (state, checkpoint) = (model.Model.State, model.Model.Checkpoint);
-        using var scope = NewDisposeScope();
         using var files = new LazyFiles(model.Model);
-        var adapters = PlainLoraConversion.Convert(state, module => files.Weight(module), rank);
-        var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
-        var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout)
-        {
-            Bias = (state.Method as LoraMethod)?.Bias ?? LoraBias.None,
-            Biases = state.TrainedBase,
-        };
-        var stored = StoredBase.Of(checkpoint, state.Base);
-        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
-        return PeftExport.Of(folder, adapters, state.IsQuantized);
+        return AdapterFolder.Write(model.Model.State, model.Model.Checkpoint, files.Weight, folder, rank);
     }
 
     /// <summary>
@@ -99,12 +85,29 @@ public static class LoraTextTransformerExport
     /// <exception cref="NotSupportedException">The weights take more than 2 GB, which is the format's limit.</exception>
     /// <exception cref="InvalidDataException">The base is no longer the one that the model was trained on.</exception>
     /// <exception cref="IOException">The path is a folder, or the file cannot be written.</exception>
-    public static void SaveOnnxModel(this LoraTextTransformer model, string path)
+    public static void SaveOnnxModel(this LoraTextTransformer model, string path) => model.SaveOnnxModel(path, int8: false);
+
+    /// <summary>Writes the merged model as one ONNX file, whose encoder may multiply in 8 bits (opset 14).</summary>
+    /// <remarks>
+    /// Inputs, outputs and metadata are those of the file in fp32. In 8 bits the products of the encoder's weights are <c>DynamicQuantizeLinear</c> and <c>MatMulInteger</c>, as ONNX Runtime's own
+    /// dynamic quantiser writes them: each column of a weight is rounded with a scale of its own, activations when they come, with one scale a
+    /// batch; a row's scores so depend a little on its batch. Embeddings, norms, attention's products and the head stay in fp32. The file's
+    /// metadata has <c>lorainit.int8</c> then. On an x86 processor without VNNI, set the session's <c>session.x64quantprecision</c> to
+    /// <c>1</c>, or sums may saturate.
+    /// </remarks>
+    /// <param name="model">The trained model.</param>
+    /// <param name="path">The file; replaced where it exists. Its folder must exist.</param>
+    /// <param name="int8">Whether to multiply in 8 bits.</param>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    /// <exception cref="NotSupportedException">The weights take more than 2 GB, which is the format's limit.</exception>
+    /// <exception cref="InvalidDataException">The base is no longer the one that the model was trained on.</exception>
+    /// <exception cref="IOException">The path is a folder, or the file cannot be written.</exception>
+    public static void SaveOnnxModel(this LoraTextTransformer model, string path, bool int8)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         OnnxModelFile.Check(path);
-        OnnxExport.Write(path, model.Model);
+        OnnxExport.Write(path, model.Model, int8);
     }
 
     /// <summary>The base's files, opened when a weight is asked for.</summary>

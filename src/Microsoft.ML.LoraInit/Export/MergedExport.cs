@@ -52,7 +52,7 @@ internal static class MergedExport
 
     private static JsonObject Config(string baseConfig, FineTunedModel model)
     {
-        var config = JsonNode.Parse(baseConfig)!.AsObject();
+        var config = Core.UntrustedJson.Object(baseConfig, Core.JsonSource.File(CheckpointNames.Config));
         var (labels, problem) = Task(model.ModelSettings.Scores.Task);
         config["architectures"] = new JsonArray("RobertaForSequenceClassification");
         // Python takes the number of labels from id2label.

@@ -41,7 +41,7 @@ internal sealed class FusedEncoder : IDisposable
             && adapters.Select(a => a.Start is null).Distinct().Count() == 1
             && !model.Base.IsQuantized
             && model.BaseParameters.All(p => !p.Trained)
-            && model.Layers.All(l => l.AttentionBottleneck is null && l.OutputBottleneck is null);
+            && model.Layers.All(l => l.Bottlenecks.Count == 0);
         if (!plain)
             return null;
         var encoder = new FusedEncoder(model, parameters, kernels);

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Explanation;
 using Microsoft.ML.LoraInit.Inference.Outputs;
@@ -51,6 +52,7 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="tokenizer">The base's tokenizer.</param>
     /// <param name="weights">The base in fp32 on the CPU; no longer needed afterwards.</param>
     /// <param name="device">Where to score.</param>
+    /// <exception cref="InvalidDataException">Numbers of the merged weights are not finite.</exception>
     public static FineTunedModel Create(
         Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
     {
@@ -71,8 +73,8 @@ internal sealed class FineTunedModel : IDisposable
 
     /// <summary>Scores as the options say from now on. Calls under way finish as they began.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="NotSupportedException">The processor does not serve 8 bits.</exception>
-    /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
+    /// <exception cref="InvalidOperationException">8 bits were asked for, and the package for them is missing.</exception>
+    /// <exception cref="InvalidDataException">The base model has changed since it was loaded, or weights are not finite in the precision asked for.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
     public void Configure(ScoringOptions options)
     {
@@ -81,12 +83,9 @@ internal sealed class FineTunedModel : IDisposable
         lock (_configuring)
         {
             ObjectDisposedException.ThrowIf(_scorer.IsDisposed, this);
-            // Merged once more from the base, as when the model was loaded: rounding bf16 weights up would not restore them.
-            using var files = Checkpoint.Open(null, CancellationToken.None);
-            using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             if (options.CpuThreads is { } threads)
                 set_num_threads(threads);
-            _scorer.Replace(Predictor(ModelSettings, State, weights, _device, options));
+            _scorer.Replace(options.Int8 ? Int8Predictor(options) : Predictor(options));
             Scoring = options;
         }
     }
@@ -112,13 +111,44 @@ internal sealed class FineTunedModel : IDisposable
         }
     }
 
+    private RobertaPredictor Int8Predictor(ScoringOptions options)
+    {
+        var predictor = options.ForPredictor(ScalarType.Float32, _device);
+        var scorer = new Int8Scorer(Int8PackageAttribute.Find().Create(this, predictor), () => FromBase(weights =>
+            new MergedModel(State.Config, Merged(State, weights, CPU, ScalarType.Float32))));
+        return new(State.Config, scorer, predictor.Batching);
+    }
+
+    private RobertaPredictor Predictor(ScoringOptions options) => FromBase(weights => Predictor(ModelSettings, State, weights, _device, options));
+
+    // Merged once more from the base, as when the model was loaded: rounding bf16 weights up would not restore them.
+    private T FromBase<T>(Func<BaseWeights, T> make)
+    {
+        using var files = Checkpoint.Open(null, CancellationToken.None);
+        using var weights = files.LoadWeights(CPU, ScalarType.Float32);
+        return make(weights);
+    }
+
     private static RobertaPredictor Predictor(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
     {
         var type = scoring.WeightType(settings.Precision, device);
+        return new(state.Config, Merged(state, weights, device, type), scoring.ForPredictor(type, device));
+    }
+
+    private static Dictionary<string, Tensor> Merged(FineTunedState state, BaseWeights weights, Device device, ScalarType type)
+    {
         var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, type), StringComparer.Ordinal);
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();
-        return new(state.Config, merged, scoring.ForPredictor(type, device));
+        // The base's own weights were looked at when they were read.
+        foreach (var (name, tensor) in merged)
+            if (state.Changes(name) && !FiniteNumbers.Hold(tensor, FiniteNumbers.MostOfWeights))
+            {
+                foreach (var each in merged.Values)
+                    each.Dispose();
+                throw new InvalidDataException($"The model's weights '{name}' hold numbers that are not finite or beyond ±{FiniteNumbers.MostOfWeights:N0}, from which no scores can be computed. The model is damaged, or its training diverged: get or train it again.");
+            }
+        return merged;
     }
 
     /// <summary>What a saved model keeps beside tensors and history.</summary>
@@ -128,5 +158,17 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="Precision">Precision of the encoder.</param>
     /// <param name="SaveMode">What a saved model contains.</param>
     /// <param name="Tokenizer">How texts become ids; null for a model of version 0.1.0, which knew <see cref="TokenizerRule.Plain"/> alone.</param>
-    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode, TokenizerRule? Tokenizer = null);
+    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode, TokenizerRule? Tokenizer = null)
+    {
+        /// <summary>Refuses settings out of a file that no trainer gives a model over this base.</summary>
+        /// <exception cref="FormatException">One is out of range.</exception>
+        public void Check(RobertaConfig config)
+        {
+            int least = Texts.Text2 is null ? 3 : 5; // the special tokens and one of text
+            if (MaxLength < least || MaxLength > config.MaxLength)
+                throw new FormatException($"'maxLength' is {MaxLength}, and the base takes {least} to {config.MaxLength} tokens.");
+            if (string.IsNullOrWhiteSpace(Texts.Text) || (Texts.Text2 is not null && string.IsNullOrWhiteSpace(Texts.Text2)))
+                throw new FormatException("A text column has no name.");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>Texts in, logits out.</summary>
-internal interface ITextScorer : IDisposable
+internal interface ITextScorer : IWindowScorer<TextPair, float[]>, IDisposable
 {
     /// <summary>A row of logits for each text, in their order. May be called from several threads at once.</summary>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
@@ -16,20 +16,18 @@ internal interface ITextScorer : IDisposable
 
     /// <summary>Starts to score a window of rows, as far as that needs no waiting.</summary>
     /// <param name="texts">The rows; not changed until the result is disposed of.</param>
-    ScoringRun Begin(IReadOnlyList<TextPair> texts) => new DeferredRun(this, texts);
+    ScoringRun<float[]> Begin(IReadOnlyList<TextPair> texts) => new DeferredRun<float[]>(() => Score(texts));
 
-    /// <summary>Everything happens when the scores are taken.</summary>
-    private sealed class DeferredRun(ITextScorer scorer, IReadOnlyList<TextPair> texts) : ScoringRun
-    {
-        public override void Advance()
-        {
-        }
+    float[] IWindowScorer<TextPair, float[]>.ScoreOne(TextPair row, long position) => ScoreOne(row);
 
-        public override float[][] Take() => scorer.Score(texts);
-    }
+    ScoringRun<float[]> IWindowScorer<TextPair, float[]>.Begin(IReadOnlyList<TextPair> rows, long first) => Begin(rows);
 }
 
 /// <summary>One text, or two.</summary>
 /// <param name="First">The text; empty where it is missing.</param>
 /// <param name="Second">The second text, or null for a model of single texts.</param>
-internal readonly record struct TextPair(string First, string? Second);
+internal readonly record struct TextPair(string First, string? Second)
+{
+    /// <summary>Of both.</summary>
+    public int Characters => First.Length + (Second?.Length ?? 0);
+}

@@ -13,8 +13,14 @@ internal sealed class NativeFootprint : IDisposable
 
     /// <param name="tensors">What the model holds; not kept.</param>
     public NativeFootprint(IEnumerable<Tensor> tensors)
+        : this(tensors.Sum(t => t.numel() * t.ElementSize))
     {
-        _bytes = tensors.Sum(t => t.numel() * t.ElementSize);
+    }
+
+    /// <param name="bytes">How much the model holds.</param>
+    public NativeFootprint(long bytes)
+    {
+        _bytes = bytes;
         if (_bytes > 0)
             GC.AddMemoryPressure(_bytes);
     }

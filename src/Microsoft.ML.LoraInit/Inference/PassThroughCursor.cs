@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>The source's rows under the scored schema, where no score is asked for: nothing is computed.</summary>
-internal sealed class PassThroughCursor(DataViewRowCursor input, ScoringSchema schema) : DataViewRowCursor
+internal sealed class PassThroughCursor<TRow, TResult>(DataViewRowCursor input, RowSchema<TRow, TResult> schema) : DataViewRowCursor
 {
     public override DataViewSchema Schema => schema.Output;
 
@@ -14,7 +14,7 @@ internal sealed class PassThroughCursor(DataViewRowCursor input, ScoringSchema s
     public override bool MoveNext() => input.MoveNext();
 
     public override bool IsColumnActive(DataViewSchema.Column column) =>
-        !schema.IsScore(column.Index) && input.IsColumnActive(schema.Input[column.Index]);
+        !schema.IsComputed(column.Index) && input.IsColumnActive(schema.Input[column.Index]);
 
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) => IsColumnActive(column)
         ? input.GetGetter<TValue>(schema.Input[column.Index])

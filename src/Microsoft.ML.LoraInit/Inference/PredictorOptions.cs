@@ -18,10 +18,7 @@ internal sealed record PredictorOptions
     /// <summary>Whether rows are scored by a <c>HostEncoder</c>, in fp32 on a CPU that its vector code serves, and not with tensors.</summary>
     public bool ScoresOnHost { get; init; }
 
-    /// <summary>Whether such an encoder multiplies in 8 bits.</summary>
-    public bool IsInt8 { get; init; }
-
-    /// <summary>Threads that such an encoder uses at most, all calls together.</summary>
+    /// <summary>Threads that score on the CPU at most, all calls together; with tensors torch's own settings count.</summary>
     public int HostThreads { get; init; } = Environment.ProcessorCount;
 
     /// <summary>How rows that are asked for one by one are gathered.</summary>

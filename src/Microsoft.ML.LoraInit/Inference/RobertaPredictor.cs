@@ -2,7 +2,6 @@ using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Inference.Cpu;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -19,7 +18,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 internal sealed class RobertaPredictor : IDisposable
 {
     private readonly RobertaConfig _config;
-    private readonly IMergedScorer _model;
+    private readonly IRowScorer _model;
     private readonly SharedLifetime _lifetime;
     private readonly RowBatcher? _batcher;
 
@@ -28,23 +27,27 @@ internal sealed class RobertaPredictor : IDisposable
     /// <param name="options">How rows are batched.</param>
     /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
     public RobertaPredictor(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions? options = null)
+        : this(config, Scorer(config, weights, options ?? new()), (options ?? new()).Batching)
     {
-        options ??= new();
-        _config = config;
-        _model = options.ScoresOnHost ? new HostScorer(config, weights, options) : new TensorScorer(config, weights, options);
-        _lifetime = new SharedLifetime(_model.Dispose, nameof(RobertaPredictor));
-        if (options.Batching.MaxBatch > 1)
-            _batcher = new RowBatcher(Score, options.Batching);
     }
 
-    /// <summary>Where it runs.</summary>
-    public Device Device => _model.Device;
+    /// <param name="config">The model's shape.</param>
+    /// <param name="model">What scores; taken over.</param>
+    /// <param name="batching">How rows that are asked for one by one are gathered.</param>
+    public RobertaPredictor(RobertaConfig config, IRowScorer model, BatchingOptions batching)
+    {
+        _config = config;
+        _model = model;
+        _lifetime = new SharedLifetime(_model.Dispose, nameof(RobertaPredictor));
+        if (batching.MaxBatch > 1)
+            _batcher = new RowBatcher(Score, batching);
+    }
 
     /// <summary>Number of logits a row.</summary>
     public int Outputs => _model.Outputs;
 
     /// <summary>Whether <see cref="Begin"/> returns before the scores are there.</summary>
-    public bool IsAsynchronous => Device.type != DeviceType.CPU;
+    public bool IsAsynchronous => _model.IsAsynchronous;
 
     /// <summary>The rows' logits, in the rows' order, each of <see cref="Outputs"/> numbers.</summary>
     /// <exception cref="ArgumentException">A row is longer than the model takes.</exception>
@@ -88,14 +91,18 @@ internal sealed class RobertaPredictor : IDisposable
 
     /// <summary>Lets others compute with the weights, which stay as they are until they have done so.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    /// <exception cref="NotSupportedException">What scores has no tensors.</exception>
     public T With<T>(Func<MergedModel, T> compute)
     {
         using var use = _lifetime.Enter();
-        return _model.With(compute);
+        return _model is IMergedScorer merged ? merged.With(compute) : throw new NotSupportedException($"{_model.GetType().Name} has no weights as tensors.");
     }
 
     /// <summary>Ends the predictor's life once no call is running.</summary>
     public void Dispose() => _lifetime.Close();
+
+    private static IMergedScorer Scorer(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions options) =>
+        options.ScoresOnHost ? new HostScorer(config, weights, options) : new TensorScorer(config, weights, options);
 
     private void Check(IReadOnlyList<EncodedText> texts)
     {

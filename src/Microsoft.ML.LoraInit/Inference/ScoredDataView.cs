@@ -1,7 +1,7 @@
 namespace Microsoft.ML.LoraInit.Inference;
 
-/// <summary>A view's rows with a model's columns after them, computed while they are read.</summary>
-internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, ITextScorer scorer) : IDataView
+/// <summary>A view's rows with computed columns after them, computed while they are read.</summary>
+internal sealed class ScoredDataView<TRow, TResult>(IDataView source, RowSchema<TRow, TResult> schema, IWindowScorer<TRow, TResult> scorer) : IDataView
 {
     public bool CanShuffle => source.CanShuffle;
 
@@ -13,9 +13,9 @@ internal sealed class ScoredDataView(IDataView source, ScoringSchema schema, ITe
     {
         var needed = columnsNeeded.ToArray();
         var input = source.GetRowCursor(schema.Dependencies(needed), rand);
-        return needed.Any(c => schema.IsScore(c.Index))
-            ? new ScoringCursor(input, schema, scorer, needed)
-            : new PassThroughCursor(input, schema);
+        return needed.Any(c => schema.IsComputed(c.Index))
+            ? new ScoringCursor<TRow, TResult>(input, schema, scorer, needed)
+            : new PassThroughCursor<TRow, TResult>(input, schema);
     }
 
     /// <summary>One cursor: batches use all cores already.</summary>

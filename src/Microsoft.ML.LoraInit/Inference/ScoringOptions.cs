@@ -14,14 +14,14 @@ namespace Microsoft.ML.LoraInit;
 /// <para>
 /// Rows that several <c>PredictionEngine</c>s (a <c>PredictionEnginePool</c>) ask for at the same time are scored in one forward
 /// pass. A row that finds the model idle is scored at once; rows that arrive meanwhile are gathered until it is free. Scores
-/// are those of single rows: to the last bit in fp32 and int8 on a CPU with AVX2, within 1e-6 in fp32 elsewhere.
+/// are those of single rows: to the last bit in fp32 on a CPU with AVX2, within 1e-6 in fp32 elsewhere.
 /// </para>
 /// <para>
-/// On a CPU with AVX2, fp32 and int8 are computed by this library's own vector code and no native library. Calls that run at the same time
+/// On a CPU with AVX2, fp32 is computed by this library's own vector code and no native library. Calls that run at the same time
 /// share the cores; a call that runs alone has them all, where there is enough to compute. <c>Transform</c> computes a batch a core.
 /// </para>
 /// <para>
-/// On other CPUs (ARM64, x64 without AVX2) fp32 is computed by tensors as bf16 is, with torch's threads, and there is no int8.
+/// On other CPUs (ARM64, x64 without AVX2) fp32 is computed by tensors as bf16 is, with torch's threads.
 /// </para>
 /// </remarks>
 public sealed record ScoringOptions
@@ -33,11 +33,12 @@ public sealed record ScoringOptions
     public Precision? Precision { get; init; }
 
     /// <summary>
-    /// Computes the encoder's products in 8-bit integers (dynamic quantisation: weights by row, activations by token), on a CPU with AVX2 alone.
-    /// A quarter of the memory for their weights, and 1.3 to 1.5 times as fast as fp32 where the processor has AVX-VNNI; probabilities
-    /// change by a few thousandths. Default false.
+    /// Computes the encoder's products in 8-bit integers (dynamic quantisation: weights by column, activations by batch), on a CPU alone,
+    /// by ONNX Runtime: the application references the packages Microsoft.ML.LoraInit.OnnxRuntime and Microsoft.ML.OnnxRuntime. A quarter of
+    /// the memory for their weights, and faster than fp32 where the processor has VNNI or AMX; probabilities change by a few
+    /// thousandths, and a little with the rows that are scored together. Default false.
     /// </summary>
-    /// <remarks>Explanations are of the rounded weights then.</remarks>
+    /// <remarks>Explanations are of the weights before rounding, which are merged for each of them.</remarks>
     public bool Int8 { get; init; }
 
     /// <summary>Rows of concurrent engines in one forward pass at most. Default 64; 1 scores every row by itself.</summary>
@@ -72,8 +73,8 @@ public sealed record ScoringOptions
     /// </summary>
     public static int? ProcessThreads { get; set; }
 
-    // The variable that limits torch's threads, and every other library's, limits these.
-    private static int DefaultThreads => ProcessThreads ?? (
+    /// <summary>Threads that score, given what an option says. The variable that limits torch's threads, and every other library's, limits these.</summary>
+    internal static int Threads(int? option) => option ?? ProcessThreads ?? (
         int.TryParse(Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), out int threads) && threads > 0 ? threads : Environment.ProcessorCount);
 
     /// <exception cref="ArgumentException">An option is out of range.</exception>
@@ -89,37 +90,31 @@ public sealed record ScoringOptions
     }
 
     /// <exception cref="ArgumentException">The device does not offer what was chosen.</exception>
-    /// <exception cref="NotSupportedException">The processor does not.</exception>
-    internal void Check(Device device)
-    {
+    internal void Check(Device device) =>
         Range(!Int8 || device.type == DeviceType.CPU, nameof(Int8), Int8, $"8 bits are for CPUs and the model is on {device}; use Precision = BFloat16 there");
-        if (Int8 && !VectorKernels.ServeInt8)
-            throw new NotSupportedException($"{nameof(Int8)} = {Int8}: {VectorKernels.Lack}, and products of 8-bit integers would take longer without it than those of fp32. Leave {nameof(Int8)} false here.");
-    }
 
     /// <summary>The type of the merged weights.</summary>
     /// <param name="trained">The precision that the model was trained with.</param>
     /// <param name="device">Where to score.</param>
     internal ScalarType WeightType(Precision trained, Device device) =>
-        Int8 ? ScalarType.Float32 : ComputeDevice.BaseType(Precision ?? trained, device);
+        ComputeDevice.BaseType(Precision ?? trained, device);
 
     /// <param name="type">The type of the merged weights.</param>
     /// <param name="device">Where they are.</param>
     internal PredictorOptions ForPredictor(ScalarType type, Device device)
     {
-        int threads = CpuThreads ?? DefaultThreads;
+        int threads = Threads(CpuThreads);
         bool onHost = VectorKernels.Serve && device.type == DeviceType.CPU && type == ScalarType.Float32;
         return new()
         {
             MaxTokensPerBatch = MaxTokensPerBatch,
             ScoresOnHost = onHost,
-            IsInt8 = Int8,
             HostThreads = threads,
             Batching = new()
             {
                 MaxBatch = MaxGatheredRows,
                 MaxWait = MaxWait,
-                MaxConcurrency = MaxConcurrentBatches ?? (onHost ? threads : BatchingOptions.DefaultConcurrency(device)),
+                MaxConcurrency = MaxConcurrentBatches ?? (onHost || Int8 ? threads : BatchingOptions.DefaultConcurrency(device)),
             },
         };
     }

@@ -3,7 +3,7 @@ using Microsoft.ML.Data;
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>Scores one row at a time: what a <c>PredictionEngine</c> uses.</summary>
-internal sealed class ScoringRowMapper(ScoringSchema schema, ITextScorer scorer) : IRowToRowMapper
+internal sealed class ScoringRowMapper<TRow, TResult>(RowSchema<TRow, TResult> schema, IWindowScorer<TRow, TResult> scorer) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => schema.Input;
 
@@ -20,24 +20,23 @@ internal sealed class ScoringRowMapper(ScoringSchema schema, ITextScorer scorer)
         return new ScoringRow(input, schema, scorer, activeColumns);
     }
 
-    /// <summary>A row whose logits are computed when first asked for, and again when its texts have changed.</summary>
+    /// <summary>A row whose result is computed when first asked for, and again when what it is scored by has changed.</summary>
     private sealed class ScoringRow : DataViewRow
     {
         private readonly DataViewRow _input;
-        private readonly ScoringSchema _schema;
-        private readonly ITextScorer _scorer;
+        private readonly RowSchema<TRow, TResult> _schema;
+        private readonly IWindowScorer<TRow, TResult> _scorer;
         private readonly HashSet<int> _active;
-        private readonly Func<TextPair>? _readTexts;
-        private TextPair _texts;
-        private float[]? _logits;
+        private readonly Func<TRow>? _read;
+        private (bool IsThere, TRow Row, object? Version, TResult Result) _last;
 
-        public ScoringRow(DataViewRow input, ScoringSchema schema, ITextScorer scorer, IEnumerable<DataViewSchema.Column> active)
+        public ScoringRow(DataViewRow input, RowSchema<TRow, TResult> schema, IWindowScorer<TRow, TResult> scorer, IEnumerable<DataViewSchema.Column> active)
         {
             _input = input;
             _schema = schema;
             _scorer = scorer;
             _active = [.. active.Select(c => c.Index)];
-            _readTexts = _active.Any(schema.IsScore) ? schema.TextReader(input) : null;
+            _read = _active.Any(schema.IsComputed) ? schema.Reader(input) : null;
         }
 
         public override DataViewSchema Schema => _schema.Output;
@@ -54,10 +53,9 @@ internal sealed class ScoringRowMapper(ScoringSchema schema, ITextScorer scorer)
         {
             if (!IsColumnActive(column))
                 throw new InvalidOperationException($"The column '{column.Name}' was not asked for when the row was made.");
-            if (!_schema.IsScore(column.Index))
-                return _input.GetGetter<TValue>(_schema.Input[column.Index]);
-            return _schema.Scores.Getter(_schema.ScoreIndex(column.Index), Logits) as ValueGetter<TValue>
-                ?? throw new InvalidOperationException($"The column '{column.Name}' has the type {column.Type}, which {typeof(TValue)} does not hold.");
+            return _schema.IsComputed(column.Index)
+                ? _schema.Getter<TValue>(column, Result)
+                : _input.GetGetter<TValue>(_schema.Input[column.Index]);
         }
 
         protected override void Dispose(bool disposing)
@@ -67,15 +65,12 @@ internal sealed class ScoringRowMapper(ScoringSchema schema, ITextScorer scorer)
             base.Dispose(disposing);
         }
 
-        private float[] Logits()
+        private TResult Result()
         {
-            var texts = _readTexts!();
-            if (_logits is null || texts != _texts)
-            {
-                _logits = _scorer.ScoreOne(texts);
-                _texts = texts;
-            }
-            return _logits;
+            var (row, version) = (_read!(), _scorer.Version);
+            if (!_last.IsThere || !EqualityComparer<TRow>.Default.Equals(row, _last.Row) || !ReferenceEquals(version, _last.Version))
+                _last = (true, row, version, _scorer.ScoreOne(row, Math.Max(_input.Position, 0)));
+            return _last.Result;
         }
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -30,6 +31,8 @@ internal sealed class TensorScorer : IMergedScorer
     }
 
     public Device Device => _model.Device;
+
+    public bool IsAsynchronous => Device.type != DeviceType.CPU;
 
     public int Outputs => _model.Outputs;
 

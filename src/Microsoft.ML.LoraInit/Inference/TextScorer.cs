@@ -20,39 +20,14 @@ internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor pr
     public float[] ScoreOne(TextPair text)
     {
         var encoded = Encode(text);
-        while (true)
-        {
-            var current = _predictor;
-            try
-            {
-                return current.PredictOne(encoded);
-            }
-            catch (ObjectDisposedException) when (current != _predictor)
-            {
-                // Replaced in between.
-            }
-        }
+        return WithCurrent(predictor => predictor.PredictOne(encoded));
     }
 
-    public ScoringRun Begin(IReadOnlyList<TextPair> texts) => new Run(this, texts);
+    public ScoringRun<float[]> Begin(IReadOnlyList<TextPair> texts) => new Run(this, texts);
 
     /// <summary>Lets others compute with the weights that score now.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
-    public T With<T>(Func<MergedModel, T> compute)
-    {
-        while (true)
-        {
-            var current = _predictor;
-            try
-            {
-                return current.With(compute);
-            }
-            catch (ObjectDisposedException) when (current != _predictor)
-            {
-                // Replaced in between.
-            }
-        }
-    }
+    public T With<T>(Func<MergedModel, T> compute) => WithCurrent(predictor => predictor.With(compute));
 
     /// <summary>Scores with another predictor, taken over, from now on; calls under way finish with the old one, which is then freed.</summary>
     /// <exception cref="ObjectDisposedException">This was disposed of.</exception>
@@ -80,14 +55,18 @@ internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor pr
         }
     }
 
-    private PendingLogits Predict(EncodedText[] encoded, CancellationToken cancellationToken)
+    private PendingLogits Predict(EncodedText[] encoded, CancellationToken cancellationToken) =>
+        WithCurrent(predictor => predictor.Begin(encoded, cancellationToken));
+
+    /// <summary>Asks the predictor of now, and the next one where it was replaced meanwhile.</summary>
+    private T WithCurrent<T>(Func<RobertaPredictor, T> ask)
     {
         while (true)
         {
             var current = _predictor;
             try
             {
-                return current.Begin(encoded, cancellationToken);
+                return ask(current);
             }
             catch (ObjectDisposedException) when (current != _predictor)
             {
@@ -125,7 +104,7 @@ internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor pr
     /// <remarks>
     /// Not by threads of the pool: each thread that computes on a CPU gets a team of native threads of its own, which stay.
     /// </remarks>
-    private sealed class Run : ScoringRun
+    private sealed class Run : ScoringRun<float[]>
     {
         private readonly TextScorer _scorer;
         private readonly CancellationTokenSource _stop = new();

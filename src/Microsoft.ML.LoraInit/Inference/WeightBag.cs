@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>
-/// A merged model's weights, taken out one by one and checked: native code ends the process on a product of shapes
+/// A model's weights, taken out one by one and checked: native code ends the process on a product of shapes
 /// that do not fit. All of them belong to one scope, and so does what is made of them; what is not detached from it is
 /// freed with it, whether the model came about or not.
 /// </summary>
@@ -24,6 +24,30 @@ internal sealed class WeightBag
             scope.Attach(tensor.DetachFromDisposeScope());
     }
 
+    /// <summary>Makes something of all the weights; where that fails, nothing of them is left.</summary>
+    /// <param name="weights">By full name; taken over.</param>
+    /// <param name="type">What the weights are converted to unless said otherwise.</param>
+    /// <param name="make">Makes it, and owns what it keeps once this returns.</param>
+    /// <exception cref="ArgumentException">A weight is missing, of another shape, or was not taken.</exception>
+    public static T TakeAll<T>(IReadOnlyDictionary<string, Tensor> weights, ScalarType type, Func<WeightBag, T> make)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var bag = new WeightBag(weights, type, scope);
+        try
+        {
+            var made = make(bag);
+            bag.CheckAllTaken();
+            return made;
+        }
+        catch
+        {
+            foreach (var tensor in bag.Kept)
+                tensor.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Weights that were detached: they outlive the scope.</summary>
     public List<Tensor> Kept { get; } = [];
 
@@ -40,15 +64,6 @@ internal sealed class WeightBag
         return tensor.to(type);
     }
 
-    /// <summary>Takes a matrix of which only the columns are known.</summary>
-    public Tensor TakeRows(string name, long columns) => TakeRows(_type, name, columns);
-
-    /// <summary>Takes a matrix of which only the columns are known.</summary>
-    public Tensor TakeRows(ScalarType type, string name, long columns) =>
-        Take(type, name, _left.TryGetValue(name, out var tensor) && tensor.dim() > 0 ? tensor.shape[0] : 0, columns);
-
-    public bool Has(string name) => _left.ContainsKey(name);
-
     /// <summary>Rows of a matrix that is still there; null where it is not.</summary>
     public int? RowsOf(string name) => _left.TryGetValue(name, out var tensor) && tensor.dim() > 0 ? (int)tensor.shape[0] : null;
 
@@ -58,6 +73,16 @@ internal sealed class WeightBag
         Kept.Add(tensor.DetachFromDisposeScope());
         return tensor;
     }
+
+    /// <summary>Takes and keeps a module's weight, and its bias of as many rows.</summary>
+    /// <param name="module">Its full name.</param>
+    /// <param name="shape">The weight's.</param>
+    /// <exception cref="ArgumentException">One is missing, or of another shape.</exception>
+    public (Tensor Weight, Tensor Bias) KeepAffine(string module, params long[] shape) => KeepAffine(_type, module, shape);
+
+    /// <inheritdoc cref="KeepAffine(string, long[])"/>
+    public (Tensor Weight, Tensor Bias) KeepAffine(ScalarType type, string module, params long[] shape) =>
+        (Keep(Take(type, $"{module}.weight", shape)), Keep(Take(type, $"{module}.bias", shape[0])));
 
     /// <summary>Refuses weights that nothing took: a forgotten adapter would change every score.</summary>
     public void CheckAllTaken()

@@ -5,7 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Microsoft.ML.LoraInit.Initialization;
 
-/// <summary>The list of strategies: the one place beside its own file where a strategy is named.</summary>
+/// <summary>The strategies by name: this library's, whose list is the one place beside its own file where a strategy is named, and registered ones.</summary>
 internal static class InitializationRegistry
 {
     // One default instance a strategy; its type and name serve for parsing and for reading stored models.
@@ -16,30 +16,30 @@ internal static class InitializationRegistry
         LoraInitialization.InitB(),
         LoraInitialization.NonZero(),
         LoraInitialization.Orthogonal(),
-        LoraInitialization.IniLoRA(),
-        LoraInitialization.IniLoRAAlpha(),
-        LoraInitialization.IniLoRABeta(),
+        LoraInitialization.IniLora(),
+        LoraInitialization.IniLoraAlpha(),
+        LoraInitialization.IniLoraBeta(),
         LoraInitialization.IniLoraRandom(),
-        LoraInitialization.PiSSA(),
+        LoraInitialization.Pissa(),
         LoraInitialization.Loram(),
-        LoraInitialization.MiLoRA(),
-        LoraInitialization.OLoRA(),
-        LoraInitialization.MiCA(),
-        LoraInitialization.LoftQ(),
+        LoraInitialization.Milora(),
+        LoraInitialization.Olora(),
+        LoraInitialization.Mica(),
+        LoraInitialization.Loftq(),
         LoraInitialization.Cloq(),
-        LoraInitialization.EVA(),
-        LoraInitialization.CorDA(),
+        LoraInitialization.Eva(),
+        LoraInitialization.Corda(),
         LoraInitialization.LoraNull(),
         LoraInitialization.Astra(),
-        LoraInitialization.LoRAGA(),
-        LoraInitialization.LoRAOne(),
-        LoraInitialization.NoRA(),
-        LoraInitialization.NLoRA(),
+        LoraInitialization.LoraGa(),
+        LoraInitialization.LoraOne(),
+        LoraInitialization.Nora(),
+        LoraInitialization.Nlora(),
         LoraInitialization.Slora(),
         LoraInitialization.LoraXs(),
         LoraInitialization.LoraSb(),
-        LoraInitialization.HighRankPreheating(),
-        LoraInitialization.CNTLoRA(),
+        LoraInitialization.Hrp(),
+        LoraInitialization.Cntlora(),
     ];
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -52,16 +52,39 @@ internal static class InitializationRegistry
     /// <summary>How text says that a setting has no value.</summary>
     public const string Nothing = "null";
 
-    public static IReadOnlyList<string> Names { get; } = [.. Defaults.Select(d => d.Name)];
+    private static readonly Lock Registration = new();
 
-    public static IReadOnlyList<LoraInitialization> All => Defaults;
+    // Replaced as a whole, so that readers need no lock.
+    private static volatile LoraInitialization[] _known = Defaults;
+
+    public static IReadOnlyList<string> Names => [.. _known.Select(d => d.Name)];
+
+    /// <summary>This library's own.</summary>
+    public static IReadOnlyList<LoraInitialization> BuiltIn => Defaults;
 
     /// <summary>All but the experimental ones.</summary>
     public static IReadOnlyList<LoraInitialization> Published { get; } = [.. Defaults.Where(d => !d.IsExperimental)];
 
+    /// <param name="strategy">With its default settings.</param>
+    /// <exception cref="ArgumentException">Its name or settings would not come back from a file.</exception>
+    /// <exception cref="InvalidOperationException">Another type has the name.</exception>
+    public static void Register(LoraInitialization strategy)
+    {
+        StrategyRequirements.Check(strategy);
+        lock (Registration)
+        {
+            if (TryFind(strategy.Name) is not { } other)
+                _known = [.. _known, strategy];
+            else if (other.GetType() != strategy.GetType())
+                throw new InvalidOperationException($"{strategy.GetType()} cannot be registered as '{strategy.Name}': {other.GetType()} has that name. Give it another.");
+        }
+    }
+
     /// <summary>A strategy's settings with its name first: what a model stores.</summary>
     public static JsonObject ToJson(LoraInitialization strategy)
     {
+        if (strategy is UnknownInitialization unknown)
+            return unknown.Stored;
         var settings = JsonSerializer.SerializeToNode(strategy, strategy.GetType(), Json)!.AsObject();
         var result = new JsonObject { ["name"] = strategy.Name };
         foreach (var (key, value) in settings)
@@ -74,11 +97,17 @@ internal static class InitializationRegistry
     /// has the value that stands for what the strategy did then (<see cref="LoraInitialization.Former"/>).
     /// <see cref="Parse"/> gives an absent setting today's default.
     /// </summary>
-    /// <exception cref="ArgumentException">The name or a setting is unknown, or a value is of the wrong kind.</exception>
+    /// <exception cref="ArgumentException">There is no name, a setting is unknown, or a value is of the wrong kind.</exception>
     public static LoraInitialization FromJson(JsonObject json)
     {
-        var name = json["name"]?.GetValue<string>() ?? "";
-        var known = Find(name);
+        if (json["name"] is not JsonValue value || !value.TryGetValue(out string? name) || name.Length == 0)
+            throw new ArgumentException($"An initialisation has no 'name': {json.ToJsonString()}.", nameof(json));
+        return TryFind(name) is { } known ? WithSettings(known, json) : new UnknownInitialization(name, json);
+    }
+
+    /// <summary>The strategy of the same type with the settings in <paramref name="json"/>, which may hold the name too.</summary>
+    public static LoraInitialization WithSettings(LoraInitialization known, JsonObject json)
+    {
         var settings = ToJson(known.Former);
         foreach (var (key, value) in json)
             settings[key] = settings.ContainsKey(key) ? value?.DeepClone() : throw Unknown(known, key);
@@ -89,7 +118,7 @@ internal static class InitializationRegistry
         }
         catch (JsonException e)
         {
-            throw new ArgumentException($"The settings of the initialisation '{name}' cannot be read: {e.Message}", nameof(json), e);
+            throw new ArgumentException($"The settings of the initialisation '{known.Name}' cannot be read: {e.Message}", nameof(json), e);
         }
     }
 
@@ -125,9 +154,11 @@ internal static class InitializationRegistry
         : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
         : JsonValue.Create(value);
 
+    private static LoraInitialization? TryFind(string name) =>
+        Array.Find(_known, d => d.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+
     private static LoraInitialization Find(string name) =>
-        Defaults.FirstOrDefault(d => d.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-        ?? throw new ArgumentException($"There is no initialisation '{name}'. Known: {string.Join(", ", Names)}.");
+        TryFind(name) ?? throw new ArgumentException($"There is no initialisation '{name}'. Known: {string.Join(", ", Names)}.");
 
     private static ArgumentException Unknown(LoraInitialization strategy, string key)
     {

@@ -65,13 +65,13 @@ internal sealed class InspectionRun
         var device = ComputeDevice.ResolveAll(new MLContext(_seed), _training)[0];
         Report(TrainingPhase.LoadingModel, $"Opening {_training.BaseModel.Id}");
         using var files = _training.BaseModel.Open(_training.Progress, _training.CancellationToken);
-        var maxLength = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
+        using var scope = NewDisposeScope();
+        var (maxLength, _) = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
         if (_options.Against is { } against)
             foreach (var target in AdapterPlanner.Plan(_training.ToAdapterSettings(), files.Config))
                 against.Validate(target);
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);
-        using var scope = NewDisposeScope();
         return Measure(weights, task, data, data is null ? RandomRows(files.Config, task.LabelsPerRow) : Probe(data));
     }
 
@@ -81,12 +81,10 @@ internal sealed class InspectionRun
         using var adapted = Model(weights, task);
         using var start = new StartingPoint();
         using var other = new StartingPoint();
-        InitializationCost? cost = null;
-        _training.Method.Apply(adapted, new FineTuningPlan(_training.ToAdapterSettings(), _training.Initialization, _seed, targets =>
-        {
-            cost = Initialize(start, adapted, targets, _training.Initialization, task, data);
-            return start.Adapters;
-        }));
+        var settings = _training.ToAdapterSettings();
+        var targets = _training.Method.Targets(settings, adapted.Config);
+        var cost = Initialize(start, adapted, targets, _training.Initialization, task, data);
+        _training.Method.Apply(adapted, new FineTuningPlan(settings, _seed, targets, start.Adapters));
         var againstCost = _options.Against is { } against ? Initialize(other, original, start.Targets, against, task, data) : null;
 
         var stepZero = new StepZero(task, probe, _training.BatchSize, (message, done, total) => Report(TrainingPhase.Validating, message, done, total));
@@ -123,7 +121,7 @@ internal sealed class InspectionRun
         using var noGrad = no_grad();
         using var context = new ModelInitializationContext(model, targets, _seed, _reporter, _training.CancellationToken, task, data);
         using var memory = new MemoryWatch(model.Device);
-        into.Compute(targets, model.Device, () => strategy.Initialize(context));
+        into.Compute(strategy, context, model.Device);
         return new() { Seconds = into.Seconds, ProcessBytes = memory.ProcessBytes, DeviceBytes = memory.DeviceBytes };
     }
 

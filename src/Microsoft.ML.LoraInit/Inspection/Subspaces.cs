@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inspection;

@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
@@ -42,11 +43,12 @@ public sealed class AdapterLibraryTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new LibraryDataView(input, Schema(input.Schema), Library);
+        return new ScoredDataView<AdapterRequest, AdapterPrediction>(input, Schema(input.Schema), new LibraryScorer(Library));
     }
 
     /// <summary>Scores single rows.</summary>
-    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) => new LibraryRowMapper(Schema(inputSchema), Library);
+    IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
+        new ScoringRowMapper<AdapterRequest, AdapterPrediction>(Schema(inputSchema), new LibraryScorer(Library));
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) =>

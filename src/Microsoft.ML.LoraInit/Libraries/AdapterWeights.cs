@@ -1,35 +1,32 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
 
 /// <summary>An adapter in the form that scores beside a shared base: corrections by layer, and a head in fp32.</summary>
-internal sealed class AdapterWeights : IDisposable
+internal sealed class AdapterWeights : IAdapterCorrections, IDisposable
 {
-    /// <summary>The linear layers of a block, by the end of their names.</summary>
-    private static readonly string[] Modules =
-        ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense"];
-
     private readonly Dictionary<(int Layer, EncoderModule Module), LayerCorrection> _corrections = [];
-    private readonly (Tensor Weight, Tensor Bias) _dense, _outProjection;
     private readonly bool _isShared;
 
     /// <param name="state">Plain LoRA or DoRA over the untouched base. Its tensors' memory is shared where device and type are theirs.</param>
     /// <param name="baseTensor">A tensor of the untouched base by full name, fp32 on the CPU; asked for only with DoRA.</param>
     /// <param name="device">Where the base is.</param>
     /// <param name="type">The base's type.</param>
+    /// <exception cref="InvalidDataException">Numbers are not finite.</exception>
     public AdapterWeights(FineTunedState state, Func<string, Tensor> baseTensor, Device device, ScalarType type)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        _dense = (Head("classifier.dense.weight"), Head("classifier.dense.bias"));
-        _outProjection = (Head("classifier.out_proj.weight"), Head("classifier.out_proj.bias"));
+        Head = new(HeadLayer(RobertaNames.HeadDense), HeadLayer(RobertaNames.HeadProjection));
         foreach (var (_, target) in state.Adapters)
             _corrections.Add(Place(target.ModuleName), Correction(target));
-        Outputs = state.Outputs;
         // A tensor that is already what is wanted shares the state's memory.
         _isShared = device.type == TorchSharp.DeviceType.CPU && type == ScalarType.Float32;
+        Check(state);
         foreach (var tensor in Tensors)
             tensor.DetachFromDisposeScope();
 
@@ -43,43 +40,25 @@ internal sealed class AdapterWeights : IDisposable
             return new(Own(a, type), Own(b, type), target.Scaling, Own(gain, type), Own(bias - (gain * bias), type));
         }
 
-        Tensor Head(string name) => Own(state.Tensors[name], ScalarType.Float32);
+        (Tensor, Tensor) HeadLayer(string name) =>
+            (Own(state.Tensors[$"{name}.weight"], ScalarType.Float32), Own(state.Tensors[$"{name}.bias"], ScalarType.Float32));
 
         Tensor Own(Tensor value, ScalarType wanted) => value.alias().to(wanted).to(device);
     }
 
-    /// <summary>Number of logits.</summary>
-    public int Outputs { get; }
+    /// <summary>From first tokens' states to logits.</summary>
+    public ScoringHead Head { get; }
 
     /// <summary>Bytes held beside those of the state.</summary>
     public long OwnBytes => (_isShared ? _corrections.Values.SelectMany(c => new[] { c.Gain, c.Shift }.OfType<Tensor>()) : Tensors)
         .Sum(t => t.numel() * t.ElementSize);
 
     /// <summary>Everything held.</summary>
-    public IEnumerable<Tensor> Tensors => _corrections.Values.SelectMany(c => c.Tensors)
-        .Concat([_dense.Weight, _dense.Bias, _outProjection.Weight, _outProjection.Bias]);
+    public IEnumerable<Tensor> Tensors => _corrections.Values.SelectMany(c => c.Tensors).Concat(Head.Tensors);
 
-    /// <summary>Corrects a layer's product in place, where the adapter is on that layer.</summary>
-    /// <param name="layer">The block, from 0.</param>
-    /// <param name="module">The layer within it.</param>
-    /// <param name="x">[rows, length, in].</param>
-    /// <param name="y">[rows, length, out], a view of the product.</param>
-    public void Correct(int layer, EncoderModule module, Tensor x, Tensor y)
-    {
-        if (_corrections.TryGetValue((layer, module), out var correction))
-            correction.Apply(x, y);
-    }
+    public bool Corrects(int layer, EncoderModule module) => _corrections.ContainsKey((layer, module));
 
-    /// <summary>Whether any of these layers of a block is corrected.</summary>
-    public bool Has(int layer, EncoderModule module) => _corrections.ContainsKey((layer, module));
-
-    /// <summary>First tokens' states fp32 [rows, hidden] → logits fp32 [rows, outputs].</summary>
-    public Tensor Logits(Tensor hidden)
-    {
-        using var scope = NewDisposeScope();
-        var pooled = nn.functional.linear(hidden, _dense.Weight, _dense.Bias).tanh();
-        return nn.functional.linear(pooled, _outProjection.Weight, _outProjection.Bias).MoveToOuterDisposeScope();
-    }
+    public void Correct(int layer, EncoderModule module, Tensor x, Tensor y) => _corrections[(layer, module)].Apply(x, y);
 
     public void Dispose()
     {
@@ -87,27 +66,24 @@ internal sealed class AdapterWeights : IDisposable
             tensor.Dispose();
     }
 
+    // The bounds that a merged model's weights have: a product of factors is not computed where it cannot be beyond.
+    private void Check(FineTunedState state)
+    {
+        if (Tensors.FirstOrDefault(t => !FiniteNumbers.Hold(t, FiniteNumbers.MostOfWeights)) is not null)
+            throw Bad("its factors or its head");
+        foreach (var (place, c) in _corrections)
+            if (Math.Abs(c.Scaling) * Largest(c.A) * Largest(c.B) * c.A.shape[0] > FiniteNumbers.MostOfWeights
+                && !FiniteNumbers.Hold(c.B.to(ScalarType.Float32).matmul(c.A.to(ScalarType.Float32)) * c.Scaling, FiniteNumbers.MostOfWeights))
+                throw Bad($"what it adds to the layer {place.Layer}, {place.Module}");
+
+        InvalidDataException Bad(string what) => new($"The adapter over '{state.Base.Id}' holds numbers that are not finite or beyond ±{FiniteNumbers.MostOfWeights:N0} ({what}), from which no scores can be computed. It is damaged, or its training diverged: get or train it again.");
+
+        static double Largest(Tensor value) => value.numel() == 0 ? 0 : value.abs().max().to(ScalarType.Float64).item<double>();
+    }
+
     private static (int Layer, EncoderModule Module) Place(string name)
     {
         var layer = AdapterPlanner.LayerIndex(name) ?? throw new InvalidDataException($"'{name}' lies in no layer of the encoder.");
-        var end = Array.FindIndex(Modules, m => name == $"roberta.encoder.layer.{layer}.{m}");
-        return end >= 0 ? (layer, (EncoderModule)end) : throw new InvalidDataException($"'{name}' is no linear layer of the encoder.");
+        return (layer, RobertaNames.Module(layer, name) ?? throw new InvalidDataException($"'{name}' is no linear layer of the encoder."));
     }
 }
-
-/// <summary>The linear layers of a block, in its order.</summary>
-internal enum EncoderModule
-{
-    Query,
-    Key,
-    Value,
-    AttentionOutput,
-    Intermediate,
-    Output,
-}
-
-/// <summary>Neighbouring rows of a batch that one adapter corrects.</summary>
-/// <param name="Adapter">The adapter.</param>
-/// <param name="Start">The first row.</param>
-/// <param name="Rows">How many.</param>
-internal readonly record struct AdapterSlice(AdapterWeights Adapter, int Start, int Rows);

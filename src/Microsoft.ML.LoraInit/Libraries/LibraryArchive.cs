@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Libraries;
 
@@ -9,10 +10,13 @@ internal static class LibraryArchive
     private const string Columns = "columns.json";
     private const string Library = "library";
 
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
+    private static readonly JsonSource Source = new("The columns of the model file's library", "Get or save the model again.");
+
     public static void Write(Stream stream, AdapterLibrary library, AdapterLibraryColumns columns) => InTemporaryFolder(folder =>
     {
         library.Save(Path.Combine(folder, Library));
-        File.WriteAllText(Path.Combine(folder, Columns), JsonSerializer.Serialize(columns));
+        File.WriteAllText(Path.Combine(folder, Columns), JsonSerializer.Serialize(columns, Json));
         ZipFile.CreateFromDirectory(folder, stream, CompressionLevel.NoCompression, includeBaseDirectory: false);
         return true;
     });
@@ -21,23 +25,54 @@ internal static class LibraryArchive
     public static (AdapterLibrary Library, AdapterLibraryColumns Columns) Read(Stream stream, AdapterLibraryOptions options) => InTemporaryFolder(folder =>
     {
         // An archive is found from its end, so the stream must hold nothing else.
-        using var copy = new MemoryStream();
-        stream.CopyTo(copy);
-        copy.Position = 0;
-        ZipFile.ExtractToDirectory(copy, folder);
-        var path = Path.Combine(folder, Columns);
-        if (!File.Exists(path))
-            throw new InvalidDataException($"The model file is damaged: the library's '{Columns}' is missing. Save the model again.");
+        using var copy = new MemoryStream(UntrustedFile.Read(stream, Array.MaxLength, "The model file's library"), writable: false);
+        Extract(copy, folder);
+        var columns = UntrustedJson.Read<AdapterLibraryColumns>(UntrustedFile.Read(Path.Combine(folder, Columns), UntrustedFile.MaxJson), Source, Json);
+        return (AdapterLibrary.Load(Path.Combine(folder, Library), options), UntrustedJson.Guard(Source, columns.Checked));
+    });
+
+    // Entries are stored, not compressed, so they cannot be more than the archive; others than ours are not written anywhere.
+    private static void Extract(MemoryStream stream, string folder)
+    {
         try
         {
-            var columns = JsonSerializer.Deserialize<AdapterLibraryColumns>(File.ReadAllText(path)) ?? throw new JsonException("It is null.");
-            return (AdapterLibrary.Load(Path.Combine(folder, Library), options), columns.Checked());
+            using var archive = new ZipArchive(stream, ZipArchiveMode.Read);
+            var expected = new List<string> { Columns, $"{Library}/{LibraryFolder.Manifest}" };
+            expected.AddRange(Enumerable.Range(0, Math.Max(0, archive.Entries.Count - expected.Count)).Select(i => $"{Library}/{LibraryFolder.FileName(i)}"));
+            if (archive.Entries.Select(e => e.FullName).FirstOrDefault(n => !expected.Remove(n)) is { } unknown)
+                throw Damaged($"it has the entry '{unknown}', which a library does not have or which is there twice");
+            if (expected.Count > 0)
+                throw Damaged($"the entry '{expected[0]}' is missing");
+            if (archive.Entries.Sum(e => e.Length) > stream.Length || archive.Entries.Any(e => e.CompressedLength != e.Length))
+                throw Damaged("its entries are said to be larger than the archive");
+            Directory.CreateDirectory(Path.Combine(folder, Library));
+            foreach (var entry in archive.Entries)
+                Extract(entry, Path.Combine(folder, entry.FullName));
         }
-        catch (JsonException e)
+        // What ZipArchive says of names, methods of compression and ends that are not as they should be.
+        catch (Exception e) when (e is ArgumentException or NotSupportedException or EndOfStreamException)
         {
-            throw new InvalidDataException($"The model file is damaged: the library's '{Columns}' cannot be read. {e.Message}", e);
+            throw Damaged(e.Message.TrimEnd('.'), e);
         }
-    });
+    }
+
+    private static void Extract(ZipArchiveEntry entry, string path)
+    {
+        using var from = entry.Open();
+        using var to = new FileStream(path, FileMode.CreateNew);
+        var piece = new byte[81_920];
+        for (int count; (count = from.Read(piece)) > 0;)
+        {
+            to.Write(piece, 0, count);
+            if (to.Length > entry.Length)
+                throw Damaged($"its entry '{entry.FullName}' is larger than it says");
+        }
+        if (to.Length != entry.Length)
+            throw Damaged($"its entry '{entry.FullName}' is smaller than it says");
+    }
+
+    private static InvalidDataException Damaged(string how, Exception? cause = null) =>
+        new($"The model file's library is damaged: {how}. Get or save the model again.", cause);
 
     private static T InTemporaryFolder<T>(Func<string, T> use)
     {

@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -36,7 +35,7 @@ internal sealed class LibraryBase
         var tokenizer = files.OpenTokenizer(TokenizerRule.Plain);
         using var weights = files.LoadWeights(device, type);
         var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };
-        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, new SharedEncoder(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
+        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, ScoringEncoder.Of(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
     }
 
     /// <summary>The base's files.</summary>

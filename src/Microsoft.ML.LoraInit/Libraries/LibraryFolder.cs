@@ -19,9 +19,15 @@ internal static class LibraryFolder
 {
     public const string Manifest = "library.json";
 
+    /// <summary>The most that the manifest may have.</summary>
+    public const long MaxManifest = 64 << 20;
+
     private const int Version = 2, WithoutTokenizers = 1;
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true, NewLine = "\n" };
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.Web) { WriteIndented = true, NewLine = "\n" });
+
+    /// <summary>The name of an adapter's file by its place in the manifest.</summary>
+    public static string FileName(int index) => $"adapter-{index + 1}.safetensors";
 
     /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
     public static void Write(string folder, LibraryBase origin, IReadOnlyList<LibraryAdapter> adapters) => AtomicFolder.Write(folder, temporary =>
@@ -30,7 +36,7 @@ internal static class LibraryFolder
         foreach (var adapter in adapters)
         {
             // Names may hold what file names cannot, or differ in case alone.
-            var file = $"adapter-{entries.Count + 1}.safetensors";
+            var file = FileName(entries.Count);
             var path = Path.Combine(temporary, file);
             SafetensorsWriter.Write(path, adapter.Source.State.Tensors);
             entries.Add(Entry.Of(adapter, file, Sha256(path)));
@@ -48,7 +54,7 @@ internal static class LibraryFolder
         if (!Directory.Exists(folder))
             throw new DirectoryNotFoundException($"The library's folder '{folder}' does not exist.");
         var content = ReadManifest(Path.Combine(folder, Manifest));
-        var library = AdapterLibrary.Create(baseModel ?? content.Base.Checkpoint(), options);
+        var library = baseModel is null ? OpenBase(folder, content.Base, options) : AdapterLibrary.Create(baseModel, options);
         try
         {
             if (library.Base.Identity.Sha256 != content.Base.Sha256)
@@ -64,35 +70,57 @@ internal static class LibraryFolder
         }
     }
 
+    // As with models: whatever is wrong with a base that a file names is wrong with the file, for those who read it.
+    private static AdapterLibrary OpenBase(string folder, StoredBase stored, AdapterLibraryOptions? options)
+    {
+        var checkpoint = UntrustedJson.Guard(new($"'{Path.Combine(folder, Manifest)}'", "Get or save the library again."), stored.Checkpoint);
+        try
+        {
+            return AdapterLibrary.Create(checkpoint, options);
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException or NotSupportedException or HttpRequestException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException($"The library '{folder}' is over the base '{stored.Source}' (SHA-256 {stored.Sha256}), which cannot be opened: {e.Message.TrimEnd('.')}. Put the base there, or say where it is (baseModel).", e);
+        }
+    }
+
     private static Content ReadManifest(string path)
     {
         if (!File.Exists(path))
             throw new InvalidDataException($"'{path}' is missing: a library is a folder that AdapterLibrary.Save wrote.");
-        try
+        var source = new JsonSource($"'{path}'", "Get or save the library again.");
+        var bytes = UntrustedFile.Read(path, MaxManifest);
+        if (UntrustedJson.Object(bytes, source)["version"] is not JsonValue value || !value.TryGetValue(out int version) || version < 1)
+            throw source.Bad("version", "is missing or no version");
+        if (version > Version)
+            throw new InvalidDataException($"'{path}' was saved by a newer version of Microsoft.ML.LoraInit: its format is {version}, this library reads up to {Version}. Update the package.");
+        var content = UntrustedJson.Read<Content>(bytes, source, Json);
+        for (int i = 0; i < content.Adapters.Count; i++)
         {
-            var json = JsonNode.Parse(File.ReadAllText(path));
-            if ((int?)json?["version"] > Version)
-                throw new InvalidDataException($"'{path}' was saved by a newer version of Microsoft.ML.LoraInit: its format is {json["version"]}, this library reads up to {Version}. Update the package.");
-            return json.Deserialize<Content>(Json) ?? throw new JsonException("It is null.");
+            var entry = content.Adapters[i];
+            if (entry.File != FileName(i))
+                throw source.Bad("file", $"is '{entry.File}' where '{FileName(i)}' is expected");
+            if (!Enum.IsDefined(entry.Precision) || !Enum.IsDefined(entry.SaveMode))
+                throw source.Bad(Enum.IsDefined(entry.Precision) ? "saveMode" : "precision", "is none that this library knows");
+            if (string.IsNullOrWhiteSpace(entry.Name) || content.Adapters.Take(i).Any(e => e.Name == entry.Name))
+                throw source.Bad("name", $"is '{entry.Name}', which is empty or names two adapters");
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
-        {
-            throw new InvalidDataException($"'{path}' is damaged: {e.Message}", e);
-        }
+        return content;
     }
 
     private static AdapterSource ReadAdapter(string folder, Entry entry, LibraryBase origin)
     {
-        var path = Path.Combine(folder, Path.GetFileName(entry.File));
+        var path = Path.Combine(folder, entry.File);
         if (!File.Exists(path))
             throw new InvalidDataException($"'{path}' is missing, which holds the adapter '{entry.Name}'.");
-        if (Sha256(path) != entry.Sha256)
-            throw new InvalidDataException($"'{path}' does not have the SHA-256 that '{Manifest}' says: it was changed or damaged. Get or save the library again.");
         using var scope = NewDisposeScope();
         using var file = SafetensorsFile.Open(path);
+        if (Sha256(file) != entry.Sha256)
+            throw new InvalidDataException($"'{path}' does not have the SHA-256 that '{Manifest}' says: it was changed or damaged. Get or save the library again.");
         try
         {
             var settings = entry.Settings();
+            settings.Check(origin.Config);
             var state = new FineTunedState(origin.Identity, origin.Config, settings.Scores.Task.OutputCount, entry.FineTuning,
                 file.Names.ToDictionary(n => n, n => file.Read(n, ScalarType.Float32), StringComparer.Ordinal));
             return new(state, settings, TrainingHistory.FromJson(entry.History.ToJsonString()));
@@ -103,10 +131,17 @@ internal static class LibraryFolder
         }
     }
 
+    private static string Sha256(SafetensorsFile file)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        file.AppendTo(hash, CancellationToken.None);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
     private static string Sha256(string path)
     {
-        using var stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
+        using var file = SafetensorsFile.Open(path);
+        return Sha256(file);
     }
 
     /// <summary>What <c>library.json</c> holds.</summary>

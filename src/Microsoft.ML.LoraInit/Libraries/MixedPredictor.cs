@@ -11,9 +11,9 @@ namespace Microsoft.ML.LoraInit.Libraries;
 /// Scores rows of several adapters together. Batches hold rows of like length whatever their adapters; within a batch the rows
 /// of an adapter are neighbours.
 /// </summary>
-internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer tokenizer, SharedEncoder encoder, PredictorOptions options) : IDisposable
+internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer tokenizer, ScoringEncoder encoder, PredictorOptions options) : IDisposable
 {
-    public SharedEncoder Encoder => encoder;
+    public ScoringEncoder Encoder => encoder;
 
     /// <summary>The base's vocabulary; each adapter has a rule of its own.</summary>
     public RobertaTokenizer Tokenizer => tokenizer;
@@ -42,11 +42,11 @@ internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer toke
             var slices = Slices(batch, r => rows[r].Adapter.Weights);
             var hidden = encoder.forward(BatchBuilder.Build(texts, batch, config.PadTokenId, encoder.Device), slices);
             foreach (var slice in slices)
-                logits.Add(slice.Adapter.Logits(hidden.narrow(0, slice.Start, slice.Rows)).reshape(-1).MoveToOuterDisposeScope());
+                logits.Add(rows[batch[slice.Start]].Adapter.Weights.Head.Logits(hidden.narrow(0, slice.Start, slice.Rows)).reshape(-1).MoveToOuterDisposeScope());
             placed.AddRange(batch);
         }
         // One copy from the device, which would otherwise be waited for after every batch.
-        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => rows[r].Adapter.Weights.Outputs);
+        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => rows[r].Adapter.Weights.Head.Outputs);
 
         void Encode(int i) => texts[i] = rows[i].Adapter.Tokenizer.Encode(
             rows[i].Text.First,

@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace Microsoft.ML.LoraInit.MLNet;
 
 /// <summary>Puts a transformer's stream into a model that ML.NET saves, and takes it out again.</summary>
@@ -8,19 +10,33 @@ internal static class MLNetModelContext
 
     internal const string TokenIds = "RobertaTokenIds";
 
+    // Of Microsoft.ML.LoraInit.OnnxRuntime.
+    internal const string OnnxText = "LoraOnnxText";
+
     private const string StreamName = "LoraModel.bin";
 
     // The version here stays: our own header has one, with better messages (Persistence/ModelFormat). The assembly is named
     // without its version, so that any version of the library is asked.
-    private static VersionInfo Version(string signature) => new(signature == TokenIds ? "TOKENIDS" : "LORATEXT", 0x00010001, 0x00010001, 0x00010001,
-        typeof(MLNetModelContext).Assembly.GetName().Name, signature, null);
+    private static VersionInfo Version(string signature, Assembly? assembly = null) => new(Model(signature), 0x00010001, 0x00010001, 0x00010001,
+        (assembly ?? typeof(MLNetModelContext).Assembly).GetName().Name, signature, null);
+
+    private static string Model(string signature) => signature switch
+    {
+        TokenIds => "TOKENIDS",
+        OnnxText => "LORAONNX",
+        _ => "LORATEXT",
+    };
 
     public static void Save(ModelSaveContext context, Action<Stream> write) => Save(context, LoaderSignature, write);
 
-    public static void Save(ModelSaveContext context, string signature, Action<Stream> write)
+    /// <param name="context">Where to save.</param>
+    /// <param name="signature">The loader's name.</param>
+    /// <param name="write">Writes the transformer.</param>
+    /// <param name="assembly">The loader's; null for this one.</param>
+    public static void Save(ModelSaveContext context, string signature, Action<Stream> write, Assembly? assembly = null)
     {
         context.CheckAtModel();
-        context.SetVersionInfo(Version(signature));
+        context.SetVersionInfo(Version(signature, assembly));
         context.SaveBinaryStream(StreamName, writer =>
         {
             writer.Flush();

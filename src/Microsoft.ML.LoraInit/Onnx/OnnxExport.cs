@@ -2,8 +2,10 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Onnx.TokenIds;
 using Microsoft.ML.LoraInit.Persistence;
 using static TorchSharp.torch;
 
@@ -14,10 +16,30 @@ internal static class OnnxExport
 {
     private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <param name="path">The file.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="int8">Whether the encoder multiplies in 8 bits.</param>
     /// <exception cref="NotSupportedException">The file would be larger than the format allows.</exception>
     /// <exception cref="InvalidDataException">The base has changed.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Write(string path, FineTunedModel model)
+    public static void Write(string path, FineTunedModel model, bool int8) => Write(model, int8, (_, write) => AtomicFile.Write(path, write));
+
+    /// <summary>The file as bytes, and the base's tokenizer.</summary>
+    /// <exception cref="NotSupportedException">The file would be larger than the format allows.</exception>
+    /// <exception cref="InvalidDataException">The base has changed.</exception>
+    public static (byte[] Model, TokenizerFiles Tokenizer) Create(FineTunedModel model, bool int8)
+    {
+        using var stream = new MemoryStream();
+        TokenizerFiles? tokenizer = null;
+        Write(model, int8, (files, write) =>
+        {
+            tokenizer = TokenizerFiles.Read(files);
+            write(stream);
+        });
+        return (stream.ToArray(), tokenizer!);
+    }
+
+    private static void Write(FineTunedModel model, bool int8, Action<CheckpointFiles, Action<Stream>> write)
     {
         var score = OnnxScore.Of(model.ModelSettings.Scores.Task);
         using var files = model.OpenBase();
@@ -27,7 +49,7 @@ internal static class OnnxExport
         try
         {
             var all = merged.Concat(model.State.Bottlenecks).ToDictionary(StringComparer.Ordinal);
-            OnnxModelFile.Write(path, RobertaGraph.Build(model.State.Config, all, score), LibraryVersion, Metadata(model));
+            write(files, OnnxModelFile.Writer(RobertaGraph.Build(model.State.Config, all, score, int8), LibraryVersion, Metadata(model, int8)));
         }
         finally
         {
@@ -39,7 +61,7 @@ internal static class OnnxExport
     private static string LibraryVersion =>
         typeof(OnnxExport).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    private static IEnumerable<KeyValuePair<string, string>> Metadata(FineTunedModel model)
+    private static IEnumerable<KeyValuePair<string, string>> Metadata(FineTunedModel model, bool int8)
     {
         var (task, identity, config) = (model.ModelSettings.Scores.Task, model.State.Base, model.State.Config);
         yield return new("lorainit.version", LibraryVersion);
@@ -52,5 +74,7 @@ internal static class OnnxExport
         yield return new("lorainit.pairs", model.ModelSettings.Texts.Text2 is null ? "false" : "true");
         yield return new("lorainit.max_length", model.ModelSettings.MaxLength.ToString(CultureInfo.InvariantCulture));
         yield return new("lorainit.pad_token_id", config.PadTokenId.ToString(CultureInfo.InvariantCulture));
+        if (int8)
+            yield return new("lorainit.int8", "true");
     }
 }

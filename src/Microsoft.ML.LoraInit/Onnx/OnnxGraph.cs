@@ -1,6 +1,6 @@
 namespace Microsoft.ML.LoraInit.Onnx;
 
-/// <summary>A graph as it is built, node by node; each node's output carries the node's name.</summary>
+/// <summary>A graph as it is built, node by node; a node is named after its first output.</summary>
 internal sealed class OnnxGraph(string name)
 {
     private readonly List<ProtobufMessage> _nodes = [];
@@ -37,17 +37,27 @@ internal sealed class OnnxGraph(string name)
         AddAs($"{Scope}/{operation}_{_nodes.Count}", operation, inputs, attributes);
 
     /// <summary>Adds a node whose output has a name of its own, such as one of the graph's outputs.</summary>
-    public string AddAs(string output, string operation, string[] inputs, params (string Name, object Value)[] attributes)
+    public string AddAs(string output, string operation, string[] inputs, params (string Name, object Value)[] attributes) =>
+        Add([output], operation, inputs, attributes)[0];
+
+    /// <summary>Adds a node of several outputs, which are named after it.</summary>
+    /// <returns>The outputs' names.</returns>
+    public string[] AddSeveral(string operation, string[] inputs, params string[] outputs) =>
+        Add([.. outputs.Select(o => $"{Scope}/{operation}_{_nodes.Count}/{o}")], operation, inputs);
+
+    private string[] Add(string[] outputs, string operation, string[] inputs, params (string Name, object Value)[] attributes)
     {
         // NodeProto and AttributeProto of onnx/onnx: onnx.proto.
         var node = new ProtobufMessage();
         foreach (var input in inputs)
             node.Text(1, input);
-        node.Text(2, output).Text(3, output).Text(4, operation);
+        foreach (var output in outputs)
+            node.Text(2, output);
+        node.Text(3, outputs[0]).Text(4, operation);
         foreach (var (attribute, value) in attributes)
             node.Message(5, Attribute(attribute, value));
         _nodes.Add(node);
-        return output;
+        return outputs;
     }
 
     private static ProtobufMessage Attribute(string name, object value)

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
-
 namespace Microsoft.ML.LoraInit.Onnx;
 
 /// <summary>
@@ -37,7 +35,12 @@ internal static class OnnxModelFile
     /// <param name="metadata">What readers of the file find beside the graph.</param>
     /// <exception cref="NotSupportedException">The file would be larger than the format allows.</exception>
     /// <exception cref="IOException">The file cannot be written.</exception>
-    public static void Write(string path, OnnxGraph graph, string producerVersion, IEnumerable<KeyValuePair<string, string>> metadata)
+    public static void Write(string path, OnnxGraph graph, string producerVersion, IEnumerable<KeyValuePair<string, string>> metadata) =>
+        AtomicFile.Write(path, Writer(graph, producerVersion, metadata));
+
+    /// <summary>What writes the file's bytes to a stream, once the graph is known to fit the format.</summary>
+    /// <exception cref="NotSupportedException">The file would be larger than the format allows.</exception>
+    public static Action<Stream> Writer(OnnxGraph graph, string producerVersion, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         var model = Model(producerVersion, metadata);
         var body = Body(graph);
@@ -45,8 +48,8 @@ internal static class OnnxModelFile
         var length = heads.Aggregate(body.Length, (sum, c) => checked(sum + ProtobufMessage.FieldLength(ConstantField, ConstantLength(c.Constant, c.Head))));
         if (model.Length + ProtobufMessage.FieldLength(GraphField, length) > int.MaxValue)
             throw new NotSupportedException(FormattableString.Invariant(
-                $"The model takes {length / 1e9:0.00} GB in fp32, and an ONNX file holds at most 2.14 GB. Write it with SaveMergedModel instead, and convert that folder with a tool that stores weights beside the graph."));
-        AtomicFile.Write(path, stream =>
+                $"The model takes {length / 1e9:0.00} GB, and an ONNX file holds at most 2.14 GB. Write it with SaveMergedModel instead, and convert that folder with a tool that stores weights beside the graph."));
+        return stream =>
         {
             model.CopyTo(stream);
             ProtobufMessage.Start(stream, GraphField, length);
@@ -58,7 +61,7 @@ internal static class OnnxModelFile
                 ProtobufMessage.Start(stream, RawDataField, constant.Bytes);
                 constant.Write(stream);
             }
-        });
+        };
     }
 
     private static ProtobufMessage Model(string producerVersion, IEnumerable<KeyValuePair<string, string>> metadata)

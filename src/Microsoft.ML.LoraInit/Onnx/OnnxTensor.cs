@@ -13,14 +13,21 @@ internal sealed record OnnxTensor(string Name, OnnxType Type, IReadOnlyList<long
     private const int BufferSize = 80_000;
 
     /// <summary>The length of what <see cref="Write"/> writes.</summary>
-    public long Bytes => Shape.Aggregate((long)(Type == OnnxType.Float ? sizeof(float) : sizeof(long)), (size, dimension) => checked(size * dimension));
+    public long Bytes => Shape.Aggregate(Size(Type), (size, dimension) => checked(size * dimension));
 
     /// <summary>A weight in fp32. The tensor must live until the graph is written.</summary>
     public static OnnxTensor Of(string name, Tensor value) => new(name, OnnxType.Float, value.shape, stream =>
     {
         using var scope = NewDisposeScope();
-        value.detach().cpu().to(ScalarType.Float32).contiguous().WriteBytesToStream(stream, BufferSize);
+        WriteTo(stream, value.detach().cpu().to(ScalarType.Float32));
     });
+
+    /// <summary>Writes a tensor's elements row by row.</summary>
+    public static void WriteTo(Stream stream, Tensor value)
+    {
+        using var rows = value.contiguous();
+        rows.WriteBytesToStream(stream, BufferSize);
+    }
 
     /// <summary>A vector of integers: axes, a shape, indices.</summary>
     public static OnnxTensor Of(string name, params long[] values) =>
@@ -31,4 +38,11 @@ internal sealed record OnnxTensor(string Name, OnnxType Type, IReadOnlyList<long
 
     public static OnnxTensor Scalar(string name, float value) =>
         new(name, OnnxType.Float, [], stream => stream.Write(MemoryMarshal.AsBytes([value])));
+
+    private static long Size(OnnxType type) => type switch
+    {
+        OnnxType.Float => sizeof(float),
+        OnnxType.Int64 => sizeof(long),
+        _ => sizeof(sbyte),
+    };
 }

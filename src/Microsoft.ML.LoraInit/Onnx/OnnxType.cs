@@ -4,5 +4,6 @@ namespace Microsoft.ML.LoraInit.Onnx;
 internal enum OnnxType
 {
     Float = 1,
+    Int8 = 3,
     Int64 = 7,
 }

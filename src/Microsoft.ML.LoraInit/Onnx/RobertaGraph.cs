@@ -16,10 +16,12 @@ internal sealed class RobertaGraph
     private readonly OnnxGraph _graph = new("roberta");
     private readonly RobertaConfig _config;
     private readonly Dictionary<string, Tensor> _left;
+    private readonly Int8Product? _int8;
     private readonly string _zero, _one, _two, _half, _lastAxis, _firstToken, _headShape, _hiddenShape;
 
-    private RobertaGraph(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    private RobertaGraph(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, bool int8)
     {
+        _int8 = int8 ? new(_graph) : null;
         _config = config;
         _left = new(weights, StringComparer.Ordinal);
         _zero = _graph.Constant(OnnxTensor.Scalar("zero", 0L));
@@ -36,10 +38,11 @@ internal sealed class RobertaGraph
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder, bottlenecks and head by full name; they must live until the graph is written.</param>
     /// <param name="score">The second output and the operator that makes it of the logits.</param>
+    /// <param name="int8">Whether the encoder's products with weights are computed in 8 bits (<see cref="Int8Product"/>); the head's are not.</param>
     /// <exception cref="ArgumentException">A weight is missing, or has no place in the graph.</exception>
-    public static OnnxGraph Build(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxScore score)
+    public static OnnxGraph Build(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, OnnxScore score, bool int8 = false)
     {
-        var builder = new RobertaGraph(config, weights);
+        var builder = new RobertaGraph(config, weights, int8);
         builder.Build(score);
         if (builder._left.Count > 0)
             throw new ArgumentException($"The merged weights hold '{builder._left.Keys.Order(StringComparer.Ordinal).First()}' (one of {builder._left.Count}), which the graph has no use for.");
@@ -57,9 +60,9 @@ internal sealed class RobertaGraph
 
         _graph.Scope = "classifier";
         x = _graph.Add("Gather", [x, _zero], ("axis", 1));
-        x = _graph.Add("Tanh", [Linear(x, "classifier.dense")]);
-        var outputs = (int)_left["classifier.out_proj.bias"].shape[0];
-        x = _graph.AddAs(Logits, "Add", [Product(x, "classifier.out_proj"), Weight("classifier.out_proj.bias")]);
+        x = _graph.Add("Tanh", [_graph.Add("Add", [ExactProduct(x, RobertaNames.HeadDense), Weight("classifier.dense.bias")])]);
+        var outputs = (int)_left[$"{RobertaNames.HeadProjection}.bias"].shape[0];
+        x = _graph.AddAs(Logits, "Add", [ExactProduct(x, RobertaNames.HeadProjection), Weight($"{RobertaNames.HeadProjection}.bias")]);
         _graph.Outputs.Add(new(Logits, OnnxType.Float, Batch, outputs));
         _graph.AddAs(score.Name, score.Operation, [x], score.Attributes);
         _graph.Outputs.Add(new(score.Name, OnnxType.Float, Batch, outputs));
@@ -67,17 +70,16 @@ internal sealed class RobertaGraph
 
     private string Embed()
     {
-        const string Embeddings = "roberta.embeddings", Positions = $"{Embeddings}.position_embeddings.weight", Types = $"{Embeddings}.token_type_embeddings.weight";
         _graph.Scope = "embeddings";
         var padding = _graph.Constant(OnnxTensor.Scalar("pad_token_id", (long)_config.PadTokenId));
         var isToken = _graph.Add("Cast", [_graph.Add("Not", [_graph.Add("Equal", [InputIds, padding])])], ("to", (long)OnnxType.Int64));
         var counted = _graph.Add("Mul", [_graph.Add("CumSum", [isToken, _lastAxis]), isToken]);
         var positions = _graph.Add("Add", [counted, padding]);
-        var words = _graph.Add("Gather", [Weight($"{Embeddings}.word_embeddings.weight"), InputIds]);
-        var x = _graph.Add("Add", [words, _graph.Add("Gather", [Weight(Positions), positions])]);
+        var words = _graph.Add("Gather", [Weight(RobertaNames.Words), InputIds]);
+        var x = _graph.Add("Add", [words, _graph.Add("Gather", [Weight(RobertaNames.Positions), positions])]);
         // Token types are all 0.
-        var type = _graph.Add("Gather", [Weight(Types), _zero]);
-        return Normalize(_graph.Add("Add", [x, type]), $"{Embeddings}.LayerNorm");
+        var type = _graph.Add("Gather", [Weight(RobertaNames.TokenTypes), _zero]);
+        return Normalize(_graph.Add("Add", [x, type]), RobertaNames.EmbeddingNorm);
     }
 
     /// <summary>[batch, 1, 1, length]: 0 where a key may be attended to, else so low that its share is 0; finite, so that a row of nothing but padding has no NaN.</summary>
@@ -92,24 +94,24 @@ internal sealed class RobertaGraph
 
     private string Layer(string x, string bias, int index)
     {
-        var name = $"roberta.encoder.layer.{index}";
         _graph.Scope = $"layer.{index}";
         var queried = index == _config.Layers - 1 ? _graph.Add("Gather", [x, _firstToken], ("axis", 1)) : x;
-        var attended = Linear(Attend(queried, x, bias, $"{name}.attention.self"), $"{name}.attention.output.dense");
-        attended = Bottleneck(attended, BottleneckAdapter.AttentionName(index));
-        x = Normalize(_graph.Add("Add", [attended, queried]), $"{name}.attention.output.LayerNorm");
+        var attended = Linear(Attend(queried, x, bias, index), RobertaNames.Linear(index, EncoderModule.AttentionOutput));
+        attended = Bottleneck(attended, BottleneckAdapter.NameOf(index, BottleneckPlace.Attention));
+        x = Normalize(_graph.Add("Add", [attended, queried]), RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
 
-        var transformed = Linear(Gelu(Linear(x, $"{name}.intermediate.dense")), $"{name}.output.dense");
-        transformed = Bottleneck(transformed, BottleneckAdapter.OutputName(index));
-        return Normalize(_graph.Add("Add", [transformed, x]), $"{name}.output.LayerNorm");
+        var transformed = Linear(Gelu(Linear(x, RobertaNames.Linear(index, EncoderModule.Intermediate))), RobertaNames.Linear(index, EncoderModule.Output));
+        transformed = Bottleneck(transformed, BottleneckAdapter.NameOf(index, BottleneckPlace.Output));
+        x = Normalize(_graph.Add("Add", [transformed, x]), RobertaNames.InLayer(index, RobertaNames.OutputNorm));
+        return Bottleneck(x, BottleneckAdapter.NameOf(index, BottleneckPlace.Layer));
     }
 
-    private string Attend(string queried, string x, string bias, string name)
+    private string Attend(string queried, string x, string bias, int index)
     {
         var root = _graph.Constant(OnnxTensor.Scalar("sqrt_head_size", MathF.Sqrt(_config.HeadSize)));
-        var query = Heads(Linear(queried, $"{name}.query"), 0, 2, 1, 3);
-        var key = Heads(Linear(x, $"{name}.key"), 0, 2, 3, 1);
-        var value = Heads(Linear(x, $"{name}.value"), 0, 2, 1, 3);
+        var query = Heads(Linear(queried, RobertaNames.Linear(index, EncoderModule.Query)), 0, 2, 1, 3);
+        var key = Heads(Linear(x, RobertaNames.Linear(index, EncoderModule.Key)), 0, 2, 3, 1);
+        var value = Heads(Linear(x, RobertaNames.Linear(index, EncoderModule.Value)), 0, 2, 1, 3);
         var scores = _graph.Add("Div", [_graph.Add("MatMul", [query, key]), root]);
         var shares = _graph.Add("Softmax", [_graph.Add("Add", [scores, bias])], ("axis", -1));
         var attended = _graph.Add("Transpose", [_graph.Add("MatMul", [shares, value])], ("perm", new long[] { 0, 2, 1, 3 }));
@@ -120,14 +122,23 @@ internal sealed class RobertaGraph
     private string Heads(string x, params long[] order) =>
         _graph.Add("Transpose", [_graph.Add("Reshape", [x, _headShape])], ("perm", order));
 
-    /// <summary>x + U gelu(D x + d) + u where the layer has a bottleneck, else x.</summary>
-    private string Bottleneck(string x, string name) => _left.ContainsKey($"{name}.down.weight")
-        ? _graph.Add("Add", [x, Linear(Gelu(Linear(x, $"{name}.down")), $"{name}.up")])
-        : x;
+    /// <summary>What <see cref="BottleneckAdapter"/> computes where the layer has one of the name, else x.</summary>
+    private string Bottleneck(string x, string name)
+    {
+        if (!_left.ContainsKey($"{name}.down.weight"))
+            return x;
+        var low = _left.ContainsKey($"{name}.norm.weight")
+            ? _graph.Add("Relu", [Linear(Normalize(x, $"{name}.norm"), $"{name}.down")])
+            : Gelu(Linear(x, $"{name}.down"));
+        return _graph.Add("Add", [x, Linear(low, $"{name}.up")]);
+    }
 
     private string Linear(string x, string module) => _graph.Add("Add", [Product(x, module), Weight($"{module}.bias")]);
 
-    private string Product(string x, string module) => _graph.Add("MatMul", [x, TransposedWeight($"{module}.weight")]);
+    private string Product(string x, string module) =>
+        _int8 is null ? ExactProduct(x, module) : _int8.Add(x, $"{module}.weight", Take($"{module}.weight"));
+
+    private string ExactProduct(string x, string module) => _graph.Add("MatMul", [x, TransposedWeight($"{module}.weight")]);
 
     private string Gelu(string x)
     {

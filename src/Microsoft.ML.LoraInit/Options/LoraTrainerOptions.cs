@@ -100,8 +100,14 @@ public abstract class LoraTrainerOptions
     /// </summary>
     public double PreconditioningDamping { get; set; } = 1e-2;
 
-    /// <summary>AdamW's decoupled decay, not applied to biases and norms. Default 0.01.</summary>
+    /// <summary>AdamW's decoupled decay, not applied to biases and norms unless <see cref="DecayBiasesAndNorms"/> says so. Default 0.01.</summary>
     public double WeightDecay { get; set; } = 0.01;
+
+    /// <summary>
+    /// Whether <see cref="WeightDecay"/> applies to biases and norms too, as in scripts that give AdamW one group of all parameters.
+    /// Default false.
+    /// </summary>
+    public bool DecayBiasesAndNorms { get; set; }
 
     /// <summary>The norm that gradients are clipped to; 0 for no clipping. Default 1.</summary>
     public double MaxGradientNorm { get; set; } = 1.0;

@@ -12,10 +12,9 @@ internal static class QuantizationCheck
     }
 
     /// <summary>Refuses what would train packed weights.</summary>
-    /// <exception cref="ArgumentException">The initialisation or the method does not go with a quantised base.</exception>
-    public static void All(LoraTrainerOptions options, IEnumerable<string> linears)
+    /// <exception cref="ArgumentException">The method does not go with a quantised base.</exception>
+    public static void Method(LoraTrainerOptions options, IEnumerable<string> linears)
     {
-        Initialization(options);
         if (options.BaseQuantization != BaseQuantization.None && linears.FirstOrDefault(l => options.Method.TrainsBase($"{l}.weight", new HashSet<string>())) is { } trained)
             throw new ArgumentException($"BaseQuantization = {options.BaseQuantization} does not go with the method '{options.Method.Name}', which trains '{trained}.weight': a weight in 4 bits stays as it is. Choose another method, or BaseQuantization.None.");
     }

@@ -1,5 +1,4 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Peft;
@@ -12,37 +11,29 @@ internal static class PeftConfigReader
 {
     private const string SequenceClassification = "SEQ_CLS";
 
-    // Read below, or of no consequence for a trained adapter.
-    private static readonly HashSet<string> Known =
+    // Other settings of tuners/lora/config.py by which an adapter computes something else; what is in neither list has no
+    // consequence for a trained adapter, or is newer than this library and leaves tensors that are refused by their names.
+    private static readonly string[] ChangesComputation =
     [
-        "peft_type", "task_type", "r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "target_modules", "exclude_modules",
-        "layers_to_transform", "layers_pattern", "rank_pattern", "alpha_pattern", "bias", "fan_in_fan_out", "modules_to_save",
-        "init_lora_weights", "base_model_name_or_path", "revision",
-        "auto_mapping", "inference_mode", "peft_version", "loftq_config", "eva_config", "corda_config", "lora_ga_config",
-        "megatron_config", "megatron_core", "qalora_group_size", "runtime_config", "ensure_weight_tying",
+        "alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "lora_bias", "monteclora_config",
+        "target_parameters", "trainable_token_indices", "use_bdlora", "use_qalora", "velora_config",
     ];
 
     // Starts that leave a changed base behind: loading such an adapter over the untouched one computes something else.
     private static readonly string[] ChangedBases = ["pissa", "olora", "corda", "lora_ga", "loftq"];
 
-    // Other modules that a sequence classifier may have trained in full; RoBERTa's head is called classifier.
-    private static readonly string[] Heads = ["classifier", "score"];
+    // Other modules that a sequence classifier may have trained in full; RoBERTa's head is called classifier and has two parts.
+    private static readonly string[] Heads = ["classifier", "score", "classifier.dense", "classifier.out_proj", "out_proj"];
+
+    // As tuners_utils.py puts it around each name.
+    private const string LayersFrame = @"^.*\.(?:{0})\.(?<LayerNumber>\d+)\.";
 
     /// <param name="json">The file's text.</param>
     /// <param name="source">What error messages call the file.</param>
     /// <exception cref="InvalidDataException">Not valid JSON, or a setting that is not supported; the message names the key.</exception>
     public static PeftConfig Parse(string json, string source)
     {
-        JsonObject parsed;
-        try
-        {
-            parsed = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
-                ?? throw new InvalidDataException($"'{source}' is not an adapter's configuration: it holds no JSON object.");
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"'{source}' is not valid JSON: {e.Message}", e);
-        }
+        var parsed = UntrustedJson.Object(json, JsonSource.File(source));
         try
         {
             return Read(new JsonKeys(parsed, source));
@@ -56,6 +47,7 @@ internal static class PeftConfigReader
     private static PeftConfig Read(JsonKeys keys)
     {
         CheckSupported(keys);
+        var budget = new PatternBudget();
         return new()
         {
             Settings = new()
@@ -65,24 +57,28 @@ internal static class PeftConfigReader
                 RankStabilized = keys.Flag("use_rslora"),
                 Dropout = keys.Number("lora_dropout", 0),
                 UseDora = keys.Flag("use_dora"),
-                TargetModules = Modules(keys, "target_modules") ?? throw keys.Bad("target_modules", "is missing", "an adapter file must say which layers it is for"),
+                TargetModules = Modules(keys, "target_modules", budget) ?? throw keys.Bad("target_modules", "is missing", "an adapter file must say which layers it is for"),
                 LayersToTransform = keys.List<int>("layers_to_transform", "a layer's number or a list of them") is { Length: > 0 } layers ? layers : null,
+                // Without numbers the pattern has no effect, as in Python.
+                LayersPattern = [.. (keys.List<string>("layers_pattern", "a name or a list of names") ?? []).Where(p => p.Length > 0).Select(p => new LayerPattern(p, LayersFrame, budget))],
+                AllowsUnusedPatterns = true,
+                PatternBudget = budget,
                 RankPattern = keys.Map<int>("rank_pattern", "an integer"),
                 AlphaPattern = keys.Map<double>("alpha_pattern", "a number"),
             },
-            Exclude = Modules(keys, "exclude_modules"),
+            Exclude = Modules(keys, "exclude_modules", budget),
             BaseModel = keys.Text("base_model_name_or_path"),
             Revision = keys.Text("revision"),
             TaskType = keys.Text("task_type"),
         };
     }
 
-    private static TargetModules? Modules(JsonKeys keys, string key)
+    private static TargetModules? Modules(JsonKeys keys, string key, PatternBudget budget)
     {
         if (keys.IsEmpty(key))
             return null;
         if (keys.IsText(key))
-            return keys.Text(key) == "all-linear" ? TargetModules.AllLinear : TargetModules.Matching(keys.Text(key)!);
+            return keys.Text(key) == "all-linear" ? TargetModules.AllLinear : TargetModules.Matching(keys.Text(key)!, budget);
         return TargetModules.Named(keys.List<string>(key, "a list of names or a regular expression")!);
     }
 
@@ -102,11 +98,8 @@ internal static class PeftConfigReader
         foreach (var module in keys.List<string>("modules_to_save", "a list of names") ?? [])
             if (!Heads.Contains(module))
                 throw keys.Bad("modules_to_save", $"names '{module}'", "only RoBERTa's classification head ('classifier') may be trained in full beside the adapters");
-        foreach (var pattern in keys.List<string>("layers_pattern", "a name or a list of names") ?? [])
-            if (pattern is not ("layer" or ""))
-                throw keys.Bad("layers_pattern", $"names '{pattern}'", "RoBERTa's layers are numbered below 'layer'");
-        foreach (var key in keys.Names)
-            if (!Known.Contains(key) && !keys.IsEmpty(key))
+        foreach (var key in ChangesComputation)
+            if (!keys.IsEmpty(key))
                 throw keys.Bad(key, $"is {keys.Raw(key)}", "this setting is not supported, and leaving it out could change what the adapter computes");
     }
 }

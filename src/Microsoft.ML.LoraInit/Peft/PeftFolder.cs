@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -29,11 +30,11 @@ internal sealed class PeftFolder : IDisposable
 
     /// <summary>Number of logits of the head; 0 without one.</summary>
     /// <exception cref="InvalidDataException">The head lacks its output layer.</exception>
-    public int Outputs => HasHead ? (int)_file.Info(Stored(PeftNames.Part.Head, "classifier.out_proj.weight")).Shape[0] : 0;
+    public int Outputs => HasHead ? Rows(Stored(PeftNames.Part.Head, $"{RobertaNames.HeadProjection}.weight")) : 0;
 
     /// <summary>Modules with an A, and its rank, in the file's order.</summary>
     public IEnumerable<(string Module, int Rank)> Modules =>
-        Names(PeftNames.Part.A).Select(m => (m, (int)_file.Info(Stored(PeftNames.Part.A, m)).Shape[0]));
+        Names(PeftNames.Part.A).Select(m => (m, Rows(Stored(PeftNames.Part.A, m))));
 
     private bool IsBare { get; }
 
@@ -51,7 +52,7 @@ internal sealed class PeftFolder : IDisposable
         var (config, weights) = (System.IO.Path.Combine(path, PeftNames.Config), System.IO.Path.Combine(path, PeftNames.Weights));
         if (!File.Exists(config))
             throw new FileNotFoundException($"'{path}' has no {PeftNames.Config}; an adapter is a folder with {PeftNames.Config} and {PeftNames.Weights}.", config);
-        var parsed = PeftConfigReader.Parse(File.ReadAllText(config), config);
+        var parsed = PeftConfigReader.Parse(UntrustedFile.ReadText(config, UntrustedFile.MaxJson), config);
         if (!File.Exists(weights))
             throw File.Exists(System.IO.Path.Combine(path, PeftNames.Pickle))
                 ? new NotSupportedException(PeftNames.PickleAdvice(path))
@@ -121,6 +122,13 @@ internal sealed class PeftFolder : IDisposable
 
     private Tensor? NoMagnitude(AdapterTarget target) => !_stored.ContainsKey((PeftNames.Part.Magnitude, target.ModuleName)) ? null
         : throw new InvalidDataException($"'{_file.Name}' has DoRA's magnitude of '{target.ModuleName}', but {PeftNames.Config} says use_dora = false.");
+
+    private int Rows(string stored)
+    {
+        var (_, found) = _file.Info(stored);
+        return found is [> 0 and <= int.MaxValue, > 0] ? (int)found[0]
+            : throw new InvalidDataException($"'{_file.Name}': '{stored}' has the shape [{string.Join(", ", found)}]; a matrix is expected.");
+    }
 
     private Tensor Read(PeftNames.Part part, string name, params long[] shape)
     {

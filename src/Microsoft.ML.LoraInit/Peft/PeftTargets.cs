@@ -42,7 +42,7 @@ internal static class PeftTargets
     private static string ShortName(string module)
     {
         var inLayer = module.Split('.', 5)[^1];
-        return inLayer.StartsWith("attention.self.", StringComparison.Ordinal) ? inLayer["attention.self.".Length..] : inLayer;
+        return inLayer.StartsWith(RobertaNames.SelfAttention, StringComparison.Ordinal) ? inLayer[RobertaNames.SelfAttention.Length..] : inLayer;
     }
 
     private static T MostFrequent<T>(IEnumerable<T> values) => values.GroupBy(v => v).MaxBy(g => g.Count())!.Key;

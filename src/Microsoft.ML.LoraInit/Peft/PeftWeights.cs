@@ -17,8 +17,8 @@ internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOn
     /// <summary>Those biases by name; empty where there are none.</summary>
     public IReadOnlyDictionary<string, Tensor> Biases { get; init; } = new Dictionary<string, Tensor>();
 
-    private const string OutWeight = "classifier.out_proj.weight";
-    private const string OutBias = "classifier.out_proj.bias";
+    private const string OutWeight = RobertaNames.HeadProjection + ".weight";
+    private const string OutBias = RobertaNames.HeadProjection + ".bias";
 
     /// <summary>Number of logits; 0 without a head.</summary>
     public int Outputs => Head is null ? 0 : (int)Head[OutBias].shape[0];

@@ -13,7 +13,7 @@ internal static class BaseResolver
         {
             files = checkpoint.Open(null, CancellationToken.None);
         }
-        catch (Exception e) when (e is IOException or ArgumentException or InvalidDataException or InvalidOperationException or HttpRequestException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or ArgumentException or InvalidDataException or InvalidOperationException or NotSupportedException or HttpRequestException or UnauthorizedAccessException)
         {
             throw Missing(header.Base, e.Message, e);
         }

@@ -1,4 +1,5 @@
-using System.Text.Json;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Persistence;
 
@@ -18,7 +19,8 @@ namespace Microsoft.ML.LoraInit.Persistence;
 /// Parts: <c>tensors</c> (safetensors, fp32: <c>FineTunedState</c>), and in a self-contained model the base's <c>config.json</c>,
 /// <c>vocab.json</c>, <c>merges.txt</c> and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
 /// Version 2 added the tokenizer's rule; a model that has none is written as version 1.
-/// A reader refuses a version above its own; whatever older readers would misread must raise the version.
+/// A reader refuses a version above its own, and parts and members of the header that it does not know: whatever is new must
+/// raise the version, so that older readers refuse it as newer and not as damaged.
 /// </remarks>
 internal static class ModelFormat
 {
@@ -33,7 +35,15 @@ internal static class ModelFormat
 
     public static ReadOnlySpan<byte> Magic => "LORAINIT"u8;
 
-    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web);
+    /// <summary>The parts of a model by name, each with the most bytes that it may have. Others are refused before they are read: new ones raise <see cref="Version"/>.</summary>
+    public static IReadOnlyDictionary<string, long> Parts(ModelSaveMode mode)
+    {
+        var parts = new Dictionary<string, long>(StringComparer.Ordinal) { [Tensors] = int.MaxValue };
+        if (mode == ModelSaveMode.SelfContained)
+            foreach (var (name, limit) in new[] { (CheckpointNames.Config, UntrustedFile.MaxJson), (CheckpointNames.Vocabulary, UntrustedFile.MaxVocabulary), (CheckpointNames.Merges, UntrustedFile.MaxVocabulary), (CheckpointNames.Weights, int.MaxValue) })
+                parts.Add(name, limit);
+        return parts;
+    }
 }
 
 /// <summary>An entry of the header's list.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
@@ -43,6 +44,9 @@ internal sealed record ModelHeader
 
     public required IReadOnlyList<ModelPart> Parts { get; init; }
 
+    /// <summary>What error messages call it.</summary>
+    public static JsonSource Source { get; } = new("The model file's header", "Get or save the model again.");
+
     public static ModelHeader Of(FineTunedModel model, ModelSaveMode mode, IReadOnlyList<ModelPart> parts) => new()
     {
         Library = typeof(ModelHeader).Assembly.GetName().Version!.ToString(),
@@ -64,18 +68,13 @@ internal sealed record ModelHeader
     public FineTunedModel.Settings Settings() =>
         new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, Mode, Tokenizer);
 
-    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, ModelFormat.Json);
+    public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, UntrustedJson.Own);
 
     /// <exception cref="InvalidDataException">The bytes are not a header.</exception>
     public static ModelHeader Parse(ReadOnlySpan<byte> json)
     {
-        try
-        {
-            return JsonSerializer.Deserialize<ModelHeader>(json, ModelFormat.Json) ?? throw new JsonException("It is null.");
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"The model file is damaged: its header cannot be read. {e.Message}", e);
-        }
+        var header = UntrustedJson.Read<ModelHeader>(json, Source);
+        return Enum.IsDefined(header.Mode) && Enum.IsDefined(header.Precision) ? header
+            : throw Source.Bad(Enum.IsDefined(header.Mode) ? "precision" : "mode", "is none that this library knows");
     }
 }

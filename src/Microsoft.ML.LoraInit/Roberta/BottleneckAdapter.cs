@@ -3,25 +3,39 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Roberta;
 
 /// <summary>
-/// A bottleneck adapter (Houlsby et al., arXiv 1902.00751): y = x + U gelu(D x + d) + u with D [m, hidden],
-/// U [hidden, m]. U starts at zero, so the layer starts as the identity.
+/// A bottleneck adapter: y = x + U gelu(D x + d) + u (Houlsby et al., arXiv 1902.00751) with D [m, hidden], U [hidden, m]; with a norm,
+/// y = x + U relu(D norm(x) + d) + u (Lin et al., arXiv 2004.03829). U starts at zero, so it starts as the identity.
 /// </summary>
 internal sealed class BottleneckAdapter
 {
-    public BottleneckAdapter(string name, Tensor down, Tensor downBias, Tensor up, Tensor upBias)
+    private readonly LayerNorm? _norm;
+
+    /// <param name="name">The module's name.</param>
+    /// <param name="values">Its tensors under their full names, which this takes over.</param>
+    /// <param name="eps">Added to the variance of the norm, where there is one.</param>
+    public BottleneckAdapter(string name, IReadOnlyDictionary<string, Tensor> values, double eps)
     {
-        Down = new Parameter($"{name}.down.weight", down, owned: true) { Trained = true };
-        DownBias = new Parameter($"{name}.down.bias", downBias, owned: true, decay: false) { Trained = true };
-        Up = new Parameter($"{name}.up.weight", up, owned: true) { Trained = true };
-        UpBias = new Parameter($"{name}.up.bias", upBias, owned: true, decay: false) { Trained = true };
+        Down = Of("down.weight", decay: true);
+        DownBias = Of("down.bias", decay: false);
+        Up = Of("up.weight", decay: true);
+        UpBias = Of("up.bias", decay: false);
         Parameters = [Down, DownBias, Up, UpBias];
+        Eps = eps;
+        if (!values.ContainsKey($"{name}.norm.weight"))
+            return;
+        _norm = new(Of("norm.weight", decay: false), Of("norm.bias", decay: false), eps);
+        Parameters = [.. Parameters, _norm.Weight, _norm.Bias];
+
+        Parameter Of(string part, bool decay) => new($"{name}.{part}", values[$"{name}.{part}"], owned: true, decay) { Trained = true };
     }
 
-    /// <summary>Name of the bottleneck after a layer's attention sublayer.</summary>
-    public static string AttentionName(int layer) => $"roberta.encoder.layer.{layer}.attention.output.bottleneck";
-
-    /// <summary>Name of the bottleneck after a layer's feed-forward sublayer.</summary>
-    public static string OutputName(int layer) => $"roberta.encoder.layer.{layer}.output.bottleneck";
+    /// <summary>The name of a layer's bottleneck at a place.</summary>
+    public static string NameOf(int layer, BottleneckPlace place) => RobertaNames.InLayer(layer, place switch
+    {
+        BottleneckPlace.Attention => RobertaNames.AttentionBottleneck,
+        BottleneckPlace.Output => RobertaNames.OutputBottleneck,
+        _ => RobertaNames.LayerBottleneck,
+    });
 
     public Parameter Down { get; }
 
@@ -31,13 +45,18 @@ internal sealed class BottleneckAdapter
 
     public Parameter UpBias { get; }
 
+    public double Eps { get; }
+
     public IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>x [..., hidden] → the same shape.</summary>
     public Tensor forward(Tensor x)
     {
         var type = x.dtype;
-        var low = nn.functional.gelu(nn.functional.linear(x, Down.Value.to(type), DownBias.Value.to(type)));
+        // The norm's weights are fp32 while trained, whatever x is.
+        var normed = _norm is null ? x : nn.functional.layer_norm(x, _norm.Weight.Shape, _norm.Weight.Value.to(type), _norm.Bias.Value.to(type), Eps);
+        var low = nn.functional.linear(normed, Down.Value.to(type), DownBias.Value.to(type));
+        low = _norm is null ? nn.functional.gelu(low) : nn.functional.relu(low);
         return x + nn.functional.linear(low, Up.Value.to(type), UpBias.Value.to(type));
     }
 }

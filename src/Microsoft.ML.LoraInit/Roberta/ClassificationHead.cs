@@ -10,17 +10,17 @@ internal sealed class ClassificationHead
     public ClassificationHead(RobertaConfig config, Func<string, Linear> linear)
     {
         _dropout = config.ClassifierDropout;
-        Dense = linear("classifier.dense");
-        OutProjection = linear("classifier.out_proj");
+        Dense = linear(RobertaNames.HeadDense);
+        OutProjection = linear(RobertaNames.HeadProjection);
     }
 
     /// <summary>The head's weights: name and shape, in the model's order.</summary>
     public static IReadOnlyList<(string Name, long[] Shape)> Layout(RobertaConfig config, int outputs) =>
     [
-        ("classifier.dense.weight", [config.HiddenSize, config.HiddenSize]),
-        ("classifier.dense.bias", [config.HiddenSize]),
-        ("classifier.out_proj.weight", [outputs, config.HiddenSize]),
-        ("classifier.out_proj.bias", [outputs]),
+        (RobertaNames.HeadDense + ".weight", [config.HiddenSize, config.HiddenSize]),
+        (RobertaNames.HeadDense + ".bias", [config.HiddenSize]),
+        (RobertaNames.HeadProjection + ".weight", [outputs, config.HiddenSize]),
+        (RobertaNames.HeadProjection + ".bias", [outputs]),
     ];
 
     public Linear Dense { get; }

@@ -11,7 +11,7 @@ namespace Microsoft.ML.LoraInit.Roberta;
 internal static class QuantizedBase
 {
     /// <summary>Whether a weight of the base is held in 4 bits.</summary>
-    public static bool Holds(string name, Tensor value) => value.dim() == 2 && name.StartsWith("roberta.encoder.", StringComparison.Ordinal);
+    public static bool Holds(string name, Tensor value) => value.dim() == 2 && name.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal);
 
     /// <summary>A base of its own on the device; the plain one stays the caller's.</summary>
     /// <param name="plain">The base as the checkpoint has it, fp32 for the exact result.</param>

@@ -47,8 +47,7 @@ internal sealed class RobertaClassifier : IDisposable
     /// <summary>Every parameter of base and head, then those of the adapters: every A first, so that layers with one input have theirs side by side.</summary>
     public IEnumerable<Parameter> Parameters => _parameters.Values
         .Concat(AdapterParameters.Where(p => p.IsA).Concat(AdapterParameters.Where(p => !p.IsA)).Select(p => p.Parameter))
-        .Concat(Layers.SelectMany(l => l.AttentionBottleneck?.Parameters ?? []))
-        .Concat(Layers.SelectMany(l => l.OutputBottleneck?.Parameters ?? []));
+        .Concat(Enum.GetValues<BottleneckPlace>().SelectMany(place => Layers.SelectMany(l => l.Bottlenecks.TryGetValue(place, out var b) ? b.Parameters : [])));
 
     /// <summary>The parameters of the base alone, frozen unless a method trains them.</summary>
     public IEnumerable<Parameter> BaseParameters => _parameters.Values.Where(p => _base.Contains(p.Name));

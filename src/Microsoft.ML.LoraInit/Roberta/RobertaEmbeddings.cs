@@ -13,10 +13,10 @@ internal sealed class RobertaEmbeddings
     public RobertaEmbeddings(RobertaConfig config, Func<string, Parameter> parameter)
     {
         _config = config;
-        Word = parameter("roberta.embeddings.word_embeddings.weight");
-        Position = parameter("roberta.embeddings.position_embeddings.weight");
-        TokenType = parameter("roberta.embeddings.token_type_embeddings.weight");
-        Norm = new LayerNorm(parameter("roberta.embeddings.LayerNorm.weight"), parameter("roberta.embeddings.LayerNorm.bias"), config.LayerNormEps);
+        Word = parameter(RobertaNames.Words);
+        Position = parameter(RobertaNames.Positions);
+        TokenType = parameter(RobertaNames.TokenTypes);
+        Norm = new LayerNorm(parameter(RobertaNames.EmbeddingNorm + ".weight"), parameter(RobertaNames.EmbeddingNorm + ".bias"), config.LayerNormEps);
     }
 
     public Parameter Word { get; }

@@ -10,13 +10,14 @@ internal sealed class RobertaLayer
     public RobertaLayer(RobertaConfig config, int index, Func<string, Linear> linear, Func<string, LayerNorm> norm)
     {
         _config = config;
-        var name = $"roberta.encoder.layer.{index}";
-        Attention = new SelfAttention(config, $"{name}.attention.self", linear);
-        AttentionOutput = linear($"{name}.attention.output.dense");
-        AttentionNorm = norm($"{name}.attention.output.LayerNorm");
-        Intermediate = linear($"{name}.intermediate.dense");
-        Output = linear($"{name}.output.dense");
-        OutputNorm = norm($"{name}.output.LayerNorm");
+        Attention = new SelfAttention(config, Linear);
+        AttentionOutput = Linear(EncoderModule.AttentionOutput);
+        AttentionNorm = norm(RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
+        Intermediate = Linear(EncoderModule.Intermediate);
+        Output = Linear(EncoderModule.Output);
+        OutputNorm = norm(RobertaNames.InLayer(index, RobertaNames.OutputNorm));
+
+        Linear Linear(EncoderModule module) => linear(RobertaNames.Linear(index, module));
     }
 
     public SelfAttention Attention { get; }
@@ -31,22 +32,21 @@ internal sealed class RobertaLayer
 
     public LayerNorm OutputNorm { get; }
 
-    /// <summary>A bottleneck after the attention sublayer (Houlsby), before its residual.</summary>
-    public BottleneckAdapter? AttentionBottleneck { get; set; }
-
-    /// <summary>A bottleneck after the feed-forward sublayer (Houlsby, Pfeiffer), before its residual.</summary>
-    public BottleneckAdapter? OutputBottleneck { get; set; }
+    /// <summary>The bottlenecks that a method has put on the layer.</summary>
+    public SortedDictionary<BottleneckPlace, BottleneckAdapter> Bottlenecks { get; } = [];
 
     /// <summary>x [batch, length, hidden] → the same shape.</summary>
     public Tensor forward(Tensor x, Tensor? mask, ForwardContext context, bool firstOnly = false)
     {
         var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context, firstOnly), context), _config.HiddenDropout);
-        attended = AttentionBottleneck?.forward(attended) ?? attended;
+        attended = Through(BottleneckPlace.Attention, attended);
         x = AttentionNorm.forward(attended.add_(firstOnly ? x.narrow(1, 0, 1) : x));
 
         var transformed = nn.functional.gelu(Intermediate.forward(x, context));
         transformed = context.ApplyDropout(Output.forward(transformed, context), _config.HiddenDropout);
-        transformed = OutputBottleneck?.forward(transformed) ?? transformed;
-        return OutputNorm.forward(transformed.add_(x));
+        transformed = Through(BottleneckPlace.Output, transformed);
+        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.add_(x)));
     }
+
+    private Tensor Through(BottleneckPlace place, Tensor x) => Bottlenecks.TryGetValue(place, out var bottleneck) ? bottleneck.forward(x) : x;
 }

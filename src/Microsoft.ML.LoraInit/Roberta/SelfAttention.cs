@@ -7,12 +7,12 @@ internal sealed class SelfAttention
 {
     private readonly RobertaConfig _config;
 
-    public SelfAttention(RobertaConfig config, string name, Func<string, Linear> linear)
+    public SelfAttention(RobertaConfig config, Func<EncoderModule, Linear> linear)
     {
         _config = config;
-        Query = linear($"{name}.query");
-        Key = linear($"{name}.key");
-        Value = linear($"{name}.value");
+        Query = linear(EncoderModule.Query);
+        Key = linear(EncoderModule.Key);
+        Value = linear(EncoderModule.Value);
     }
 
     public Linear Query { get; }

@@ -1,5 +1,5 @@
-using System.Text;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.Tokenizers;
 
@@ -8,6 +8,10 @@ namespace Microsoft.ML.LoraInit.Tokenization;
 /// <summary>Reads <c>vocab.json</c> and <c>merges.txt</c>, and refuses what could not be tokenised with.</summary>
 internal static class VocabularyReader
 {
+    private static readonly JsonSource Source = new("The vocabulary (vocab.json, one JSON object of token → id)", "Get the base model's files again.");
+
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
+
     /// <summary>The library's tokenizer, and the tokens by id (in <see cref="ByteAlphabet"/> characters; empty where an id is unused).</summary>
     /// <exception cref="InvalidDataException">A file is malformed, or does not fit the model.</exception>
     public static (BpeTokenizer Bpe, string[] Tokens) Read(Stream vocabulary, Stream merges, RobertaConfig config)
@@ -17,22 +21,14 @@ internal static class VocabularyReader
         // The alphabet is applied by the caller, so that any run of tokens can be encoded again, even one that begins
         // or ends inside a character: ByteLevel stays off.
         var options = new BpeOptions(ids) { Merges = ReadMerges(merges, ids) };
-        return (BpeTokenizer.Create(options), tokens);
+        return (UntrustedJson.Guard(Source, () => BpeTokenizer.Create(options)), tokens);
     }
 
     /// <summary>Token → id.</summary>
     internal static Dictionary<string, int> ReadVocabulary(Stream stream)
     {
-        Dictionary<string, int>? ids;
-        try
-        {
-            ids = JsonSerializer.Deserialize<Dictionary<string, int>>(stream);
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"vocab.json must be one JSON object of token → id: {e.Message}", e);
-        }
-        if (ids is null || ids.Count == 0)
+        var ids = UntrustedJson.Read<Dictionary<string, int>>(UntrustedFile.Read(stream, UntrustedFile.MaxVocabulary, "vocab.json"), Source, Json);
+        if (ids.Count == 0)
             throw new InvalidDataException("vocab.json holds no tokens.");
         foreach (char c in ByteAlphabet.Characters)
         {
@@ -61,8 +57,9 @@ internal static class VocabularyReader
     internal static List<string> ReadMerges(Stream stream, Dictionary<string, int> ids)
     {
         var merges = new List<string>();
+        var text = UntrustedFile.Text(UntrustedFile.Read(stream, UntrustedFile.MaxVocabulary, "merges.txt"), "merges.txt");
         var seen = new HashSet<string>(StringComparer.Ordinal);
-        using var reader = new StreamReader(stream, Encoding.UTF8, leaveOpen: true);
+        using var reader = new StringReader(text);
         for (int number = 1; reader.ReadLine() is { } line; number++)
         {
             // Only the first line can be the header: "#" begins ordinary merges too.

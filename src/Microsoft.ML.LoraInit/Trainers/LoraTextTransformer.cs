@@ -65,7 +65,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     /// model, which takes as long as loading; calls under way finish as they began. Not saved.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
-    /// <exception cref="NotSupportedException">The processor does not serve <see cref="ScoringOptions.Int8"/>.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="ScoringOptions.Int8"/> was asked for, and its package is missing.</exception>
     /// <exception cref="InvalidDataException">The base model has changed since it was loaded.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public ScoringOptions Scoring
@@ -90,7 +90,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return new ScoredDataView(input, Schema(input.Schema), _model.Scorer);
+        return new ScoredDataView<TextPair, float[]>(input, Schema(input.Schema), _model.Scorer);
     }
 
     /// <summary>
@@ -113,7 +113,7 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
 
     /// <summary>Scores single rows.</summary>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
-        new ScoringRowMapper(Schema(inputSchema), _model.Scorer);
+        new ScoringRowMapper<TextPair, float[]>(Schema(inputSchema), _model.Scorer);
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx)

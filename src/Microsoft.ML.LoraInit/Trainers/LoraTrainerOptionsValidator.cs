@@ -93,6 +93,9 @@ internal static class LoraTrainerOptionsValidator
         Given(options.RankPattern, nameof(options.RankPattern), "leave it empty for one rank everywhere");
         Given(options.AlphaPattern, nameof(options.AlphaPattern), "leave it empty for one alpha everywhere");
         Given(options.Initialization, nameof(options.Initialization), "choose a LoraInitialization, such as LoraInitialization.Kaiming()");
+        // A checkpoint may hold what it started from; without one there is nothing to start from.
+        if (options is { Initialization: UnknownInitialization unknown, CheckpointDirectory: null, InitialAdapter: null })
+            throw new ArgumentException($"{nameof(options.Initialization)}: {unknown.Obstacle}");
         Range(Enum.IsDefined(options.BaseQuantization), nameof(options.BaseQuantization), options.BaseQuantization, "choose None or Nf4");
         QuantizationCheck.Initialization(options);
         if (options.Method is LoraMethod lora)

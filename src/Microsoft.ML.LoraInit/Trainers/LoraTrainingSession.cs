@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
@@ -20,7 +21,7 @@ namespace Microsoft.ML.LoraInit;
 /// <example><code>
 /// using var session = new LoraTrainingSession(ml, RobertaCheckpoint.Mini);
 /// var rows = session.Prepare(train, validation, new LoraTextClassificationTrainer.Options());
-/// foreach (var start in new[] { LoraInitialization.Kaiming(), LoraInitialization.PiSSA() })
+/// foreach (var start in new[] { LoraInitialization.Kaiming(), LoraInitialization.Pissa() })
 ///     Console.WriteLine(session.Train(rows, new LoraTextClassificationTrainer.Options { Initialization = start }).Epochs[^1].Metrics);
 /// </code></example>
 public sealed class LoraTrainingSession : IDisposable
@@ -61,6 +62,18 @@ public sealed class LoraTrainingSession : IDisposable
     /// <summary>SHA-256 of the base model's weights, in lower-case hexadecimal.</summary>
     public string BaseModelSha256 => _files.Identity.Sha256;
 
+    /// <summary>How large the base model is.</summary>
+    public BaseModelShape Shape => BaseModelShape.Of(_files.Config);
+
+    /// <summary>Refuses a method whose settings do not fit the base model, such as one that skips more layers than there are.</summary>
+    /// <param name="method">The method.</param>
+    /// <exception cref="ArgumentException">They do not fit; the message names the setting.</exception>
+    public void Check(FineTuningMethod method)
+    {
+        ArgumentNullException.ThrowIfNull(method);
+        method.Validate(_files.Config);
+    }
+
     /// <summary>Reads, checks and tokenises rows.</summary>
     /// <param name="train">Rows to train on.</param>
     /// <param name="validation">Rows to validate on after each epoch, or null.</param>
@@ -88,11 +101,18 @@ public sealed class LoraTrainingSession : IDisposable
     /// <summary>Trains and validates after each epoch.</summary>
     /// <param name="rows">What <see cref="Prepare"/> made, of this session.</param>
     /// <param name="options">How: options of the same trainer, and of the same <c>MaxLength</c>, that the rows were prepared for. Columns, base model and what a saved model contains are not looked at.</param>
+    /// <param name="adapterFolder">
+    /// Where the trained adapter and its head are written, as <see cref="LoraTextTransformerExport.SavePeftAdapter"/> writes them, for
+    /// <see cref="LoraTrainerOptions.InitialAdapter"/> of other trainings; null (the default) for nowhere. The folder must be new or empty,
+    /// and its parent must exist. Nothing is written of a training that was cancelled.
+    /// </param>
     /// <returns>How the training went.</returns>
     /// <exception cref="ArgumentException">An option is out of range, or does not fit the base model or the rows.</exception>
+    /// <exception cref="NotSupportedException">An adapter is to be written, and the method has none, or its base was replaced (LoftQ, CLoQ), so that it has no exact form.</exception>
+    /// <exception cref="IOException">The adapter's folder is not empty or cannot be written.</exception>
     /// <exception cref="InvalidDataException">The rows do not fit the task, such as one class only.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
-    public TrainingHistory Train(PreparedRows rows, LoraTrainerOptions options)
+    public TrainingHistory Train(PreparedRows rows, LoraTrainerOptions options, string? adapterFolder = null)
     {
         ArgumentNullException.ThrowIfNull(rows);
         var (own, kind) = Own(options, rows.ValidationData);
@@ -100,6 +120,8 @@ public sealed class LoraTrainingSession : IDisposable
             throw new ArgumentException($"The rows were prepared for labels of the kind {rows.Kind} and the options, {options.GetType().FullName}, read {kind.Label}: prepare them with options of this trainer.", nameof(options));
         if ((own.MaxLength ?? _files.Config.MaxLength) != rows.MaxLength)
             throw new ArgumentException($"The rows were cut to {rows.MaxLength} tokens and MaxLength = {own.MaxLength?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"} asks for {own.MaxLength ?? _files.Config.MaxLength}: prepare them anew, or use the same length.", nameof(options));
+        if (adapterFolder is not null)
+            CheckAdapter(own, adapterFolder);
         var task = kind.Scores(rows.Schemas.Label, rows.Schemas.LabelValues).Task;
         var train = rows.Train;
         if (kind.ClassWeights is { } classWeights)
@@ -107,22 +129,27 @@ public sealed class LoraTrainingSession : IDisposable
             ClassWeighting.Check(classWeights, task);
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
         }
-        TextTrainerRun.Check(own, _files.Config, task.OutputCount);
+        using var scope = NewDisposeScope(); // of the initial adapter
+        var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
         var devices = ComputeDevice.ResolveAll(_environment, own);
         using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
         own.Progress = messages;
         own.CancellationToken = messages.Token;
+        var weights = Weights(devices[0], own);
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = own,
+            InitialAdapter = initial,
             Task = task,
             Train = train,
             Validation = rows.Validation,
-            Base = Weights(devices[0], own),
+            Base = weights,
             OtherDevices = [.. devices.Skip(1)],
             Seed = own.Seed ?? MLNetEnvironment.Seed(_environment) ?? 0,
             Log = messages.Log,
         });
+        if (adapterFolder is not null && !result.History.Cancelled)
+            AdapterFolder.Write(result.State, BaseModel, module => weights.Original($"{module}.weight").cpu(), adapterFolder);
         return result.History;
     }
 
@@ -144,6 +171,17 @@ public sealed class LoraTrainingSession : IDisposable
         own.BaseModel = BaseModel;
         own.ValidationData = validation;
         return (own, TrainerKind.Check(own));
+    }
+
+    // What can be said before the training.
+    private static void CheckAdapter(LoraTrainerOptions options, string folder)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(folder, "adapterFolder");
+        if (!options.Method.UsesAdapters)
+            throw new NotSupportedException($"The method '{options.Method.Name}' trains no low-rank adapters, so that there is no adapter to write to '{folder}'. Use FineTuningMethod.Lora(), or write none.");
+        if (options.Initialization.ReplacesBase)
+            throw new NotSupportedException($"The initialisation '{options.Initialization.Name}' puts another base in the model's place, over which alone the adapter would fit, so that none is written to '{folder}'. Use another initialisation, or the trainer's Fit and SavePeftAdapter with a rank.");
+        AtomicFolder.Check(folder);
     }
 
     private BaseWeights Weights(Device device, LoraTrainerOptions options)

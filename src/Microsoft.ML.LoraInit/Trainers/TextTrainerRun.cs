@@ -70,7 +70,10 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
-        var maxLength = Check(options, files.Config, outputs.Task.OutputCount);
+        if (EncoderTensors.Foreign(files.TensorNames) is { Count: > 0 } foreign)
+            messages.Log($"{options.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
+        using var scope = NewDisposeScope(); // of the initial adapter
+        var (maxLength, initial) = Check(options, files.Config, outputs.Task.OutputCount);
         var tokenizer = Tokenizer(files, options);
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
@@ -89,6 +92,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Options = run,
+            InitialAdapter = initial,
             Task = task,
             Train = train,
             Validation = held,
@@ -96,6 +100,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             OtherDevices = [.. devices.Skip(1)],
             Seed = seed,
             Log = messages.Log,
+            Warn = messages.Warn,
         });
         if (classWeights is not null && classWeights != ClassWeights.None)
             result.State.FineTuning[ClassWeightsKey] = classWeights.ToJson();
@@ -106,15 +111,18 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     {
         try
         {
+            // What is wrong with the base was told when it was opened.
             // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
             using var weights = trained.DType == ScalarType.Float32 && trained.Device.type == TorchSharp.DeviceType.CPU
                 ? trained.AddLease()
                 : files.LoadWeights(CPU, ScalarType.Float32);
             return FineTunedModel.Create(settings, result.State, result.History, options.BaseModel, tokenizer, weights, device);
         }
-        catch
+        catch (Exception e)
         {
             result.State.Dispose();
+            if (e is InvalidDataException)
+                throw TrainingDivergedException.After(result.History.Steps, "A weight of the merged model is beyond all measure or", e);
             throw;
         }
     }
@@ -149,17 +157,17 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     }
 
     /// <summary>Checks the options against the base model.</summary>
-    /// <returns>The longest sequence.</returns>
-    public static int Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
+    /// <returns>The longest sequence, and what <see cref="LoraTrainerOptions.InitialAdapter"/> names, in the caller's dispose scope.</returns>
+    public static (int MaxLength, PeftWeights? InitialAdapter) Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
     {
         var maxLength = CheckLength(options, config);
         options.Method.Validate(config);
-        using var scope = NewDisposeScope();
-        QuantizationCheck.All(options, AdapterPlanner.Modules(config).Select(m => m.Name));
-        if (StartingAdapter.Read(options, config, outputs) is null && options.Method.UsesAdapters)
-            foreach (var target in AdapterPlanner.Plan(options.ToAdapterSettings(), config))
+        QuantizationCheck.Method(options, AdapterPlanner.Modules(config).Select(m => m.Name));
+        var initial = StartingAdapter.Read(options, config, outputs);
+        if (initial is null)
+            foreach (var target in options.Method.Targets(options.ToAdapterSettings(), config))
                 options.Initialization.Validate(target);
-        return maxLength;
+        return (maxLength, initial);
     }
 
     /// <summary>Checks the longest sequence against the base model.</summary>

@@ -32,6 +32,9 @@ internal sealed class TrainingMessages : IProgress<TrainingProgress>, IDisposabl
     /// <summary>The user's token, or ML.NET's own cancellation.</summary>
     public CancellationToken Token => _cancellation.Token;
 
+    /// <summary>A sentence for the log that the user should see.</summary>
+    public void Warn(string message) => _channel.Warning(MessageSensitivity.Schema, "{0}", message);
+
     /// <summary>A sentence for the log.</summary>
     public void Log(string message) => _channel.Info(MessageSensitivity.Schema, "{0}", message);
 

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -8,8 +9,11 @@ namespace Microsoft.ML.LoraInit.Training;
 /// <summary>Everything that a fine-tuning run needs, with all data read and checked.</summary>
 internal sealed record FineTuningRequest
 {
-    /// <summary>The options, as a copy that nobody changes. Columns, devices, seed and precision are taken from here no more.</summary>
+    /// <summary>The options, checked, as a copy that nobody changes. Columns, devices, seed and precision are taken from here no more.</summary>
     public required LoraTrainerOptions Options { get; init; }
+
+    /// <summary>The adapter that <see cref="LoraTrainerOptions.InitialAdapter"/> names, read; null where it names none. Its tensors stay the caller's.</summary>
+    public PeftWeights? InitialAdapter { get; init; }
 
     /// <summary>What is learnt.</summary>
     public required TextTask Task { get; init; }
@@ -32,6 +36,12 @@ internal sealed record FineTuningRequest
     /// <summary>Receives messages for people, one an epoch and some beside; or null.</summary>
     public Action<string>? Log { get; init; }
 
+    /// <summary>Receives messages of what went wrong and does not matter to the result; null for <see cref="Log"/>.</summary>
+    public Action<string>? Warn { get; init; }
+
     /// <summary>Called after each optimiser step with the number of steps done; tests interrupt runs here.</summary>
     public Action<long>? OnStep { get; init; }
+
+    /// <summary>Whether anything is dropped out.</summary>
+    public bool DropsOut => Base.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Options.LoraDropout > 0);
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
@@ -20,21 +19,22 @@ internal sealed class FineTuningRun
     private readonly FineTuningRequest _request;
     private readonly LoraTrainerOptions _options;
     private readonly ProgressReporter _reporter;
-    private PeftWeights? _initial;
+    private readonly PeftWeights? _initial;
 
     private FineTuningRun(FineTuningRequest request)
     {
         _request = request;
         _options = request.Options;
-        _reporter = new ProgressReporter(_options.Progress, request.Log);
+        _initial = request.InitialAdapter;
+        _reporter = new ProgressReporter(_options.Progress, request.Log, request.Warn);
     }
 
     /// <summary>Runs to the end, or until cancelled after at least one epoch.</summary>
     /// <returns>The trained state, which the caller disposes, and the history.</returns>
-    /// <exception cref="ArgumentException">Options, labels and base do not fit together.</exception>
+    /// <exception cref="ArgumentException">Labels and task do not fit together.</exception>
     /// <exception cref="OperationCanceledException">Cancelled before an epoch had ended.</exception>
     /// <exception cref="TrainingDivergedException">Loss or parameters became infinite or not a number.</exception>
-    /// <exception cref="InvalidOperationException">The checkpoint folder holds another run.</exception>
+    /// <exception cref="InvalidOperationException">The checkpoint folder holds another run, or another run is using it.</exception>
     /// <exception cref="InvalidDataException">The checkpoint is damaged.</exception>
     public static FineTuningResult Execute(FineTuningRequest request) => new FineTuningRun(request).Execute();
 
@@ -44,7 +44,6 @@ internal sealed class FineTuningRun
         using var scope = NewDisposeScope();
         var (config, outputs, device) = (_request.Base.Config, _request.Task.OutputCount, _request.Base.Device);
         using var gate = device.type == TorchSharp.DeviceType.CUDA ? CudaGate.Enter() : null;
-        _initial = StartingAdapter.Read(_options, config, outputs);
         var head = _initial?.Head(outputs, device);
         if (_initial is not null && head is null)
             _reporter.Log($"The adapter in '{_options.InitialAdapter}' has {(_initial.Head is null ? "no head" : $"a head of {_initial.Outputs} outputs")}; a fresh head of {outputs} is trained.");
@@ -52,35 +51,22 @@ internal sealed class FineTuningRun
         return Train(model);
     }
 
+    /// <summary>Checks data and what was loaded; the options were checked before it was.</summary>
     private void Check()
     {
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
-        QuantizationCheck.All(_options, AdapterPlanner.Modules(_request.Base.Config).Select(m => m.Name));
         if (_request.Base.IsQuantized != (_options.BaseQuantization != BaseQuantization.None))
             throw new InvalidOperationException($"BaseQuantization is {_options.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
-        AtLeastOne(_options.MaxEpochs, nameof(_options.MaxEpochs));
-        AtLeastOne(_options.BatchSize, nameof(_options.BatchSize));
-        AtLeastOne(_options.GradientAccumulationSteps, nameof(_options.GradientAccumulationSteps));
-        AtLeastOne(_options.EarlyStoppingPatience ?? 1, nameof(_options.EarlyStoppingPatience));
-        AtLeastOne(_options.CheckpointEverySteps ?? 1, nameof(_options.CheckpointEverySteps));
-        if (_options.EarlyStoppingPatience is not null && _request.Validation is null)
-            throw new ArgumentException("EarlyStoppingPatience needs rows to validate on: set ValidationData or ValidationFraction, or leave it null.");
-        if (!(_options.MaxGradientNorm >= 0))
-            throw new ArgumentException($"MaxGradientNorm is {_options.MaxGradientNorm}; it must be at least 0 (0 for no clipping).");
-
-        static void AtLeastOne(int value, string option)
-        {
-            if (value < 1)
-                throw new ArgumentException($"{option} is {value}; it must be at least 1.");
-        }
+        if ((_initial is null) != (_options.InitialAdapter is null))
+            throw new InvalidOperationException($"InitialAdapter is '{_options.InitialAdapter}', but {(_initial is null ? "no adapter was" : "an adapter was")} read.");
     }
 
     private FineTuningResult Train(RobertaClassifier model)
     {
         _options.CancellationToken.ThrowIfCancellationRequested();
-        var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
+        using var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
         using var resumed = checkpoint?.Open();
         using var start = new StartingPoint();
         Prepare(model, start, resumed);
@@ -88,7 +74,7 @@ internal sealed class FineTuningRun
             adapter.B.LearningRateFactor = _options.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
-        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay });
+        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay, DecayEverything = _options.DecayBiasesAndNorms });
         using var state = new TrainingState(model.Device);
         resumed?.Restore(parameters, optimizer, state);
         resumed?.Dispose(); // the file is about to be replaced
@@ -112,18 +98,29 @@ internal sealed class FineTuningRun
             _initial.Attach(model, _options.LoraDropout);
             return;
         }
-        _options.Method.Validate(model.Config);
-        _options.Method.Apply(model, new FineTuningPlan(_options.ToAdapterSettings(), _options.Initialization, _request.Seed, targets =>
-        {
-            if (resumed is not null)
-                return start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
-            _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
-            _options.CancellationToken.ThrowIfCancellationRequested();
-            using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
-            return start.Compute(targets, model.Device, () => _options.Initialization.Initialize(context));
-        }));
+        var settings = _options.ToAdapterSettings();
+        var targets = _options.Method.Targets(settings, model.Config);
+        if (targets.Count > 0)
+            Start(model, targets, start, resumed);
+        _options.Method.Apply(model, new FineTuningPlan(settings, _request.Seed, targets, start.Adapters));
         if (start.Seconds >= 1)
             _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
+    }
+
+    /// <summary>Computes the factors of the adapters, or reads those that an interrupted run computed.</summary>
+    private void Start(RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, StartingPoint start, TrainingCheckpoint.Reader? resumed)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        if (resumed is not null)
+        {
+            start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
+            return;
+        }
+        _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
+        _options.CancellationToken.ThrowIfCancellationRequested();
+        using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
+        start.Compute(_options.Initialization, context, model.Device);
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
@@ -181,6 +178,7 @@ internal sealed class FineTuningRun
             TrainableParameters = parts.Parameters.Count,
             TotalParameters = model.Parameters.Sum(p => p.Count),
             InitializationSeconds = parts.Start.Seconds,
+            FactorizationError = parts.Start.FactorizationError(_request.Base),
             TrainSamplesPerSecond = (double)_request.Train.Count * state.Epochs.Count / seconds,
             Cancelled = cancelled,
             StoppedEarly = state.StoppedEarly,

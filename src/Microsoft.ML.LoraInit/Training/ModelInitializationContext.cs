@@ -3,7 +3,6 @@ using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -48,6 +47,9 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
     public override int Seed { get; }
 
     public override CancellationToken CancellationToken { get; }
+
+    /// <inheritdoc/>
+    public override void Warn(string message) => _reporter.Warn(message);
 
     public override string BaseSha256 => _model.Base.Identity.Sha256;
 

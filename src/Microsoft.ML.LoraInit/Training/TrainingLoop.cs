@@ -15,6 +15,8 @@ namespace Microsoft.ML.LoraInit.Training;
 /// </summary>
 internal sealed class TrainingLoop
 {
+    private const int ProbedRows = 64;
+
     private readonly FineTuningRequest _request;
     private readonly LoraTrainerOptions _options;
     private readonly RobertaClassifier _model;
@@ -96,6 +98,8 @@ internal sealed class TrainingLoop
         _state.EpochSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds; // what the device still had to do
         var task = _request.Task;
         var metrics = _request.Validation is null ? null : Validate(_request.Validation);
+        if (metrics is null && _state.Epoch >= _options.MaxEpochs)
+            Probe();
         var epoch = new EpochHistory
         {
             Epoch = _state.Epoch,
@@ -134,11 +138,23 @@ internal sealed class TrainingLoop
             : throw TrainingDivergedException.After(_state.Step, "The validation loss is", _request.Train.Weights);
     }
 
+    // Parameters can be finite and what the model makes of them not: without validation nothing else would tell.
+    private void Probe()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        _parameters.Bind();
+        var rows = Enumerable.Range(0, Math.Min(ProbedRows, _request.Train.Count)).ToArray();
+        var logits = Validation.Logits(_model, _request.Train.Take(rows), _request.Task, _options.BatchSize, _ => CudaGate.StepAside());
+        if (!logits.All(row => row.All(float.IsFinite)))
+            throw TrainingDivergedException.After(_state.Step, "What the model makes of training rows is", _request.Train.Weights);
+    }
+
     private void CheckParameters()
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        if (!_parameters.Flat.isfinite().all().item<bool>())
+        if (!FiniteNumbers.Hold(_parameters.Flat))
             throw TrainingDivergedException.After(_state.Step, "A trained parameter is", _request.Train.Weights);
     }
 }

@@ -12,7 +12,7 @@ internal sealed class EvaluateCommand
     private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
     private readonly Option<string> _file = new("--data") { Description = "Tab-separated labelled rows.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
-    private readonly Option<bool> _int8 = new("--int8") { Description = "Score in 8-bit integers on the CPU: faster, and a little less exact." };
+    private readonly EngineOptions _engine;
     private readonly DataOptions _data;
     private readonly RunOptions _run;
 
@@ -23,7 +23,7 @@ internal sealed class EvaluateCommand
         command.Options.Add(_file);
         _data = new(command, labelled: true, asksKind: false);
         command.Options.Add(_json);
-        command.Options.Add(_int8);
+        _engine = new(command);
         _run = new(command, verbose);
     }
 
@@ -39,9 +39,9 @@ internal sealed class EvaluateCommand
     {
         var jsonPath = result.GetValue(_json);
         if (jsonPath is not null)
-            AtomicFile.CheckPlace(jsonPath, "--json");
+            OutputPlace.Check(jsonPath, "--json");
         var ml = _run.Start(result, _terminal);
-        using var file = ModelFile.Load(ml, result.GetRequiredValue(_model), result.GetValue(_int8));
+        using var file = _engine.Load(ml, result.GetRequiredValue(_model), result);
         var layout = _data.Read(result, file.Kind);
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
         if (file.Classes.Count > 0)

@@ -47,9 +47,9 @@ internal sealed class InspectCommand
     {
         var (json, html) = (result.GetValue(_json), result.GetValue(_html));
         if (json is not null)
-            AtomicFile.CheckPlace(json, "--json");
+            OutputPlace.Check(json, "--json");
         if (html is not null)
-            AtomicFile.CheckPlace(html, "--html");
+            OutputPlace.Check(html, "--html");
         var against = result.GetValue(_against) is { } name ? LoraInitialization.Parse(name) : null;
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));

@@ -14,16 +14,17 @@ internal sealed class PredictCommand
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
     private readonly Option<string?> _input = new("--input") { Description = "Tab-separated rows to predict for.", HelpName = "FILE" };
     private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions, tab-separated, in the input's order.", HelpName = "FILE" };
-    private readonly Option<bool> _int8 = new("--int8") { Description = "Score in 8-bit integers on the CPU: faster, and a little less exact." };
+    private readonly EngineOptions _engine;
     private readonly DataOptions _data;
     private readonly RunOptions _run;
 
     private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
-        Option[] options = [_model, _text, _text2, _input, _output, _int8];
+        Option[] options = [_model, _text, _text2, _input, _output];
         foreach (var option in options)
             command.Options.Add(option);
+        _engine = new(command);
         _data = new(command, labelled: false, asksKind: false);
         _run = new(command, verbose);
     }
@@ -46,10 +47,10 @@ internal sealed class PredictCommand
         if (text2 is not null && text is null)
             throw new UsageException("--text2 goes with --text.");
         if (output is not null)
-            AtomicFile.CheckPlace(output, "--output");
+            OutputPlace.Check(output, "--output");
 
         var ml = _run.Start(result, _terminal);
-        using var file = ModelFile.Load(ml, result.GetRequiredValue(_model), result.GetValue(_int8));
+        using var file = _engine.Load(ml, result.GetRequiredValue(_model), result);
         if (text is not null)
         {
             file.Check(text2 is not null, "--text2");

@@ -28,7 +28,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
     public int Run(ParseResult result, CancellationToken cancellation)
     {
         var modelPath = result.GetValue(_model)!;
-        AtomicFile.CheckPlace(modelPath, "--model");
+        OutputPlace.Check(modelPath, "--model");
 
         // 1. Load.
         var ml = new MLContext(seed: 0);

@@ -48,11 +48,11 @@ internal sealed class TrainCommand
         var jsonPath = result.GetValue(_json);
         if (result.GetValue(_metric) is { } metric && result.GetValue(_validation) is null)
             throw new UsageException($"--validation-metric {metric} has no effect without --validation.");
-        AtomicFile.CheckPlace(modelPath, "--model");
+        OutputPlace.Check(modelPath, "--model");
         if (jsonPath is not null)
-            AtomicFile.CheckPlace(jsonPath, "--json");
+            OutputPlace.Check(jsonPath, "--json");
         if (result.GetValue(_board) is { } boardFolder)
-            AtomicFile.CheckFolder(boardFolder, "--tensorboard");
+            OutputPlace.CheckFolder(boardFolder, "--tensorboard");
         _training.CheckPlaces(result);
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));

@@ -11,8 +11,9 @@ internal sealed class TrainingOptions
 
     private readonly Option<string> _baseModel = Text("--base-model", "mini|DIR|HUB-ID", "The pre-trained RoBERTa: the embedded one, a folder in the Hugging Face layout, or a name on the hub.", "mini");
     private readonly Option<string> _init = Text("--init", "NAME[:SETTING=VALUE,…]", $"How the adapters start: {string.Join(", ", LoraInitialization.Names)}.", Defaults.Initialization.Name);
-    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, houlsby[:size=N] or pfeiffer[:size=N].", "lora");
+    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K.", "lora");
     private readonly Option<int> _rank = Number("--rank", "N", "The adapters' rank r.", Defaults.Rank);
+    private readonly Option<string?> _rankPattern = new("--rank-pattern") { Description = "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last.", HelpName = "NAME=N,…|N..N" };
     private readonly Option<double> _alpha = Number("--alpha", "X", "Numerator of the adapters' scaling, alpha / r.", Defaults.Alpha);
     private readonly Option<double> _dropout = Number("--dropout", "P", "Dropout on the adapters' input.", Defaults.LoraDropout);
     private readonly Option<bool> _rslora = new("--rslora") { Description = "Scale by alpha / √r (rsLoRA)." };
@@ -47,7 +48,7 @@ internal sealed class TrainingOptions
         _quantizeBase.AcceptOnlyFromAmong("none", "nf4");
         Option[] all =
         [
-            _baseModel, _init, _method, _rank, _alpha, _dropout, _rslora, _dora, _targets, _excluded, _epochs, _batchSize, _learningRate,
+            _baseModel, _init, _method, _rank, _rankPattern, _alpha, _dropout, _rslora, _dora, _targets, _excluded, _epochs, _batchSize, _learningRate,
             _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _specialTokensAsText, _precision, _quantizeBase, _device, _seed, _checkpoints,
         ];
         foreach (var option in all)
@@ -63,7 +64,7 @@ internal sealed class TrainingOptions
     public void CheckPlaces(ParseResult result)
     {
         if (result.GetValue(_checkpoints) is { } folder)
-            AtomicFile.CheckFolder(folder, "--checkpoint-dir");
+            OutputPlace.CheckFolder(folder, "--checkpoint-dir");
     }
 
     /// <exception cref="ArgumentException">A name is unknown; the message lists the known ones.</exception>
@@ -74,6 +75,8 @@ internal sealed class TrainingOptions
         options.Initialization = LoraInitialization.Parse(result.GetValue(_init)!);
         options.Method = FineTuningMethod.Parse(result.GetValue(_method)!);
         options.Rank = result.GetValue(_rank);
+        if (result.GetValue(_rankPattern) is { } pattern)
+            options.RankPattern = RankPatternText.Parse(_rankPattern.Name, pattern, () => options.BaseModel.ReadShape().Layers);
         options.Alpha = result.GetValue(_alpha);
         options.LoraDropout = result.GetValue(_dropout);
         options.RankStabilized = result.GetValue(_rslora);

@@ -8,11 +8,13 @@ namespace Microsoft.ML.LoraInit.Samples.Output;
 internal sealed class ModelFile : IDisposable
 {
     private readonly string _path;
+    private readonly ITransformer _loaded;
+    private readonly DataViewSchema _input;
 
     private ModelFile(string path, ITransformer model, DataViewSchema input)
     {
-        _path = path;
-        Model = model;
+        (_path, _input) = (path, input);
+        Model = _loaded = model;
         var output = model.GetOutputSchema(input);
         Kind = KindOf(path, input, output);
         IsPair = input.GetColumnOrNull(DataViews.Text2) is not null;
@@ -20,7 +22,8 @@ internal sealed class ModelFile : IDisposable
         LabelDelimiter = Kind == TaskKind.MultiLabel ? DataViews.Delimiter(input) : LabelList.DefaultDelimiter;
     }
 
-    public ITransformer Model { get; }
+    /// <summary>What scores.</summary>
+    public ITransformer Model { get; private set; }
 
     public TaskKind Kind { get; }
 
@@ -34,7 +37,7 @@ internal sealed class ModelFile : IDisposable
     public char LabelDelimiter { get; }
 
     /// <summary>The trained part of the chain, or null if another program made the file without one.</summary>
-    public LoraTextTransformer? Trained => Find(Model);
+    public LoraTextTransformer? Trained => Find(_loaded);
 
     public static LoraTextTransformer? Find(ITransformer model) =>
         model as LoraTextTransformer ?? (model as IEnumerable<ITransformer>)?.Select(Find).FirstOrDefault(t => t is not null);
@@ -44,9 +47,8 @@ internal sealed class ModelFile : IDisposable
 
     /// <param name="ml">The context.</param>
     /// <param name="path">A saved model.</param>
-    /// <param name="int8">Whether it is to score in 8-bit integers.</param>
-    /// <exception cref="UsageException">The file is missing, is not a model, is one with other columns, or does not score in 8 bits.</exception>
-    public static ModelFile Load(MLContext ml, string path, bool int8 = false)
+    /// <exception cref="UsageException">The file is missing, is not a model, or is one with other columns.</exception>
+    public static ModelFile Load(MLContext ml, string path)
     {
         if (!File.Exists(path))
             throw new UsageException($"--model: there is no file {path}.");
@@ -60,10 +62,7 @@ internal sealed class ModelFile : IDisposable
         {
             throw new UsageException($"--model: {path} cannot be loaded: {Reason(e)}", e);
         }
-        var file = new ModelFile(path, model, schema);
-        if (int8)
-            file.UseInt8();
-        return file;
+        return new(path, model, schema);
     }
 
     /// <summary>Checks that a layout gives the model the texts that it was trained on.</summary>
@@ -75,20 +74,45 @@ internal sealed class ModelFile : IDisposable
                 : $"{_path} was trained on single texts: leave out {option}.");
     }
 
-    public void Dispose() => (Model as IDisposable)?.Dispose();
+    public void Dispose()
+    {
+        (Model as IDisposable)?.Dispose();
+        (_loaded as IDisposable)?.Dispose();
+    }
 
-    private void UseInt8()
+    /// <summary>Scores in 8-bit integers.</summary>
+    public void UseInt8()
     {
         try
         {
-            (Trained ?? throw new ArgumentException($"{_path} has no part that this program trained.")).Scoring = new() { Int8 = true };
+            if (FindOnnx(_loaded) is not { Scoring.Int8: true })
+                (Trained ?? throw new ArgumentException($"{_path} has no part that this program trained.")).Scoring = new() { Int8 = true };
         }
         catch (Exception e) when (e is ArgumentException or NotSupportedException)
         {
-            Dispose();
             throw new UsageException($"--int8: {e.Message}", e);
         }
     }
+
+    /// <summary>Scores by ONNX Runtime.</summary>
+    public void UseOnnx(bool int8)
+    {
+        try
+        {
+            if (FindOnnx(_loaded) is not { } already || already.Scoring.Int8 != int8)
+                Model = _loaded.ToOnnxRuntime(new() { Int8 = int8 });
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException($"--engine onnx: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Saves what scores now.</summary>
+    public void Save(MLContext ml, string path) => Save(ml, Model, _input, path);
+
+    private static OnnxTextTransformer? FindOnnx(ITransformer model) =>
+        model as OnnxTextTransformer ?? (model as IEnumerable<ITransformer>)?.Select(FindOnnx).FirstOrDefault(t => t is not null);
 
     private static TaskKind KindOf(string path, DataViewSchema input, DataViewSchema output)
     {

@@ -31,7 +31,7 @@ internal sealed class SmallDataSample : TaskSample
             ("the defaults", _ => { }),
             ("small batches", o => (o.BatchSize, o.MaxEpochs) = (4, epochs)),
             ("… all linear layers", o => (o.BatchSize, o.MaxEpochs, o.TargetModules) = (4, epochs, TargetModules.AllLinear)),
-            ("… start: PiSSA", o => (o.BatchSize, o.MaxEpochs, o.TargetModules, o.Initialization) = (4, epochs, TargetModules.AllLinear, LoraInitialization.PiSSA())),
+            ("… start: PiSSA", o => (o.BatchSize, o.MaxEpochs, o.TargetModules, o.Initialization) = (4, epochs, TargetModules.AllLinear, LoraInitialization.Pissa())),
             // A fifth of the rows decides which epoch is kept and when to stop; they are then missing in training.
             ("… a fifth to validate", o => (o.BatchSize, o.MaxEpochs, o.TargetModules, o.ValidationFraction, o.EarlyStoppingPatience) = (4, epochs, TargetModules.AllLinear, 0.2, 4)),
             ("the head alone", o => (o.BatchSize, o.MaxEpochs, o.Method) = (4, epochs, FineTuningMethod.HeadOnly())),

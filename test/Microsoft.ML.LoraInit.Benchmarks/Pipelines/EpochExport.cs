@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Batching;
 

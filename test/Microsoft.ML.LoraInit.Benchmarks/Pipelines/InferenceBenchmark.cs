@@ -53,12 +53,9 @@ internal static class InferenceBenchmark
                         report.Add(new(Name, "tensors", configuration, ByTensors(() => Transform(ml, model, work.Rows, result.GetValue(repeats)), model)));
                         report.Add(new(Name, OnnxRows.Variant, configuration, OnnxRows.Measure(opened, model, work.Rows, work.MaxLength, result.GetValue(repeats))));
                     }
-                    if (VectorKernels.ServeInt8)
-                    {
-                        model.Scoring = new() { Int8 = true };
-                        report.Add(new(Name, $"{BenchmarkReport.Ours}_int8", configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
-                        report.Add(new(Name, "row_by_row_int8", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
-                    }
+                    model.Scoring = new() { Int8 = true };
+                    report.Add(new(Name, $"{BenchmarkReport.Ours}_int8", configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
+                    report.Add(new(Name, "row_by_row_int8", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
                 }
                 if (ModelShape.Names.Contains(opened.Name))
                 {
@@ -141,7 +138,8 @@ internal static class InferenceBenchmark
         };
     }
 
-    private static TextPairRow[] DevRows(MLContext ml, GlueTask task, string folder, int count)
+    /// <summary>A task's dev rows.</summary>
+    public static TextPairRow[] DevRows(MLContext ml, GlueTask task, string folder, int count)
     {
         var view = task.Load(ml, folder, new() { TrainRows = 1, ValidationRows = count }).Validation;
         var first = view.GetColumn<string>("Text");

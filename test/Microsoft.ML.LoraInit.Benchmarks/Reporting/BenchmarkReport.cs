@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Reporting;
 

@@ -108,6 +108,7 @@ internal static class EngineSteps
 
     private static LoraTextClassificationTrainer.Options Options(StepSetup setup, RobertaConfig config) => new()
     {
+        Initialization = LoraInitialization.Parse(setup.Initialization),
         Rank = setup.Rank,
         Alpha = setup.Alpha,
         LayersToTransform = setup.AdaptedLayers is { } layers ? [.. Enumerable.Range(config.Layers - layers, layers)] : null,

@@ -29,6 +29,9 @@ internal sealed record StepSetup
 
     public int Rank { get; init; } = 8;
 
+    /// <summary>How the adapters start, as text that <see cref="LoraInitialization.Parse"/> reads.</summary>
+    public string Initialization { get; init; } = "kaiming";
+
     /// <summary>Adapted layers, counted from the top; null for all.</summary>
     public int? AdaptedLayers { get; init; }
 
@@ -68,13 +71,20 @@ internal sealed record StepSetup
     }
 
     /// <summary>What makes two rows of results comparable.</summary>
-    public SortedDictionary<string, object> Configuration() => new(StringComparer.Ordinal)
+    public SortedDictionary<string, object> Configuration()
     {
-        ["shape"] = Shape,
-        ["batch"] = Batch,
-        ["length"] = Length,
-        ["precision"] = Precision,
-        ["dropout"] = Dropout,
-        ["device"] = Device.type == TorchSharp.DeviceType.CUDA ? "cuda" : "cpu",
-    };
+        var result = new SortedDictionary<string, object>(StringComparer.Ordinal)
+        {
+            ["shape"] = Shape,
+            ["batch"] = Batch,
+            ["length"] = Length,
+            ["precision"] = Precision,
+            ["dropout"] = Dropout,
+            ["device"] = Device.type == TorchSharp.DeviceType.CUDA ? "cuda" : "cpu",
+        };
+        // The others that are compared know no other start.
+        if (Initialization != "kaiming")
+            result["init"] = Initialization;
+        return result;
+    }
 }

@@ -23,8 +23,9 @@ internal static class TrainingBenchmark
         var blocks = new Option<int>("--blocks") { Description = "Timed blocks; their median counts.", DefaultValueFactory = _ => 3 };
         var rate = new Option<double>("--learning-rate") { Description = "0 keeps the model as it starts: both variants then give one mean loss.", DefaultValueFactory = _ => 1e-3 };
         var variants = new Option<string[]>("--variant") { Description = "libtorch_fused: the engine on a CPU without its own vector code.", DefaultValueFactory = _ => [BenchmarkReport.Ours, PlainSteps.Variant], AllowMultipleArgumentsPerToken = true }.AcceptOnlyFromAmong(BenchmarkReport.Ours, EngineSteps.FusedOnLibtorch, PlainSteps.Variant);
+        var inits = new Option<string[]>("--init") { Description = "How the adapters start; several are measured one after another.", DefaultValueFactory = _ => ["kaiming"], AllowMultipleArgumentsPerToken = true };
         var devices = new Option<string?>("--devices") { Description = "Measures training on several devices together against training on the first alone, and how far apart the trained values are (fp32, no dropout). Takes the place of --device and --variant.", HelpName = "cuda:0,cuda:1,…" };
-        foreach (var option in (Option[])[shape, batch, length, dropout, precision, steps, warmup, blocks, rate, variants, devices])
+        foreach (var option in (Option[])[shape, batch, length, dropout, precision, steps, warmup, blocks, rate, variants, inits, devices])
             command.Options.Add(option);
         CommonOptions.Attach(command, (result, device, report) =>
         {
@@ -32,10 +33,12 @@ internal static class TrainingBenchmark
             var setups = from b in result.GetRequiredValue(batch)
                          from l in result.GetRequiredValue(length)
                          from d in result.GetRequiredValue(dropout)
+                         from i in result.GetRequiredValue(inits)
                          select new StepSetup
                          {
                              Shape = result.GetRequiredValue(shape),
                              Batch = b,
+                             Initialization = i,
                              Length = l,
                              Precision = result.GetRequiredValue(precision),
                              Dropout = d,

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;
@@ -28,7 +27,7 @@ public sealed class AdapterTests
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var targets = AdapterPlanner.Plan(settings ?? Settings, model.Linears);
+        var targets = AdapterPlanner.Plan(settings ?? Settings, model.Config);
         AdapterAttacher.Attach(model, targets, RandomFactors(targets, change, middle), settings ?? Settings);
     }
 

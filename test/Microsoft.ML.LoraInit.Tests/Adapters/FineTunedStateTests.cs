@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;
@@ -22,7 +21,7 @@ public sealed class FineTunedStateTests
         ["lora", "lora", "plain"], ["lora, rank 0 on some layers", "lora", "some"], ["lora, base corrected", "lora", "subtract"],
         ["lora, base replaced", "lora", "replace"], ["lora, A frozen", "lora", "freeze"], ["dora", "lora", "dora"],
         ["dora, base corrected", "lora", "dora-subtract"], ["three matrices", "lora", "middle"], ["three matrices, base corrected", "lora", "middle-subtract"],
-        ["head", "head", ""], ["bitfit", "bitfit", ""], ["full", "full", ""], ["houlsby", "houlsby:size=4", ""], ["pfeiffer", "pfeiffer:size=4", ""],
+        ["head", "head", ""], ["bitfit", "bitfit", ""], ["full", "full", ""], ["houlsby", "houlsby:size=4", ""], ["pfeiffer", "pfeiffer:size=4", ""], ["lin", "lin:size=4,skip=1", ""],
     ];
 
     public static string CaseName(System.Reflection.MethodInfo method, object[] data) => $"{method.Name} ({data[0]})";
@@ -232,9 +231,7 @@ public sealed class FineTunedStateTests
             "some" => f.A.shape[1] == 32 ? f with { A = zeros([0, 32]), B = zeros([f.B.shape[0], 0]) } : f,
             _ => f,
         };
-        var plan = new FineTuningPlan(settings, LoraInitialization.Kaiming(), 11,
-            targets => AdapterTests.RandomFactors(targets, Change, start.StartsWith("middle", StringComparison.Ordinal)));
-        FineTuningMethod.Parse(method).Apply(model, plan);
+        FineTuningMethod.Parse(method).Apply(model, settings, 11, targets => AdapterTests.RandomFactors(targets, Change, start.StartsWith("middle", StringComparison.Ordinal)));
         Steps.Free(Steps.Run(model, TrainingSteps, dropoutSeed: 2));
         return model;
     }

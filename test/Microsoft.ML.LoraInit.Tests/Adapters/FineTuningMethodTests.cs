@@ -17,6 +17,7 @@ public sealed class FineTuningMethodTests
     {
         var method = FineTuningMethod.Parse(name);
         Assert.AreEqual(name, method.Name);
+        Assert.AreEqual(method.Name, FineTuningMethod.Parse(method.Name == "head" ? "head-only" : name).Name);
         Assert.AreEqual(method, FineTuningMethodRegistry.FromJson(JsonNode.Parse(method.ToJson().ToJsonString())!.AsObject()));
         Assert.AreEqual(method, FineTuningMethod.Parse(name.ToUpperInvariant()));
     }
@@ -40,6 +41,7 @@ public sealed class FineTuningMethodTests
     [DataRow("houlsby:width=3", "'width'")]
     [DataRow("houlsby:size=0", "at least 1")]
     [DataRow("houlsby:size=x", "cannot be read")]
+    [DataRow("pfeiffer:skip=-1", "at least 0")]
     [DataRow("lora:freeze=c", "cannot be read")]
     [DataRow("lora:bias=some", "cannot be read")]
     [DataRow("houlsby:size", "setting=value")]
@@ -73,15 +75,19 @@ public sealed class FineTuningMethodTests
     {
         using var scope = NewDisposeScope();
         using var model = TinyModel.Create();
-        var plan = new FineTuningPlan(new() { Rank = 2 }, LoraInitialization.MiCA(), 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true }));
-        StringAssert.Contains(
-            Assert.ThrowsExactly<ArgumentException>(() => new LoraMethod { Freeze = AdapterFactor.A }.Apply(model, plan with { Initialization = LoraInitialization.LoraNull() })).Message,
-            "nothing is left to train");
+        var method = new LoraMethod { Freeze = AdapterFactor.A };
+        var error = Assert.ThrowsExactly<ArgumentException>(() =>
+            method.Apply(model, new() { Rank = 2 }, 1, targets => AdapterTests.RandomFactors(targets, f => f with { FreezeB = true })));
+        StringAssert.Contains(error.Message, "nothing is left to train");
     }
 
     [TestMethod]
     public void ABottleneckWiderThanTheModelIsRefused() =>
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.Houlsby(17).Validate(TinyModel.Config)).Message, "17");
+
+    [TestMethod]
+    public void DroppingEveryBottleneckIsRefused() =>
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.Pfeiffer(4, skip: 3).Validate(TinyModel.Config)).Message, "3 layers");
 
     [TestMethod]
     [DynamicData(nameof(Methods))]
@@ -101,11 +107,18 @@ public sealed class FineTuningMethodTests
         var encoder = LoraInit.Checkpoints.EncoderTensors.Expected(TinyModel.Config).Select(t => t.Name).ToArray();
 
         Check("head", []);
+        Check("head-only", []);
         Check("bitfit", encoder.Where(n => n.EndsWith(".bias", StringComparison.Ordinal)));
         Check("full", encoder);
         Check("pfeiffer:size=4", Bottlenecks("output"));
         Check("houlsby:size=4", Bottlenecks("attention.output").Concat(Bottlenecks("output"))
             .Concat(encoder.Where(n => n.Contains("encoder", StringComparison.Ordinal) && n.Contains("LayerNorm", StringComparison.Ordinal))));
+        Check("pfeiffer:size=4,skip=2", Bottlenecks("output").Where(n => n.Contains("layer.2.", StringComparison.Ordinal)));
+        Check("houlsby:size=4,skip=2", Bottlenecks("attention.output").Concat(Bottlenecks("output"))
+            .Concat(encoder.Where(n => n.Contains("LayerNorm", StringComparison.Ordinal))).Where(n => n.Contains("layer.2.", StringComparison.Ordinal)));
+        Check("lin:size=4", from i in Enumerable.Range(0, 3)
+                            from part in new[] { "norm.weight", "norm.bias", "down.weight", "down.bias", "up.weight", "up.bias" }
+                            select $"roberta.encoder.layer.{i}.bottleneck.{part}");
         Check("lora", from i in Enumerable.Range(0, 3)
                       from part in new[] { "query", "value" }
                       from factor in new[] { "lora_A", "lora_B" }
@@ -140,6 +153,9 @@ public sealed class FineTuningMethodTests
         var config = StateDictTests.Published["roberta-base"];
         Assert.AreEqual(24 * 99_136, Count(FineTuningMethod.Houlsby()));
         Assert.AreEqual(12 * 99_136, Count(FineTuningMethod.Pfeiffer()));
+        Assert.AreEqual(7 * 99_136, Count(FineTuningMethod.Pfeiffer(skip: 5)));
+        // arXiv 2106.09685, Section 5.1: L·(2·d·r + r + d) + 2·L·d with a norm each.
+        Assert.AreEqual(12 * (99_136 + 2 * 768), Count(FineTuningMethod.Lin()));
         long Count(FineTuningMethod method) => method.Bottlenecks!.Layout(config).Sum(t => t.Shape.Aggregate(1L, (a, b) => a * b));
     }
 
@@ -150,17 +166,17 @@ public sealed class FineTuningMethodTests
         Tensor Down(int seed)
         {
             using var model = TinyModel.Create();
-            FineTuningMethod.Pfeiffer(4).Apply(model, Plan(seed));
-            return model.Layers[0].OutputBottleneck!.Down.Value.clone();
+            Apply(model, FineTuningMethod.Pfeiffer(4), seed);
+            return model.Layers[0].Bottlenecks[BottleneckPlace.Output].Down.Value.clone();
         }
         TensorAssert.Identical(Down(5), Down(5), "the same seed");
         Assert.IsFalse(TensorAssert.Bytes(Down(5)).AsSpan().SequenceEqual(TensorAssert.Bytes(Down(6))), "another seed");
     }
 
-    private static string Sized(string name) => name is "houlsby" or "pfeiffer" ? $"{name}:size=4" : name;
+    private static string Sized(string name) => name is "houlsby" or "pfeiffer" or "lin" ? $"{name}:size=4" : name;
 
-    private static void Apply(RobertaClassifier model, string method) => FineTuningMethod.Parse(method).Apply(model, Plan(1));
+    private static void Apply(RobertaClassifier model, string method) => Apply(model, FineTuningMethod.Parse(method), 1);
 
-    private static FineTuningPlan Plan(int seed) => new(new() { Rank = 2 }, LoraInitialization.Kaiming(), seed,
-        targets => AdapterTests.RandomFactors(targets, f => f with { B = zeros_like(f.B) }));
+    private static void Apply(RobertaClassifier model, FineTuningMethod method, int seed) =>
+        method.Apply(model, new() { Rank = 2 }, seed, targets => AdapterTests.RandomFactors(targets, f => f with { B = zeros_like(f.B) }));
 }

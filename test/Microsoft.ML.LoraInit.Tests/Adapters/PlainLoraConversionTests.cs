@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;
@@ -114,7 +113,7 @@ public sealed class PlainLoraConversionTests
     {
         using var weights = TinyModel.Base();
         using var model = TinyModel.Create(weights);
-        FineTuningMethod.Parse(method).Apply(model, new FineTuningPlan(AdapterTests.Settings, LoraInitialization.Kaiming(), 1, _ => []));
+        FineTuningMethod.Parse(method).Apply(model, AdapterTests.Settings, 1, _ => []);
         using var state = FineTunedState.Capture(model, FineTuningMethod.Parse(method), null);
         var error = Assert.ThrowsExactly<NotSupportedException>(() => PlainLoraConversion.Convert(state, NoBase));
         StringAssert.Contains(error.Message, method.Split(':')[0]);
@@ -149,9 +148,7 @@ public sealed class PlainLoraConversionTests
             "some" => f.A.shape[1] == 32 ? f with { A = zeros([0, 32]), B = zeros([f.B.shape[0], 0]) } : f,
             _ => f,
         };
-        var plan = new FineTuningPlan(settings, LoraInitialization.Kaiming(), 11,
-            targets => AdapterTests.RandomFactors(targets, Change, start.StartsWith("middle", StringComparison.Ordinal)));
-        FineTuningMethod.Lora().Apply(model, plan);
+        FineTuningMethod.Lora().Apply(model, settings, 11, targets => AdapterTests.RandomFactors(targets, Change, start.StartsWith("middle", StringComparison.Ordinal)));
         Steps.Free(Steps.Run(model, 4, dropoutSeed: 2));
         return FineTunedState.Capture(model, FineTuningMethod.Lora(), LoraInitialization.Kaiming());
     }

@@ -41,7 +41,7 @@ public sealed class TrajectoryParityTests
         using var forward = SafetensorsFile.Open(Path.Combine(folder, "forward.safetensors"));
         using var file = SafetensorsFile.Open(Path.Combine(folder, $"train_{name}.safetensors"));
         using var model = ParityModel.Load(folder, forward);
-        var targets = AdapterPlanner.Plan(run.Settings, model.Linears);
+        var targets = AdapterPlanner.Plan(run.Settings, model.Config);
         AdapterAttacher.Attach(model, targets, run.Factors(file, targets), run.Settings);
         CompareStart(file, model, targets);
 
@@ -108,7 +108,7 @@ public sealed class TrajectoryParityTests
 
         using var file = SafetensorsFile.Open(Path.Combine(peft, "adapter_model.safetensors"));
         var settings = Trajectory.Read(JsonNode.Parse(File.ReadAllText(Path.Combine(peft, "adapter_config.json")))!.AsObject());
-        foreach (var target in AdapterPlanner.Plan(settings, model.Linears))
+        foreach (var target in AdapterPlanner.Plan(settings, model.Config))
         {
             var stored = $"base_model.model.{target.ModuleName}";
             var magnitude = $"{stored}.lora_magnitude_vector";

@@ -76,7 +76,7 @@ public sealed class RobertaConfigReaderTests
     [TestMethod]
     [DataRow("{", "not valid JSON")]
     [DataRow("[1]", "no JSON object")]
-    [DataRow("""{"model_type":"roberta","model_type":"bert"}""", "not valid JSON")]
+    [DataRow("""{"model_type":"roberta","model_type":"bert"}""", "Duplicate")]
     public void WhatIsNoConfigurationIsRefused(string json, string reason)
     {
         var error = Assert.ThrowsExactly<InvalidDataException>(() => RobertaConfigReader.Parse(json, "x"));

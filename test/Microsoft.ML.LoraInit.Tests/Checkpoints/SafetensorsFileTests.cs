@@ -103,10 +103,10 @@ public sealed class SafetensorsFileTests
     }
 
     [TestMethod]
-    [DataRow("""[]""", 0, "not a JSON object")]
+    [DataRow("""[]""", 0, "no JSON object")]
     [DataRow("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}""", 4, "not valid JSON")]
-    [DataRow("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "not valid JSON")]
-    [DataRow("""{"\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "not valid JSON")]
+    [DataRow("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "Duplicate")]
+    [DataRow("""{"\ud800":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4, "no valid Unicode")]
     [DataRow("""{"a":3}""", 0, "entry of 'a'")]
     [DataRow("""{"a":{"shape":[1],"data_offsets":[0,4]}}""", 4, "'a' has no 'dtype'")]
     [DataRow("""{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}""", 1, "F8_E4M3")]

@@ -66,7 +66,7 @@ public sealed class PeftAdapterTests
     {
         var ml = Topics.Context();
         using var folder = new TemporaryFolder();
-        var options = Topics.Binary(o => (o.Initialization, o.MaxEpochs) = (LoraInitialization.PiSSA(), 1));
+        var options = Topics.Binary(o => (o.Initialization, o.MaxEpochs) = (LoraInitialization.Pissa(), 1));
         using var trained = ml.BinaryClassification.Trainers.LoraTextClassification(options).Fit(Topics.View(ml));
 
         var exact = trained.SavePeftAdapter(folder.File("exact"));
@@ -172,7 +172,7 @@ public sealed class PeftAdapterTests
             StringAssert.Contains(error.Message, named);
         }
         Fails("Rank", o => o.Rank = 4);
-        Fails("Initialization", o => o.Initialization = LoraInitialization.PiSSA());
+        Fails("Initialization", o => o.Initialization = LoraInitialization.Pissa());
         Fails("TargetModules", o => o.TargetModules = TargetModules.AllLinear);
         Fails("Method", o => o.Method = FineTuningMethod.HeadOnly());
         Fails("InitialAdapter", o => o.InitialAdapter = " ");

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
@@ -16,7 +17,7 @@ public sealed class PeftExchangeTests
     private const double Tolerance = 1e-4;
     private const int ApproximateRank = 64;
 
-    public static IEnumerable<object[]> Initializations => LoraInitialization.Names.Select(n => new object[] { n });
+    public static IEnumerable<object[]> Initializations => InitializationRegistry.BuiltIn.Select(s => new object[] { s.Name });
 
     [TestMethod]
     [DynamicData(nameof(Initializations))]

@@ -99,7 +99,7 @@ public sealed class PeftParityTests
         using var forward = SafetensorsFile.Open(Path.Combine(folder, "forward.safetensors"));
         using var file = SafetensorsFile.Open(Path.Combine(folder, $"train_{name}.safetensors"));
         using var model = ParityModel.Load(folder, forward);
-        var targets = AdapterPlanner.Plan(run.Settings, model.Linears);
+        var targets = AdapterPlanner.Plan(run.Settings, model.Config);
         AdapterAttacher.Attach(model, targets, run.Factors(file, targets), run.Settings);
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, run.AdamW);

@@ -42,6 +42,9 @@ public class GlueGridRunTests
             StringAssert.Contains(record.Command, "--inits kaiming,pissa,inilora-alpha");
             Assert.IsFalse(record.Command!.Contains("--out", StringComparison.Ordinal));
         }
+        // Factors of W's leading triplets are nearer to W than a product of zero; those of N(0, 0.5²) are not.
+        var errors = records.GroupBy(r => r.Config.Initialization).ToDictionary(g => g.Key, g => g.Average(r => r.FactorizationError!.Value));
+        Assert.IsTrue(errors["pissa"] < errors["kaiming"] && errors["kaiming"] < errors["inilora-alpha"]);
         Assert.IsFalse(Directory.EnumerateFileSystemEntries(Path.Combine(_whole, "work")).Any(), "checkpoints stayed");
         StringAssert.Contains(File.ReadAllText(Path.Combine(_whole, "report.md")), "inilora-alpha");
         Assert.IsTrue(File.Exists(Path.Combine(_whole, "report.html")));
@@ -101,6 +104,23 @@ public class GlueGridRunTests
         }).Fit(data.Train);
         CollectionAssert.AreEqual(record.Epochs.Select(e => e.TrainLoss).ToArray(), model.History.Epochs.Select(e => (double?)e.TrainLoss).ToArray());
         CollectionAssert.AreEqual(record.Epochs.Select(e => e.Metrics["accuracy"]).ToArray(), model.History.Epochs.Select(e => e.Metrics!.Accuracy!.Value).ToArray());
+    }
+
+    [TestMethod]
+    public async Task OtherMethodsRanksAndDecaysAreTrained()
+    {
+        var folder = Folder.File("methods");
+        var run = await CommandLineRun.InProcess(
+            "glue", "--data-dir", Folder.File("data"), "--tasks", "cola", "--methods", "lora;head-only;pfeiffer:size=8,skip=2;lin:size=8", "--ranks", "4", "--alphas", "r", "--rank-pattern", "2..8",
+            "--train-rows", "16,all", "--decay-biases", "true", "--max-grad-norm", "0", "--learning-rates", "1e-3", "--seeds", "0", "--epochs", "1", "--threads", "1", "--out", folder);
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode, string.Join('\n', run.Errors));
+        var records = new RunStore(folder).ReadAll();
+        CollectionAssert.AreEquivalent(
+            new[] { "head", "lin:size=8", "lora", "pfeiffer:size=8,skip=2" }, records.Where(r => r.Data!.TrainRows == 16).Select(r => r.Config.Method).ToArray());
+        long Trained(string method) => records.First(r => r.Config.Method == method).TrainableParameters!.Value - records.First(r => r.Config.Method == "head").TrainableParameters!.Value;
+        Assert.AreEqual(2 * (2 + 4 + 6 + 8) * (256 + 256), Trained("lora"), "ranks rise over four layers, on query and value");
+        Assert.AreEqual(2 * (2 * 256 * 8 + 8 + 256), Trained("pfeiffer:size=8,skip=2"));
+        Assert.AreEqual(4 * (2 * 256 * 8 + 8 + 256 + 2 * 256), Trained("lin:size=8"));
     }
 
     [TestMethod]

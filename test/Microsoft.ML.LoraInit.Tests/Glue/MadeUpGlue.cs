@@ -19,6 +19,22 @@ internal static class MadeUpGlue
         File.WriteAllText(Path.Combine(folder, "RTE", "dev.tsv"), Rte(24, 1));
     }
 
+    /// <summary>MNLI in the layout that it is published in: 12 columns of the training rows, 16 of the dev rows.</summary>
+    public static void WriteMnli(string folder)
+    {
+        Directory.CreateDirectory(Path.Combine(folder, "MNLI"));
+        string[] start = ["index", "promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse", "sentence1_parse", "sentence2_parse", "sentence1", "sentence2"];
+        string Rows(int rows, int shift, string[] labels) => string.Join('\t', start.Concat(labels)) + "\n" + string.Concat(Enumerable.Range(0, rows).Select(i =>
+        {
+            var (s, v, o) = Words(7 * i + shift);
+            var (second, label) = (i % 3) switch { 0 => ($"{s} {v} {o}.", "entailment"), 1 => ($"{s} never {v} {o}.", "contradiction"), _ => ($"{s} {v} well.", "neutral") };
+            string[] cells = [$"{i}", "p", "q", "fiction", "( )", "( )", "( )", "( )", $"{s} {v} {o} at noon.", second, .. labels.Select(_ => label)];
+            return string.Join('\t', cells) + "\n";
+        }));
+        File.WriteAllText(Path.Combine(folder, "MNLI", "train.tsv"), Rows(48, 0, ["label1", "gold_label"]));
+        File.WriteAllText(Path.Combine(folder, "MNLI", "dev_matched.tsv"), Rows(24, 1, ["label1", "label2", "label3", "label4", "label5", "gold_label"]));
+    }
+
     private static string Cola(int rows, int shift)
     {
         var text = new StringBuilder();

@@ -38,17 +38,17 @@ public class PeerFiguresTests
     [TestMethod]
     public void TheTableHasAColumnForPeftATask()
     {
-        var runs = PlausibleRuns.Make("mini", ["cola", "rte"], ["kaiming", "pissa"], [1e-3], [0, 1], 2);
-        var peers = PeerFigures.Read([Write("two.json", """
-            [{"base": "roberta-mini-8k", "task": "CoLA", "init": "lora", "lr": 0.002, "seed": 0, "epochs": 8, "best": 0.051},
-             {"base": "roberta-mini-8k", "task": "RTE", "init": "lora", "lr": 0.002, "seed": 0, "epochs": 8, "best": 0.99}]
-            """)]);
+        var runs = PlausibleRuns.Make("mini", ["cola", "rte"], ["kaiming", "pissa"], [1e-3], [0, 1, 2, 3, 4], 2);
+        var peers = PeerFigures.Read([Write("peers.json", "[" + string.Join(',', Enumerable.Range(0, 5).Select(seed => $$"""
+            {"base": "roberta-mini-8k", "task": "CoLA", "init": "lora", "lr": 0.002, "seed": {{seed}}, "epochs": 8, "best": 0.051},
+            {"base": "roberta-mini-8k", "task": "RTE", "init": "lora", "lr": 0.002, "seed": {{seed}}, "epochs": 8, "best": 0.99}
+            """)) + "]")]);
         var section = ReportBuilder.Build(runs, peers: peers).Sections.Single();
         var table = SectionTables.Of(section).Single(t => t.Id == "peers");
         CollectionAssert.AreEqual(new[] { "strategy", "CoLA", "PEFT", "RTE", "PEFT" }, table.Headers.Select(h => h.Text).ToArray());
         var row = table.Rows.Single();
         CollectionAssert.AreEqual(
-            new[] { "kaiming", Figures.Percent(section.Rows[0].Cells["cola"].Spread), "5.10", Figures.Percent(section.Rows[0].Cells["rte"].Spread), "99.00" }, row.Select(c => c.Text).ToArray());
+            new[] { "kaiming", Figures.Percent(section.Rows[0].Cells["cola"].Spread), "5.10 ± 0.00", Figures.Percent(section.Rows[0].Cells["rte"].Spread), "99.00 ± 0.00" }, row.Select(c => c.Text).ToArray());
         CollectionAssert.AreEqual(new[] { CellMark.None, CellMark.Best, CellMark.None, CellMark.None, CellMark.Best }, row.Select(c => c.Mark).ToArray());
         StringAssert.Contains(HtmlReport.Write(ReportBuilder.Build(runs, peers: peers)), "Beside PEFT");
         Assert.IsFalse(MarkdownReport.Write(ReportBuilder.Build(runs)).Contains("PEFT", StringComparison.Ordinal));

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
+using Microsoft.ML.LoraInit.Samples.Glue.Report;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Tests.Glue;
@@ -67,6 +68,53 @@ public class RunGridTests
     }
 
     [TestMethod]
+    public void AlphasMayFollowTheRank()
+    {
+        var cells = RunGrid.Cells(TestRuns.Spec("cola") with { Ranks = [4, 16], Alphas = [AlphaRule.Parse("r"), AlphaRule.Parse("2r")], LearningRates = [1e-3], Seeds = [0] });
+        CollectionAssert.AreEqual(new[] { "4 4", "4 8", "16 16", "16 32" }, cells.Select(c => FormattableString.Invariant($"{c.Rank} {c.Alpha}")).ToArray());
+        Assert.AreEqual(16, AlphaRule.Parse("16").For(4));
+        foreach (var wrong in new[] { "x", "0", "-1r", "rr" })
+            Assert.ThrowsExactly<ArgumentException>(() => AlphaRule.Parse(wrong), wrong);
+    }
+
+    [TestMethod]
+    public void RatesMayDifferByTask()
+    {
+        var rates = PerTask.ParseRates("--learning-rates", "1e-3,5e-4,rte=1e-4/2e-4", t => t);
+        var plan = RunGrid.Plan(TestRuns.Spec() with { LearningRates = rates.For(""), TaskRates = rates });
+        CollectionAssert.AreEqual(new[] { 1e-3, 5e-4, 1e-4, 2e-4 }, RunGrid.Cells(plan).Where(c => c.Seed == 0).Select(c => c.LearningRate).ToArray());
+        Assert.AreEqual(RunGrid.Cells(plan).Count, plan.Count);
+        foreach (var wrong in new[] { "rte=1e-3", "0", "x" })
+            Assert.ThrowsExactly<ArgumentException>(() => PerTask.ParseRates("--learning-rates", wrong, t => t), wrong);
+    }
+
+    [TestMethod]
+    public void SeveralNumbersOfRowsAreRowsOfTheirOwnEachWithItsReference()
+    {
+        var plan = RunGrid.Plan(TestRuns.Spec("cola") with { Initializations = [LoraInitialization.Kaiming(), LoraInitialization.Pissa()], TrainRows = [100, null], LearningRates = [1e-3] });
+        var runs = RunGrid.Cells(plan).Select(c => TestRuns.Finished(c, 0.5 + (c.TrainRows is null ? 0.2 : 0) + (c.Initialization == "pissa" ? 0.01 : 0))).ToArray();
+        var rows = ReportBuilder.Build(runs).Sections.Single().Rows;
+        CollectionAssert.AreEquivalent(
+            new[] { "kaiming (train rows=100)", "kaiming (train rows=all)", "pissa (train rows=100)", "pissa (train rows=all)" }, rows.Select(r => r.Label).ToArray());
+        Assert.AreEqual(2, rows.Count(r => r.IsReference));
+        Assert.IsTrue(rows.Where(r => !r.IsReference).All(r => Math.Abs(r.Difference!.Value.Mean - 0.01) < 1e-12));
+    }
+
+    [TestMethod]
+    public void AStartIsTheRunOfAnotherTaskOrAFolder()
+    {
+        var plan = RunGrid.Plan(TestRuns.Spec("mrpc", "rte", "cola") with { Start = PerTask.ParseNames("--start", "mrpc=mnli,rte=/adapter", t => t), Methods = ["lora", "full"] });
+        var start = plan.Groups.Single(g => g is { Task: "mrpc", Method: "lora" }).Start!;
+        Assert.AreEqual(("mnli", "kaiming", 1e-3, 0), (plan.Starts![start].Task, plan.Starts[start].Initialization, plan.Starts[start].LearningRate, plan.Starts[start].Seed));
+        Assert.AreEqual("/adapter", plan.Groups.Single(g => g is { Task: "rte", Method: "lora" }).Start);
+        Assert.IsTrue(plan.Groups.Where(g => g.Task == "cola" || g.Method == "full").All(g => g.Start is null));
+    }
+
+    [TestMethod]
+    public void RunsThatUseNothingNewKeepTheirNames() =>
+        Assert.AreEqual("cola-lora-kaiming-r8-lr1e-3-s0-98cebc416a39", TestRuns.Config().Name());
+
+    [TestMethod]
     public void EverySettingChangesTheName()
     {
         var config = TestRuns.Config();
@@ -76,6 +124,7 @@ public class RunGridTests
             config with { InitializationSettings = new() { ["x"] = 1 } }, config with { Rank = 4 }, config with { Alpha = 8 }, config with { LearningRate = 2e-3 },
             config with { Seed = 1 }, config with { Epochs = 4 }, config with { BatchSize = 16 }, config with { WarmupRatio = 0 },
             config with { WeightDecay = 0 }, config with { MaxLength = 128 }, config with { TrainRows = 10 }, config with { DevRows = 10 },
+            config with { RankPattern = "2..8" }, config with { DecayBiases = true }, config with { MaxGradientNorm = 0 }, config with { Start = "x" },
         ];
         Assert.AreEqual(typeof(RunConfig).GetProperties().Length, others.Length, "a setting is not tested");
         Assert.AreEqual(others.Length + 1, others.Append(config).Select(c => c.Name()).Distinct().Count());
@@ -101,6 +150,16 @@ public class RunGridTests
             InitializationText.Expand("hrp:rank=16|32,side=a|b").ToArray());
         CollectionAssert.AreEqual(new[] { LoraInitialization.Kaiming() }, InitializationText.Expand("kaiming").ToArray());
         Assert.ThrowsExactly<ArgumentException>(() => InitializationText.Expand("hrp:rank"));
+    }
+
+    [TestMethod]
+    public void TextsOfAGridHaveSettingsOfSeveralValuesAndOneSpellingOfAMethod()
+    {
+        GridSpec Read(string name, string value) => GridText.Read(new Dictionary<string, string?> { [name] = value }, TestRuns.Spec("cola"));
+        CollectionAssert.AreEqual(LoraInitialization.Published.ToArray(), Read("inits", "all").Initializations.ToArray());
+        Assert.AreEqual(3, Read("inits", "hrp:rank=16|32;kaiming").Initializations.Count);
+        CollectionAssert.AreEqual(new[] { "lora:freeze=a", "dora", "pfeiffer:size=16", "head" }, Read("methods", "lora:bias=none,freeze=A;dora;pfeiffer:skip=0,size=16;head-only").Methods.ToArray());
+        Assert.ThrowsExactly<ArgumentException>(() => Read("methods", "lora:freeze=c"));
     }
 
     private static Func<string, string?> Variables(string text)

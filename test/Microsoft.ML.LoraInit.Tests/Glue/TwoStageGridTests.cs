@@ -11,7 +11,7 @@ public class TwoStageGridTests
 {
     private readonly GridPlan _plan = RunGrid.Plan(TestRuns.Spec() with
     {
-        Initializations = [LoraInitialization.Kaiming(), LoraInitialization.PiSSA()],
+        Initializations = [LoraInitialization.Kaiming(), LoraInitialization.Pissa()],
         LearningRates = [1e-4, 1e-3, 1e-2],
         Seeds = [5, 6, 7],
         SweepSeeds = 1,

@@ -1,5 +1,4 @@
 using Microsoft.ML.Data;
-using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using static TorchSharp.torch;
 
@@ -70,8 +69,7 @@ public class PredictionEngineTests
         step.Scoring = new() { Precision = Precision.BFloat16 };
         engine.Predict(Topics.Rows[1]); // an engine asked for the same row twice scores it once
         var rounded = engine.Predict(Topics.Rows[0]).Score;
-        if (VectorKernels.ServeInt8)
-            InEightBits();
+        InEightBits();
         step.Scoring = new() { MaxGatheredRows = 1, MaxConcurrentBatches = 2, MaxTokensPerBatch = 10 };
         engine.Predict(Topics.Rows[1]);
         var again = engine.Predict(Topics.Rows[0]).Score;

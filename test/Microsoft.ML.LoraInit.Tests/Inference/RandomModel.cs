@@ -81,12 +81,16 @@ internal static class RandomModel
     {
         using var generator = new Generator(9);
         var weights = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var name in Enumerable.Range(0, config.Layers).SelectMany(i => (string[])[BottleneckAdapter.AttentionName(i), BottleneckAdapter.OutputName(i)]))
+        foreach (var (name, place) in Enumerable.Range(0, config.Layers).SelectMany(i => Enum.GetValues<BottleneckPlace>().Select(place => (BottleneckAdapter.NameOf(i, place), place))))
         {
             weights[$"{name}.down.weight"] = empty(size, config.HiddenSize).normal_(0, 0.3, generator).DetachFromDisposeScope();
             weights[$"{name}.down.bias"] = empty(size).normal_(0, 0.3, generator).DetachFromDisposeScope();
             weights[$"{name}.up.weight"] = empty(config.HiddenSize, size).normal_(0, 0.3, generator).DetachFromDisposeScope();
             weights[$"{name}.up.bias"] = empty(config.HiddenSize).normal_(0, 0.3, generator).DetachFromDisposeScope();
+            if (place != BottleneckPlace.Layer)
+                continue;
+            weights[$"{name}.norm.weight"] = empty(config.HiddenSize).normal_(1, 0.3, generator).DetachFromDisposeScope();
+            weights[$"{name}.norm.bias"] = empty(config.HiddenSize).normal_(0, 0.3, generator).DetachFromDisposeScope();
         }
         return weights;
     }

@@ -18,7 +18,7 @@ internal sealed class RecordingScorer : ITextScorer
 
     public float[][] Score(IReadOnlyList<TextPair> texts) => [.. texts.Select(t => new float[] { t.First.Length })];
 
-    public ScoringRun Begin(IReadOnlyList<TextPair> texts)
+    public ScoringRun<float[]> Begin(IReadOnlyList<TextPair> texts)
     {
         Begun++;
         return new Run(this, texts, Begun);
@@ -28,7 +28,7 @@ internal sealed class RecordingScorer : ITextScorer
     {
     }
 
-    private sealed class Run(RecordingScorer scorer, IReadOnlyList<TextPair> texts, int number) : ScoringRun
+    private sealed class Run(RecordingScorer scorer, IReadOnlyList<TextPair> texts, int number) : ScoringRun<float[]>
     {
         private bool _isAdvanced;
 

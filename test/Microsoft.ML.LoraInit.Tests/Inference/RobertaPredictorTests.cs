@@ -29,10 +29,8 @@ public sealed class RobertaPredictorTests
         using var classifier = RandomModel.Classifier(Config, weights);
         var bottlenecks = RandomModel.Bottlenecks(Config, 5);
         for (int i = 0; i < Config.Layers; i++)
-        {
-            classifier.Layers[i].AttentionBottleneck = Adapter(BottleneckAdapter.AttentionName(i));
-            classifier.Layers[i].OutputBottleneck = Adapter(BottleneckAdapter.OutputName(i));
-        }
+            foreach (var place in Enum.GetValues<BottleneckPlace>())
+                classifier.Layers[i].Bottlenecks[place] = Adapter(BottleneckAdapter.NameOf(i, place));
         using var plain = new RobertaPredictor(Config, RandomModel.Weights(Config));
         using var predictor = new RobertaPredictor(Config, weights.Concat(bottlenecks).ToDictionary());
         var texts = RandomModel.Texts(20, Config);
@@ -40,11 +38,8 @@ public sealed class RobertaPredictorTests
         Near(Reference(classifier, texts), scores, 1e-5);
         Assert.IsTrue(Difference(plain.Predict(texts), scores) > 0.01, "The bottlenecks changed nothing.");
 
-        BottleneckAdapter Adapter(string name)
-        {
-            var copies = ((string[])["down.weight", "down.bias", "up.weight", "up.bias"]).Select(part => bottlenecks[$"{name}.{part}"].clone()).ToArray();
-            return new BottleneckAdapter(name, copies[0], copies[1], copies[2], copies[3]);
-        }
+        BottleneckAdapter Adapter(string name) =>
+            new(name, bottlenecks.Where(b => b.Key.StartsWith($"{name}.", StringComparison.Ordinal)).ToDictionary(b => b.Key, b => b.Value.clone()), Config.LayerNormEps);
     }
 
     [TestMethod]

@@ -35,7 +35,7 @@ public class ScoringCursorTests
             Assert.AreEqual(expected.Text.Length, rows[i].Score);
         }
         Assert.AreEqual(count, scorer.Rows);
-        Assert.IsTrue(scorer.LargestCall <= ScoringCursor.Window);
+        Assert.IsTrue(scorer.LargestCall <= ScoringWindow.Size);
     }
 
     [TestMethod]
@@ -45,8 +45,8 @@ public class ScoringCursorTests
         var read = ML.Data.CreateEnumerable<Scored>(view, reuseRowObject: true).Take(20_000);
 
         Assert.AreEqual(20_000, read.Count());
-        Assert.IsTrue(scorer.LargestCall <= ScoringCursor.Window, $"{scorer.LargestCall} rows were read ahead.");
-        Assert.IsTrue(scorer.Rows <= 20_000 + (ScoringCursor.Depth * ScoringCursor.Window), $"{scorer.Rows} rows were scored for 20,000.");
+        Assert.IsTrue(scorer.LargestCall <= ScoringWindow.Size, $"{scorer.LargestCall} rows were read ahead.");
+        Assert.IsTrue(scorer.Rows <= 20_000 + (ScoringWindow.Depth * ScoringWindow.Size), $"{scorer.Rows} rows were scored for 20,000.");
 
         static IEnumerable<Source> Endless()
         {
@@ -123,7 +123,7 @@ public class ScoringCursorTests
     public void PairsAndNullTextsAreRead()
     {
         var source = ML.Data.LoadFromEnumerable<Source>([new() { Text = null!, Text2 = "abc" }, new() { Text = "ab", Text2 = "" }]);
-        var view = new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text", "Text2"), new RegressionColumns("Score")), new FakeScorer());
+        var view = new ScoredDataView<TextPair, float[]>(source, new ScoringSchema(source.Schema, new TextColumns("Text", "Text2"), new RegressionColumns("Score")), new FakeScorer());
 
         CollectionAssert.AreEqual(new[] { 3000f, 2f }, view.GetColumn<float>("Score").ToArray());
     }
@@ -133,14 +133,14 @@ public class ScoringCursorTests
     {
         var source = ML.Data.LoadFromEnumerable(Rows(5000));
         var scorer = new RecordingScorer();
-        var view = new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer);
+        var view = new ScoredDataView<TextPair, float[]>(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer);
         using (var cursor = view.GetRowCursor([view.Schema["Score"]]))
         {
             Assert.IsTrue(cursor.MoveNext());
             Assert.AreEqual(1, scorer.Begun, "a preview reads no further");
             for (int i = 0; i < 32; i++)
                 Assert.IsTrue(cursor.MoveNext());
-            Assert.AreEqual(1 + ScoringCursor.Depth, scorer.Begun);
+            Assert.AreEqual(1 + ScoringWindow.Depth, scorer.Begun);
             Assert.AreEqual(3, scorer.Advanced, "the second window, and the third while that is read");
             Assert.AreEqual(2, scorer.Taken);
         }
@@ -153,7 +153,7 @@ public class ScoringCursorTests
     {
         var source = ML.Data.LoadFromEnumerable(Rows(5000));
         var scorer = new RecordingScorer { FailsAt = 3 };
-        var view = new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer);
+        var view = new ScoredDataView<TextPair, float[]>(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer);
         using var cursor = view.GetRowCursor([view.Schema["Score"]]);
         int rows = 0;
 
@@ -221,7 +221,7 @@ public class ScoringCursorTests
     {
         var source = ML.Data.LoadFromEnumerable(rows);
         var scorer = new FakeScorer();
-        return (new ScoredDataView(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer), scorer);
+        return (new ScoredDataView<TextPair, float[]>(source, new ScoringSchema(source.Schema, new TextColumns("Text"), new RegressionColumns("Score")), scorer), scorer);
     }
 
     private static IEnumerable<Source> Rows(int count) => Enumerable.Range(0, count).Select(Row);

@@ -1,6 +1,4 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Quantization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -134,7 +132,7 @@ public sealed class AddedStrategyTests
         var least = linalg.svdvals(x.matmul((w - q).t())).narrow(0, R, Math.Min(Out, In) - R).norm().item<double>();
         double Left(InitializedAdapter made) => Compare.Norm(x.matmul((w - made.ReplacementBase!.to(ScalarType.Float64) - Product(made) * Target.Scaling).t()));
         Assert.AreEqual(least, Left(result), 1e-4 * least);
-        Assert.IsTrue(Left(LoraInitialization.LoftQ().Initialize(context)[0]) > 1.02 * least, "LoftQ mends the weights instead.");
+        Assert.IsTrue(Left(LoraInitialization.Loftq().Initialize(context)[0]) > 1.02 * least, "LoftQ mends the weights instead.");
         Compare.Below(1e-5, Compare.Norm(result.B.t().matmul(result.B) - eye(R)), "B is orthonormal");
 
         var c = x.t().matmul(x) / x.shape[0];
@@ -155,7 +153,7 @@ public sealed class AddedStrategyTests
         var context = FakeContext.Random([Target]);
         var (u, s, vh) = Svd(Weight(context));
         var part = (u.narrow(1, first, R) * s.narrow(0, first, R)).matmul(vh.narrow(0, first, R));
-        var result = LoraInitialization.MiLoRA(segment).Initialize(context)[0];
+        var result = LoraInitialization.Milora(segment).Initialize(context)[0];
         Compare.Below(1e-5, Compare.Relative(Product(result) * Target.Scaling, part), "s·B·A");
     }
 
@@ -165,7 +163,7 @@ public sealed class AddedStrategyTests
         using var scope = NewDisposeScope();
         var context = FakeContext.Random([Target]);
         var (u, s, vh) = Svd(Weight(context));
-        var found = u.t().matmul(Product(LoraInitialization.MiLoRA(MiloraSegment.Random).Initialize(context)[0]) * Target.Scaling).matmul(vh.t());
+        var found = u.t().matmul(Product(LoraInitialization.Milora(MiloraSegment.Random).Initialize(context)[0]) * Target.Scaling).matmul(vh.t());
         var taken = found.diagonal(0, 0, 1).gt(1e-6).nonzero().reshape(-1);
         Assert.AreEqual(R, taken.shape[0]);
         Compare.Below(1e-5, Compare.Relative(found.diagonal(0, 0, 1).index_select(0, taken), s.index_select(0, taken)), "Their singular values");

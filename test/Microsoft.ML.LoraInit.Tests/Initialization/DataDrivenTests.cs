@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -18,15 +17,15 @@ public sealed class DataDrivenTests
         context.Inputs["flat"] = Draw("flat", 400, 64);
         context.Inputs["steep"] = Draw("steep", 400, 16).matmul(Draw("axes", 16, 64));
         context.Inputs["shared"] = context.Inputs["steep"];
-        var results = LoraInitialization.EVA(rho: 1.5).Initialize(context);
+        var results = LoraInitialization.Eva(rho: 1.5).Initialize(context);
         Assert.AreEqual(24, results.Sum(r => r.Rank), "The sum of ranks is kept.");
         Assert.AreEqual((0, 12, 12), (results[0].Rank, results[1].Rank, results[2].Rank));
         Assert.AreEqual(2 * 12, results[1].Alpha!.Value, 1e-9, "alpha/r = 2 stays.");
         Assert.AreEqual(targets[2].Scaling * Math.Sqrt(12), results[2].Alpha!.Value, 1e-9, "alpha/√r stays.");
         Assert.IsNull(results[0].Alpha);
         Compare.Below(1e-5, Compare.Norm(results[1].A.matmul(results[1].A.t()) - eye(12)), "A's rows are orthonormal");
-        Assert.IsTrue(LoraInitialization.EVA(rho: 1).Initialize(context).All(r => r.Rank == 8 && r.Alpha is null), "rho = 1 redistributes nothing.");
-        Assert.IsTrue(LoraInitialization.EVA(rho: 1.5, adjustScaling: false).Initialize(context).All(r => r.Alpha is null));
+        Assert.IsTrue(LoraInitialization.Eva(rho: 1).Initialize(context).All(r => r.Rank == 8 && r.Alpha is null), "rho = 1 redistributes nothing.");
+        Assert.IsTrue(LoraInitialization.Eva(rho: 1.5, adjustScaling: false).Initialize(context).All(r => r.Alpha is null));
     }
 
     [TestMethod]
@@ -74,7 +73,7 @@ public sealed class DataDrivenTests
         }
         var silent = FakeContext.Random(targets);
         silent.Inputs["one"] = zeros(10, 48);
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => LoraInitialization.CorDA().Initialize(silent)).Message, "'one'");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => LoraInitialization.Corda().Initialize(silent)).Message, "'one'");
     }
 
     // Independently of the strategy's code: PEFT's C, then W C = U S Vᵀ.
@@ -114,12 +113,12 @@ public sealed class DataDrivenTests
         var target = FakeContext.Target("one", 40, 32, 4);
         var context = FakeContext.Random([target]);
         context.Weights["one"] *= 0.1;
-        var (plain, clipped) = (new LoRAGAInitialization().Initialize(context)[0], new LoRAGAInitialization { NormClip = true }.Initialize(context)[0]);
+        var (plain, clipped) = (new LoraGaInitialization().Initialize(context)[0], new LoraGaInitialization { NormClip = true }.Initialize(context)[0]);
         var ratio = context.Weights["one"].abs().max().item<float>() / (Compare.Product(plain.B, plain.A).abs().max().item<double>() * target.Scaling);
         Assert.IsTrue(ratio < 1, "The test needs something to clip.");
         Compare.Below(1e-5, Compare.Relative(clipped.A, plain.A * Math.Sqrt(ratio)) + Compare.Relative(clipped.B, plain.B * Math.Sqrt(ratio)), "Both factors by √ρ");
         context.Weights["one"] *= 1e4;
-        Assert.AreEqual(0, Compare.Norm(new LoRAGAInitialization { NormClip = true }.Initialize(context)[0].A - plain.A), "Nothing to clip");
+        Assert.AreEqual(0, Compare.Norm(new LoraGaInitialization { NormClip = true }.Initialize(context)[0].A - plain.A), "Nothing to clip");
     }
 
     [TestMethod]
@@ -158,7 +157,7 @@ public sealed class DataDrivenTests
         var (u, _, vh) = linalg.svd(context.LossGradients["one"].to(ScalarType.Float64), false);
         foreach (var (form, common) in new[] { (LoraGaForm.Authors, 0), (LoraGaForm.Peft, 4) })
         {
-            var result = LoraInitialization.LoRAGA(form, LoraGaDirection.Random, LoraGaScale.Unit).Initialize(context)[0];
+            var result = LoraInitialization.LoraGa(form, LoraGaDirection.Random, LoraGaScale.Unit).Initialize(context)[0];
             var inA = Used(vh.narrow(0, 0, 8).matmul(result.A.to(ScalarType.Float64).t()));
             var inB = Used(u.narrow(1, 0, 8).t().matmul(result.B.to(ScalarType.Float64)));
             Assert.AreEqual((4, 4), (inA.Length, inB.Length));
@@ -176,13 +175,13 @@ public sealed class DataDrivenTests
         var context = FakeContext.Random([target]);
         var gradient = context.LossGradients["one"];
         var largest = linalg.svdvals(gradient.to(ScalarType.Float64))[0].item<double>();
-        var full = LoraInitialization.LoRAOne(gamma: 50).Initialize(context)[0];
+        var full = LoraInitialization.LoraOne(gamma: 50).Initialize(context)[0];
         Compare.Below(1e-5, Compare.Relative(full.B.matmul(full.A), gradient * (-1 / (50 * largest))), "At full rank B·A is −G/(γ S₀)");
-        var raw = LoraInitialization.LoRAOne(gamma: 50, normalize: false).Initialize(context)[0];
+        var raw = LoraInitialization.LoraOne(gamma: 50, normalize: false).Initialize(context)[0];
         Compare.Below(1e-5, Compare.Relative(raw.B.matmul(raw.A), gradient * (-1.0 / 50)), "Without normalising it is −G/γ");
         Assert.IsFalse(full.SubtractFromBase);
         context.LossGradients["one"] = zeros_like(gradient);
-        Assert.AreEqual(0, Compare.Norm(LoraInitialization.LoRAOne().Initialize(context)[0].A), "No gradient, no step.");
+        Assert.AreEqual(0, Compare.Norm(LoraInitialization.LoraOne().Initialize(context)[0].A), "No gradient, no step.");
     }
 
     [TestMethod]
@@ -192,7 +191,7 @@ public sealed class DataDrivenTests
         AdapterTarget[] targets = [FakeContext.Target("one", 40, 32, 4), FakeContext.Target("two", 40, 48, 6)];
         var context = FakeContext.Random(targets);
         var preheated = context.PreheatRun!(16);
-        var (sideA, sideB) = (LoraInitialization.HighRankPreheating(16).Initialize(context), LoraInitialization.HighRankPreheating(16, side: HrpSide.B).Initialize(context));
+        var (sideA, sideB) = (LoraInitialization.Hrp(16).Initialize(context), LoraInitialization.Hrp(16, side: HrpSide.B).Initialize(context));
         for (int i = 0; i < targets.Length; i++)
         {
             var (target, (a, b)) = (targets[i], preheated[targets[i].ModuleName]);
@@ -212,7 +211,7 @@ public sealed class DataDrivenTests
         // At full rank (W + ΔW) C (W + ΔW)ᵀ = τ W Wᵀ, but for the damping of C by 1 %.
         var target = FakeContext.Target("one", 12, 16, 12, alpha: 12);
         var context = FakeContext.Random([target], rows: 4000);
-        var result = LoraInitialization.CNTLoRA(correctBase: false, rho: 1).Initialize(context)[0];
+        var result = LoraInitialization.Cntlora(correctBase: false, rho: 1).Initialize(context)[0];
         var (x, w) = (context.Inputs["one"].to(ScalarType.Float64), context.Weights["one"].to(ScalarType.Float64));
         var c = x.t().matmul(x) / x.shape[0];
         var tau = c.diagonal(0, 0, 1).mean();
@@ -222,7 +221,7 @@ public sealed class DataDrivenTests
         Assert.IsTrue(Compare.Relative(w.matmul(c).matmul(w.t()), w.matmul(w.t()) * tau) > 0.1, "Without the answer the constraint is missed.");
 
         AdapterTarget[] several = [FakeContext.Target("a", 32, 24, 4), FakeContext.Target("b", 24, 24, 4)];
-        Assert.AreEqual(8, LoraInitialization.CNTLoRA().Initialize(FakeContext.Random(several)).Sum(r => r.Rank));
+        Assert.AreEqual(8, LoraInitialization.Cntlora().Initialize(FakeContext.Random(several)).Sum(r => r.Rank));
     }
 
     [TestMethod]
@@ -231,7 +230,7 @@ public sealed class DataDrivenTests
         using var scope = NewDisposeScope();
         var context = FakeContext.Random([FakeContext.Target("one", 40, 32, 4)]);
         context.Weights["one"] = Draw("l", 40, 4).matmul(Draw("r", 4, 32));
-        var result = LoraInitialization.NLoRA(trainOnlyN: true, pseudoInverse: true).Initialize(context)[0];
+        var result = LoraInitialization.Nlora(trainOnlyN: true, pseudoInverse: true).Initialize(context)[0];
         Assert.IsTrue(result.FreezeA && result.FreezeB);
         Compare.Below(1e-3, Compare.Relative(result.B.matmul(result.N!).matmul(result.A), context.Weights["one"]), "Nyström is exact at W's own rank");
     }

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -78,6 +76,10 @@ internal sealed class FakeContext(IReadOnlyList<AdapterTarget> targets, int seed
 
     public override IReadOnlyDictionary<string, (Tensor A, Tensor B)> Preheat(int rank, double alpha, int steps, double learningRate, int batchSize) =>
         PreheatRun!(rank);
+
+    public List<string> Warnings { get; } = [];
+
+    public override void Warn(string message) => Warnings.Add(message);
 
     public override void Report(string message, long step, long total)
     {

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -17,7 +16,7 @@ public sealed class FamilyTests
         FakeContext.Target("encoder.layer.1.output.dense", 48, 80, 4, alpha: 4),
     ];
 
-    private static IEnumerable<object[]> Strategies => InitializationRegistry.All
+    private static IEnumerable<object[]> Strategies => InitializationRegistry.BuiltIn
         .Select(s => s.Name switch { "inilora" => "inilora:steps=50,cacheFolder=", "hrp" => "hrp:rank=16", var name => name })
         .Concat(["pissa:iterations=4", "lora-ga:form=peft", "lora-ga:direction=random", "nonzero:correctBase=true", "cntlora:correctBase=false", "inilora:exact=true", "inilora:steps=0,sigmaRule=weights-and-biases", "nora:side=b", "corda:divisor=tokens,normalize=false", "eva:settling=all,passes=1", "milora:segment=random", "milora:segment=mid", "lora-ga:normClip=true", "lora-xs:sigma=0", "lora-null:freezeA=true", "astra:end=smallest", "loram:absorbScaling=false", "inilora-random:distribution=orthogonal", "inilora-random:distribution=sparse"])
         .Select(s => new object[] { s });
@@ -124,7 +123,7 @@ public sealed class FamilyTests
     {
         using var scope = NewDisposeScope();
         var context = FakeContext.Random(Targets);
-        foreach (var (target, result) in Targets.Zip(LoraInitialization.MiCA().Initialize(context)))
+        foreach (var (target, result) in Targets.Zip(LoraInitialization.Mica().Initialize(context)))
         {
             Assert.IsTrue(result.FreezeB && !result.FreezeA);
             Assert.AreEqual(0, Compare.Norm(result.A));

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -14,17 +12,17 @@ public sealed class InitializationParityTests
 
     private static readonly Dictionary<string, LoraInitialization> Strategies = new()
     {
-        ["pissa"] = LoraInitialization.PiSSA(),
-        ["milora"] = LoraInitialization.MiLoRA(),
-        ["olora"] = LoraInitialization.OLoRA(),
-        ["mica"] = LoraInitialization.MiCA(),
+        ["pissa"] = LoraInitialization.Pissa(),
+        ["milora"] = LoraInitialization.Milora(),
+        ["olora"] = LoraInitialization.Olora(),
+        ["mica"] = LoraInitialization.Mica(),
         ["corda_ipm"] = LoraInitialization.Parse("corda:damping=0,normalize=false,divisor=tokens"),
         ["corda_kpm"] = LoraInitialization.Parse("corda:mode=kpm,damping=0,normalize=false,divisor=tokens"),
-        ["eva"] = LoraInitialization.EVA(),
-        ["lora_ga_arb2r"] = LoraInitialization.LoRAGA(),
-        ["lora_ga_peft_arb2r_stable"] = LoraInitialization.LoRAGA(LoraGaForm.Peft),
-        ["lora_one"] = LoraInitialization.LoRAOne(),
-        ["nlora"] = LoraInitialization.NLoRA(),
+        ["eva"] = LoraInitialization.Eva(),
+        ["lora_ga_arb2r"] = LoraInitialization.LoraGa(),
+        ["lora_ga_peft_arb2r_stable"] = LoraInitialization.LoraGa(LoraGaForm.Peft),
+        ["lora_one"] = LoraInitialization.LoraOne(),
+        ["nlora"] = LoraInitialization.Nlora(),
     };
 
     [TestMethod]
@@ -70,7 +68,7 @@ public sealed class InitializationParityTests
     {
         using var scope = NewDisposeScope();
         using var file = new ParityMatrices(folder);
-        foreach (var strategy in new[] { LoraInitialization.PiSSA(), LoraInitialization.PiSSA(16), LoraInitialization.IniLoRA(exact: true) })
+        foreach (var strategy in new[] { LoraInitialization.Pissa(), LoraInitialization.Pissa(16), LoraInitialization.IniLora(exact: true) })
         {
             var context = file.Context("pissa", file.Names);
             foreach (var (target, result) in context.Targets.Zip(strategy.Initialize(context)))

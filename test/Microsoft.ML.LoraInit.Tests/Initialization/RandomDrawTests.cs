@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using static Microsoft.ML.LoraInit.Tests.Initialization.KolmogorovSmirnov;
 using static TorchSharp.torch;
 
@@ -118,7 +117,7 @@ public sealed class RandomDrawTests
         }
         context.Weights["layer.query"] = rand(Out, 4).matmul(rand(4, In));
         var rows = linalg.svd(context.Weights["layer.query"].to(ScalarType.Float64), false).Vh.narrow(0, 0, 4);
-        var a = LoraInitialization.NoRA().Initialize(context)[0].A.to(ScalarType.Float64);
+        var a = LoraInitialization.Nora().Initialize(context)[0].A.to(ScalarType.Float64);
         Compare.Below(1e-5, Compare.Relative(a.matmul(rows.t()).matmul(rows), a), "A outside the rows of W");
     }
 
@@ -130,7 +129,7 @@ public sealed class RandomDrawTests
         using var left = rand(Out, 4);
         using var right = rand(4, In);
         context.Weights["layer.query"] = left.matmul(right);
-        var result = LoraInitialization.NoRA(scale: 2, side: NoraSide.B).Initialize(context)[0];
+        var result = LoraInitialization.Nora(scale: 2, side: NoraSide.B).Initialize(context)[0];
         Assert.AreEqual(0, Compare.Norm(result.A));
         var q = linalg.qr(left.to(ScalarType.Float64)).Q;
         var b = result.B.to(ScalarType.Float64);

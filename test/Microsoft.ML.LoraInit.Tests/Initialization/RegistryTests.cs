@@ -9,12 +9,12 @@ public sealed class RegistryTests
     [TestMethod]
     public void EveryStrategyOfTheTableIsThere() => CollectionAssert.AreEquivalent(
         "kaiming gaussian init-b nonzero orthogonal inilora inilora-alpha inilora-beta inilora-random pissa loram milora olora mica loftq cloq eva corda lora-null astra lora-ga lora-one nora nlora slora lora-xs lora-sb hrp cntlora".Split(' '),
-        LoraInitialization.Names.ToArray());
+        InitializationRegistry.BuiltIn.Select(s => s.Name).ToArray());
 
     [TestMethod]
     public void EveryStrategyComesBackFromItsNameAndItsJson()
     {
-        foreach (var strategy in InitializationRegistry.All)
+        foreach (var strategy in InitializationRegistry.BuiltIn)
         {
             Assert.AreEqual(strategy, LoraInitialization.Parse(strategy.Name));
             Assert.AreEqual(strategy, LoraInitialization.Parse(strategy.Name.ToUpperInvariant()));
@@ -30,15 +30,15 @@ public sealed class RegistryTests
     {
         LoraInitialization[] strategies =
         [
-            LoraInitialization.NonZero(0.5, 2, true), LoraInitialization.IniLoRA(500, true, "/tmp/x y"), LoraInitialization.IniLoRAAlpha(0.1),
-            LoraInitialization.IniLoRABeta(KaimingDistribution.Uniform), LoraInitialization.PiSSA(16), LoraInitialization.LoftQ(5, true),
-            LoraInitialization.EVA(1, 0.9, true, false, 4), LoraInitialization.CorDA(CordaMode.Kpm, 2, 3), LoraInitialization.IniLoRA(fitSeed: null),
-            LoraInitialization.MiLoRA(MiloraSegment.Random), LoraInitialization.IniLoraRandom(IniLoraDistribution.XavierNormal), LoraInitialization.Loram(false),
+            LoraInitialization.NonZero(0.5, 2, true), LoraInitialization.IniLora(500, true, "/tmp/x y"), LoraInitialization.IniLoraAlpha(0.1),
+            LoraInitialization.IniLoraBeta(KaimingDistribution.Uniform), LoraInitialization.Pissa(16), LoraInitialization.Loftq(5, true),
+            LoraInitialization.Eva(1, 0.9, true, false, 4), LoraInitialization.Corda(CordaMode.Kpm, 2, 3), LoraInitialization.IniLora(fitSeed: null),
+            LoraInitialization.Milora(MiloraSegment.Random), LoraInitialization.IniLoraRandom(IniLoraDistribution.XavierNormal), LoraInitialization.Loram(false),
             LoraInitialization.LoraXs(0, 4), LoraInitialization.LoraSb(1e-3, 2, 3), LoraInitialization.Astra(AstraEnd.Smallest, 2, 3),
-            LoraInitialization.LoraNull(true, 2, 3), LoraInitialization.Cloq(true, 2, 3), LoraInitialization.NoRA(1, NoraSide.B, 0.5),
-            LoraInitialization.LoRAGA(LoraGaForm.Peft, LoraGaDirection.A2rBr, LoraGaScale.WeightSvd, 64, 1, 2), LoraInitialization.LoRAOne(16, false, 1, 2),
-            LoraInitialization.NoRA(0.1), LoraInitialization.NLoRA(true, true), LoraInitialization.HighRankPreheating(32, 10, 1e-4, 8, HrpSide.B),
-            LoraInitialization.CNTLoRA(false, 0.5, 1, 8, 2),
+            LoraInitialization.LoraNull(true, 2, 3), LoraInitialization.Cloq(true, 2, 3), LoraInitialization.Nora(1, NoraSide.B, 0.5),
+            LoraInitialization.LoraGa(LoraGaForm.Peft, LoraGaDirection.A2rBr, LoraGaScale.WeightSvd, 64, 1, 2), LoraInitialization.LoraOne(16, false, 1, 2),
+            LoraInitialization.Nora(0.1), LoraInitialization.Nlora(true, true), LoraInitialization.Hrp(32, 10, 1e-4, 8, HrpSide.B),
+            LoraInitialization.Cntlora(false, 0.5, 1, 8, 2),
         ];
         foreach (var strategy in strategies)
         {
@@ -65,14 +65,14 @@ public sealed class RegistryTests
     [TestMethod]
     public void ASettingThatTextLacksIsTodaysDefault()
     {
-        Assert.AreEqual(NoraSide.A, ((NoRAInitialization)LoraInitialization.Parse("nora:scale=2")).Side);
-        Assert.AreEqual(0, ((IniLoRAInitialization)LoraInitialization.Parse("inilora:steps=10")).FitSeed);
-        Assert.IsFalse(((LoftQInitialization)LoraInitialization.Parse("loftq:iterations=2")).DoubleQuantization);
+        Assert.AreEqual(NoraSide.A, ((NoraInitialization)LoraInitialization.Parse("nora:scale=2")).Side);
+        Assert.AreEqual(0, ((IniLoraInitialization)LoraInitialization.Parse("inilora:steps=10")).FitSeed);
+        Assert.IsFalse(((LoftqInitialization)LoraInitialization.Parse("loftq:iterations=2")).DoubleQuantization);
     }
 
     [TestMethod]
     public void OnlyTheExperimentalStrategyIsLeftOutOfThePublished() => CollectionAssert.AreEqual(
-        new[] { "cntlora" }, LoraInitialization.Names.Except(InitializationRegistry.Published.Select(s => s.Name)).ToArray());
+        new[] { "cntlora" }, InitializationRegistry.BuiltIn.Select(s => s.Name).Except(InitializationRegistry.Published.Select(s => s.Name)).ToArray());
 
     [TestMethod]
     [DynamicData(nameof(Texts))]
@@ -80,18 +80,18 @@ public sealed class RegistryTests
 
     private static IEnumerable<object[]> Texts =>
     [
-        ["pissa:iterations=16", LoraInitialization.PiSSA(iterations: 16)],
-        ["hrp:rank=64,steps=100", LoraInitialization.HighRankPreheating(64, 100)],
-        ["lora-ga:form=peft,direction=ArBr,scale=gd-scale", LoraInitialization.LoRAGA(LoraGaForm.Peft, LoraGaDirection.ArBr, LoraGaScale.GdScale)],
-        ["lora-ga:direction=random,batch-size=2", LoraInitialization.LoRAGA(direction: LoraGaDirection.Random, batchSize: 2)],
-        ["corda:mode=kpm", LoraInitialization.CorDA(CordaMode.Kpm)],
-        ["inilora:steps=10,sigma=0.02,cache-folder=/tmp/a", new IniLoRAInitialization { Steps = 10, Sigma = 0.02, CacheFolder = "/tmp/a" }],
-        ["nlora:train-only-n=true", LoraInitialization.NLoRA(trainOnlyN: true)],
-        ["eva:rho=1, tau=0.5", LoraInitialization.EVA(1, 0.5)],
-        ["inilora:steps=0,fit-seed=null,sigma-rule=weights-and-biases", new IniLoRAInitialization { Steps = 0, FitSeed = null, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }],
-        ["milora:segment=mid", LoraInitialization.MiLoRA(MiloraSegment.Mid)],
-        ["lora-ga:norm-clip=true,dropout=true", new LoRAGAInitialization { NormClip = true, Dropout = true }],
-        ["nora:sigma=0.02", LoraInitialization.NoRA(sigma: 0.02)],
+        ["pissa:iterations=16", LoraInitialization.Pissa(iterations: 16)],
+        ["hrp:rank=64,steps=100", LoraInitialization.Hrp(64, 100)],
+        ["lora-ga:form=peft,direction=ArBr,scale=gd-scale", LoraInitialization.LoraGa(LoraGaForm.Peft, LoraGaDirection.ArBr, LoraGaScale.GdScale)],
+        ["lora-ga:direction=random,batch-size=2", LoraInitialization.LoraGa(direction: LoraGaDirection.Random, batchSize: 2)],
+        ["corda:mode=kpm", LoraInitialization.Corda(CordaMode.Kpm)],
+        ["inilora:steps=10,sigma=0.02,cache-folder=/tmp/a", new IniLoraInitialization { Steps = 10, Sigma = 0.02, CacheFolder = "/tmp/a" }],
+        ["nlora:train-only-n=true", LoraInitialization.Nlora(trainOnlyN: true)],
+        ["eva:rho=1, tau=0.5", LoraInitialization.Eva(1, 0.5)],
+        ["inilora:steps=0,fit-seed=null,sigma-rule=weights-and-biases", new IniLoraInitialization { Steps = 0, FitSeed = null, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }],
+        ["milora:segment=mid", LoraInitialization.Milora(MiloraSegment.Mid)],
+        ["lora-ga:norm-clip=true,dropout=true", new LoraGaInitialization { NormClip = true, Dropout = true }],
+        ["nora:sigma=0.02", LoraInitialization.Nora(sigma: 0.02)],
         ["astra:end=smallest", LoraInitialization.Astra(AstraEnd.Smallest)],
         ["inilora-random:distribution=xavier-uniform", LoraInitialization.IniLoraRandom(IniLoraDistribution.XavierUniform)],
     ];
@@ -142,9 +142,9 @@ public sealed class RegistryTests
     [TestMethod]
     public void SettingsAreCheckedInFactoriesAndCopiesToo()
     {
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => LoraInitialization.PiSSA(-1));
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => { _ = new PiSSAInitialization() with { Iterations = -1 }; });
-        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => LoraInitialization.CorDA((CordaMode)7));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => LoraInitialization.Pissa(-1));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => { _ = new PissaInitialization() with { Iterations = -1 }; });
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => LoraInitialization.Corda((CordaMode)7));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => LoraInitialization.NonZero(double.NaN));
     }
 

@@ -30,7 +30,7 @@ public sealed class InitializationInspectorTests
     [TestMethod]
     public void PissaHoldsTheLeadingSingularValues()
     {
-        var report = Inspect(LoraInitialization.PiSSA(), against: LoraInitialization.PiSSA());
+        var report = Inspect(LoraInitialization.Pissa(), against: LoraInitialization.Pissa());
         Assert.IsTrue(report.OutputChange.MaxLogit < 1e-5, $"{report.OutputChange.MaxLogit}");
         Assert.IsTrue(report.Total.WeightChange < 1e-6, $"{report.Total.WeightChange}");
         using var scope = NewDisposeScope();
@@ -51,7 +51,7 @@ public sealed class InitializationInspectorTests
     [TestMethod]
     public void LeadingAndTrailingTripletsDoNotOverlap()
     {
-        var report = Inspect(LoraInitialization.PiSSA(), against: LoraInitialization.MiLoRA());
+        var report = Inspect(LoraInitialization.Pissa(), against: LoraInitialization.Milora());
         Assert.IsTrue(report.Total.OutputOverlap < 1e-4 && report.Total.InputOverlap < 1e-4, $"{report.Total.OutputOverlap}, {report.Total.InputOverlap}");
         Assert.IsNotNull(report.AgainstCost);
         Assert.AreEqual("milora", (string?)report.Against!["name"]);
@@ -63,7 +63,7 @@ public sealed class InitializationInspectorTests
         var ml = Topics.Context();
         var view = Topics.View(ml);
         var data = ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
-        var report = Inspect(LoraInitialization.LoRAOne(batchSize: 8, batches: 2), data);
+        var report = Inspect(LoraInitialization.LoraOne(batchSize: 8, batches: 2), data);
         Assert.IsTrue(report.OutputChange.MaxLogit > 1e-4, $"{report.OutputChange.MaxLogit}");
         Assert.IsTrue(report.OutputChange.HiddenByLayer.All(h => h > 1e-6), string.Join(", ", report.OutputChange.HiddenByLayer));
         Assert.AreEqual(report.Total.ProductRatio, report.Total.WeightChange, 1e-6 + (1e-3 * report.Total.ProductRatio), "the product is all that is new");
@@ -75,7 +75,7 @@ public sealed class InitializationInspectorTests
         var kaiming = Inspect(LoraInitialization.Kaiming(), data).Total;
         Assert.AreEqual(0, kaiming.GradientNormA);
         Assert.IsTrue(kaiming.GradientNormB > 1e-4, $"{kaiming.GradientNormB}");
-        Assert.IsNull(Inspect(LoraInitialization.MiCA(), data).Total.GradientNormB);
+        Assert.IsNull(Inspect(LoraInitialization.Mica(), data).Total.GradientNormB);
     }
 
     [TestMethod]
@@ -91,7 +91,7 @@ public sealed class InitializationInspectorTests
     [TestMethod]
     public void TheMiddleFactorCounts()
     {
-        var report = Inspect(LoraInitialization.NLoRA());
+        var report = Inspect(LoraInitialization.Nlora());
         Assert.IsTrue(report.Total.ProductRatio > 0);
         Assert.IsTrue(report.OutputChange.MaxLogit > 0);
     }
@@ -100,7 +100,7 @@ public sealed class InitializationInspectorTests
     public void ABaseInFourBitsIsComparedWithTheWeightsItCameFrom()
     {
         void Nf4(LoraTrainerOptions options) => options.BaseQuantization = BaseQuantization.Nf4;
-        var (plain, loftq) = (Inspect(LoraInitialization.Kaiming(), change: Nf4).Total, Inspect(LoraInitialization.LoftQ(), change: Nf4).Total);
+        var (plain, loftq) = (Inspect(LoraInitialization.Kaiming(), change: Nf4).Total, Inspect(LoraInitialization.Loftq(), change: Nf4).Total);
         Assert.IsTrue(plain.WeightChange is > 0.05 and < 0.15, $"NF4 loses about 9 %, not {plain.WeightChange}");
         Assert.IsTrue(loftq.WeightChange < 0.99 * plain.WeightChange, $"{loftq.WeightChange} against {plain.WeightChange}");
         Assert.AreEqual(Inspect(LoraInitialization.Kaiming()).Total.InputEnergy, plain.InputEnergy, 1e-9, "the same A before the same W");
@@ -109,10 +109,10 @@ public sealed class InitializationInspectorTests
     [TestMethod]
     public void WhatTheFactorsNeedIsCheckedFirst()
     {
-        var missing = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.EVA()));
+        var missing = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.Eva()));
         StringAssert.Contains(missing.Message, "eva");
         StringAssert.Contains(missing.Message, nameof(InspectionOptions.Data));
-        var other = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.Kaiming(), against: LoraInitialization.CorDA()));
+        var other = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.Kaiming(), against: LoraInitialization.Corda()));
         StringAssert.Contains(other.Message, "corda");
         var method = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.Kaiming(), change: o => o.Method = FineTuningMethod.BitFit()));
         StringAssert.Contains(method.Message, "bitfit");
@@ -130,7 +130,7 @@ public sealed class InitializationInspectorTests
     [TestMethod]
     public void TheReportIsJsonAndComesBack()
     {
-        var report = Inspect(LoraInitialization.PiSSA(), against: LoraInitialization.Kaiming());
+        var report = Inspect(LoraInitialization.Pissa(), against: LoraInitialization.Kaiming());
         var json = JsonSerializer.Serialize(report);
         var back = JsonSerializer.Deserialize<InspectionReport>(json)!;
         Assert.AreEqual(json, JsonSerializer.Serialize(back));

@@ -75,6 +75,23 @@ public sealed class AdapterLibraryTransformerTests
     }
 
     [TestMethod]
+    public void ErrorsOfTheSourceComeAfterTheRowsBeforeThem()
+    {
+        var ml = new MLContext();
+        using var library = Library();
+        var rows = Enumerable.Range(0, 60).Select(i => i < 40 ? new Row { Id = i, Text = "x", Adapter = "topic" } : throw new FormatException("line 41"));
+        var read = new List<int>();
+
+        Assert.ThrowsExactly<FormatException>(() =>
+        {
+            foreach (var row in ml.Data.CreateEnumerable<Prediction>(library.CreateTransformer().Transform(ml.Data.LoadFromEnumerable(rows)), false))
+                read.Add(row.Id);
+        });
+
+        CollectionAssert.AreEqual(Enumerable.Range(0, 40).ToArray(), read);
+    }
+
+    [TestMethod]
     public void ASavedStepComesBackWithItsAdaptersAndFreesThem()
     {
         var ml = new MLContext();

@@ -2,8 +2,8 @@ using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Adapters;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training;
@@ -63,8 +63,7 @@ internal static class MadeUpModels
         var words = start.Split('-');
         var method = FineTuningMethod.Names.Contains(start.Split(':')[0]) ? FineTuningMethod.Parse(start) : FineTuningMethod.Lora();
         var settings = new AdapterSettings { Rank = 4, Alpha = 6, UseDora = words.Contains("dora"), RankStabilized = words.Contains("rs") };
-        var plan = new FineTuningPlan(change?.Invoke(settings) ?? settings, LoraInitialization.Kaiming(), seed, targets => [.. targets.Select(Factors)]);
-        method.Apply(model, plan);
+        method.Apply(model, change?.Invoke(settings) ?? settings, seed, targets => [.. targets.Select(Factors)]);
         using var noGrad = no_grad();
         using var generator = new Generator((ulong)seed, CPU);
         foreach (var magnitude in model.Parameters.Where(p => p.Name.EndsWith(LinearAdapter.Names.Magnitude, StringComparison.Ordinal)))

@@ -18,7 +18,7 @@ public sealed class ApplyOnnxModelTests
         ["multiclass"] = new(() => new(TrainedModels.Step(TrainedModels.Multiclass), "probabilities", "Score", null)),
         ["binary"] = new(() => new(TrainedModels.Step(TrainedModels.Binary), "probability", "Probability", "Score")),
         ["regression of pairs"] = new(() => new(TrainedModels.Step(TrainedModels.Regression), "score", "Score", "Score")),
-        ["multilabel pairs"] = new(() => new(MultiLabelPairs(), "probabilities", "Probability", "Score")),
+        ["multilabel pairs"] = new(() => new(TrainedModels.Step(TrainedModels.MultiLabelPairs), "probabilities", "Probability", "Score")),
     };
 
     // From a sentence to a text that is cut at the maximum length, and nothing at all.
@@ -98,21 +98,6 @@ public sealed class ApplyOnnxModelTests
         Assert.AreEqual(model.Pairs ? "true" : "false", metadata["lorainit.pairs"]);
     }
 
-    private static LoraTextTransformer MultiLabelPairs()
-    {
-        var ml = Topics.Context();
-        var rows = Topics.Rows.Take(16).Select(r => new Labelled { Text = r.Text, Text2 = r.Text2, Sport = r.IsSport, Warm = r.Value > 1 });
-        return ml.Transforms.Concatenate("Label", nameof(Labelled.Sport), nameof(Labelled.Warm))
-            .Append(ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(new LoraMultiLabelTextClassificationTrainer.Options
-            {
-                Text2ColumnName = "Text2",
-                MaxEpochs = 1,
-                BatchSize = 8,
-                InitialLearningRate = 5e-3,
-            }))
-            .Fit(ml.Data.LoadFromEnumerable(rows)).LastTransformer;
-    }
-
     /// <summary>A model beside its ONNX file.</summary>
     /// <param name="Model">The model.</param>
     /// <param name="Output">The file's output beside the logits.</param>
@@ -183,16 +168,5 @@ public sealed class ApplyOnnxModelTests
     {
         [ColumnName("logits")]
         public float[] Logits { get; set; } = [];
-    }
-
-    private sealed class Labelled
-    {
-        public string Text { get; set; } = "";
-
-        public string Text2 { get; set; } = "";
-
-        public bool Sport { get; set; }
-
-        public bool Warm { get; set; }
     }
 }

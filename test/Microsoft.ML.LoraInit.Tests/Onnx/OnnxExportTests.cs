@@ -23,16 +23,18 @@ public sealed class OnnxExportTests
         task, TrainedModels.Step(task switch { "multiclass" => TrainedModels.Multiclass, "binary" => TrainedModels.Binary, _ => TrainedModels.Regression }), score, outputs);
 
     [TestMethod]
-    public void BottlenecksBecomePartOfTheGraph()
+    [DataRow("houlsby:size=8")]
+    [DataRow("lin:size=8,skip=1")]
+    public void BottlenecksBecomePartOfTheGraph(string method)
     {
-        using var model = Trained(o => o.Method = FineTuningMethod.Houlsby(8));
+        using var model = Trained(o => o.Method = FineTuningMethod.Parse(method));
         Compare("bottlenecks", model, "probability", 1);
     }
 
     [TestMethod]
     public void ACorrectedBaseIsMerged()
     {
-        using var model = Trained(o => o.Initialization = LoraInitialization.PiSSA());
+        using var model = Trained(o => o.Initialization = LoraInitialization.Pissa());
         Compare("corrected", model, "probability", 1);
     }
 

@@ -15,7 +15,7 @@ internal sealed record OnnxFile(
     IReadOnlyList<OnnxFile.Value> Inputs,
     IReadOnlyList<OnnxFile.Value> Outputs)
 {
-    public const int Float = 1, Int64 = 7;
+    public const int Float = 1, Int8 = 3, Int64 = 7;
 
     public static OnnxFile Read(string path)
     {

@@ -63,6 +63,7 @@ internal sealed class OnnxInterpreter : IDisposable
                 "Not" => One(ScalarType.Bool).logical_not(),
                 "Sqrt" => One(ScalarType.Float32).sqrt(),
                 "Erf" => One(ScalarType.Float32).erf(),
+                "Relu" => One(ScalarType.Float32).relu(),
                 "Tanh" => One(ScalarType.Float32).tanh(),
                 "Sigmoid" => One(ScalarType.Float32).sigmoid(),
                 "Identity" => inputs.Single(),

@@ -175,6 +175,31 @@ public sealed class RobertaGraphTests
     }
 
     [TestMethod]
+    [DataRow(0)]
+    [DataRow(5)]
+    public void ProductsWithWeightsAreInEightBits(int bottleneck)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        var weights = Weights(bottleneck);
+        OnnxModelFile.Write(folder.File("m.onnx"), RobertaGraph.Build(Config, weights, Softmax, int8: true), "1", []);
+        var graph = OnnxFile.Read(folder.File("m.onnx"));
+
+        int products = (6 + (bottleneck > 0 ? 6 : 0)) * Config.Layers; // two a bottleneck, at three places
+        Assert.AreEqual(products, graph.Nodes.Count(n => n.Operation == "MatMulInteger"));
+        Assert.AreEqual((2 * Config.Layers) + 2, graph.Nodes.Count(n => n.Operation == "MatMul"), "attention and the head stay");
+        Assert.AreEqual(products - (2 * Config.Layers) + 1, graph.Nodes.Count(n => n.Operation == "DynamicQuantizeLinear"), "query, key and value share one but in the last block");
+        var quantized = graph.Constants["roberta.encoder.layer.1.intermediate.dense.weight_quantized"];
+        Assert.AreEqual(OnnxFile.Int8, quantized.Type);
+        CollectionAssert.AreEqual(new long[] { Config.HiddenSize, Config.IntermediateSize }, quantized.Shape);
+        var weight = weights["roberta.encoder.layer.1.intermediate.dense.weight"];
+        var scales = graph.Constants["roberta.encoder.layer.1.intermediate.dense.weight_scale"].Values<float>();
+        var restored = tensor(quantized.Values<sbyte>(), ScalarType.Float32).reshape(quantized.Shape).t() * tensor(scales).unsqueeze(1);
+        Assert.IsTrue(((restored - weight).abs() <= (tensor(scales).unsqueeze(1) * 0.5001)).all().item<bool>(), "half a step at most");
+        Assert.IsTrue(quantized.Values<sbyte>().Max(q => Math.Abs((int)q)) == 127);
+    }
+
+    [TestMethod]
     public void AFailureWhileWritingLeavesTheOldFile()
     {
         using var folder = new TemporaryFolder();

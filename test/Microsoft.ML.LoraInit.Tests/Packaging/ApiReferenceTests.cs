@@ -14,7 +14,7 @@ public partial class ApiReferenceTests
     [TestMethod]
     public void EveryPublicTypeHasAPageAndALineInTheIndex()
     {
-        Type[] known = [typeof(LoraTextClassificationTrainer), typeof(LoraTextClassificationTrainer.Options), typeof(LoraCatalogExtensions), typeof(LoraInitialization)];
+        Type[] known = [typeof(LoraTextClassificationTrainer), typeof(LoraTextClassificationTrainer.Options), typeof(LoraCatalogExtensions), typeof(LoraInitialization), typeof(OnnxTextTransformer)];
         CollectionAssert.IsSubsetOf(known, Reference.Types.ToList());
         foreach (var type in Reference.Types)
         {

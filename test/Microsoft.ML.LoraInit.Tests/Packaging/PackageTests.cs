@@ -10,6 +10,7 @@ public class PackageTests
 {
     private const string Library = "Microsoft.ML.LoraInit";
     private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
+    private const string OnnxRuntime = "Microsoft.ML.LoraInit.OnnxRuntime";
     private const string Glue = "Microsoft.ML.LoraInit.Glue";
     private const string Templates = "Microsoft.ML.LoraInit.Templates";
 
@@ -18,7 +19,7 @@ public class PackageTests
     private static PackageFolder Packed => _packed!;
 
     [ClassInitialize]
-    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, "Templates");
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, OnnxRuntime, "Templates");
 
     [ClassCleanup]
     public static void Remove() => _packed?.Dispose();
@@ -27,6 +28,7 @@ public class PackageTests
     [DataRow(Library, "buildTransitive/Microsoft.ML.LoraInit.targets,buildTransitive/RelaxLibraryVersion.cs")]
     [DataRow(Mini, "")]
     [DataRow(Glue, "")]
+    [DataRow(OnnxRuntime, "")]
     public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id, string buildSteps)
     {
         var entries = Packed.Entries(id);
@@ -41,6 +43,7 @@ public class PackageTests
     [TestMethod]
     [DataRow(Library, "Microsoft.ML,Microsoft.ML.Tokenizers,TorchSharp")]
     [DataRow(Mini, "")]
+    [DataRow(OnnxRuntime, "Microsoft.ML.LoraInit,Microsoft.ML.OnnxRuntime.Managed")]
     [DataRow(Glue, "Microsoft.ML")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {

@@ -98,8 +98,6 @@ public sealed class PeftFolderTests
     [DataRow("lora_bias", "true", "'lora_bias'")]
     [DataRow("layer_replication", "[[0, 2]]", "'layer_replication'")]
     [DataRow("kasa_config", "{\"beta\": 1}", "'kasa_config'")]
-    [DataRow("a_future_setting", "3", "'a_future_setting'")]
-    [DataRow("layers_pattern", "\"blocks\"", "'layers_pattern'")]
     [DataRow("target_modules", "[\"nothing_here\"]", "nothing_here")]
     [DataRow("target_modules", "null", "'target_modules'")]
     [DataRow("target_modules", "\"(\"", "adapter_config.json")]

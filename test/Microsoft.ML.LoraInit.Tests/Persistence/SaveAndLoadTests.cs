@@ -128,6 +128,7 @@ public class SaveAndLoadTests
     [DataRow("head")]
     [DataRow("bitfit")]
     [DataRow("houlsby:size=4")]
+    [DataRow("lin:size=4,skip=1")]
     public void OtherMethodsComeBackToo(string method)
     {
         var ml = Topics.Context();

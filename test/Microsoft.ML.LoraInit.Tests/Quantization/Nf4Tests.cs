@@ -75,7 +75,7 @@ public sealed class Nf4Tests
         foreach (var iterations in new[] { 1, 5 })
         {
             var context = FakeContext.Random(targets);
-            var results = LoraInitialization.LoftQ(iterations, doubleQuantization: false).Initialize(context);
+            var results = LoraInitialization.Loftq(iterations, doubleQuantization: false).Initialize(context);
             for (int i = 0; i < targets.Length; i++)
             {
                 var (weight, result) = (context.Weight(targets[i]), results[i]);

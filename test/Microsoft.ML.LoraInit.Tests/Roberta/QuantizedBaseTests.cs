@@ -1,10 +1,11 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
-using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Adapters;
 using Microsoft.ML.LoraInit.Tests.Training;
+using Microsoft.ML.LoraInit.Trainers;
 using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
@@ -111,11 +112,11 @@ public sealed class QuantizedBaseTests
         using var scope = NewDisposeScope();
         using var packed = Packed();
         using var model = TinyModel.Create(packed);
-        var targets = AdapterPlanner.Plan(AdapterTests.Settings with { TargetModules = TargetModules.QueryValue }, model.Linears);
+        var targets = AdapterPlanner.Plan(AdapterTests.Settings with { TargetModules = TargetModules.QueryValue }, model.Config);
         using var context = new ModelInitializationContext(model, targets, 1, new ProgressReporter(null, null), CancellationToken.None);
         IReadOnlyList<InitializedAdapter> made;
         using (no_grad())
-            made = LoraInitialization.LoftQ().Initialize(context);
+            made = LoraInitialization.Loftq().Initialize(context);
         AdapterAttacher.Attach(model, targets, made, AdapterTests.Settings);
         foreach (var (target, start) in targets.Zip(made))
         {
@@ -153,9 +154,8 @@ public sealed class QuantizedBaseTests
     [DataRow("cntlora")]
     public void WhatDoesNotGoWithFourBitsIsRefusedByName(string initialization)
     {
-        var request = Request(initialization, null);
-        using var packed = request.Base;
-        var error = Assert.ThrowsExactly<ArgumentException>(() => FineTuningRun.Execute(request));
+        var options = new LoraTextClassificationTrainer.Options { Initialization = LoraInitialization.Parse(initialization), BaseQuantization = BaseQuantization.Nf4 };
+        var error = Assert.ThrowsExactly<ArgumentException>(() => QuantizationCheck.Initialization(options));
         StringAssert.Contains(error.Message, $"'{initialization.Split(':')[0]}'");
         StringAssert.Contains(error.Message, "BaseQuantization");
     }
@@ -163,10 +163,9 @@ public sealed class QuantizedBaseTests
     [TestMethod]
     public void FullFineTuningAndAnUnfittingBaseAreRefused()
     {
-        var request = Request("kaiming", null);
-        using var packed = request.Base;
-        request.Options.Method = FineTuningMethod.Full();
-        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningRun.Execute(request)).Message, "'full'");
+        var options = new LoraTextClassificationTrainer.Options { Method = FineTuningMethod.Full(), BaseQuantization = BaseQuantization.Nf4 };
+        var full = Assert.ThrowsExactly<ArgumentException>(() => TextTrainerRun.Check(options, ToyRun.Base.Config, 2));
+        StringAssert.Contains(full.Message, "'full'");
         var other = ToyRun.Request(o => o.BaseQuantization = BaseQuantization.Nf4);
         StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => FineTuningRun.Execute(other)).Message, "unquantised");
     }

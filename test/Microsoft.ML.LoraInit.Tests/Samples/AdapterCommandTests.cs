@@ -35,6 +35,14 @@ public sealed class AdapterCommandTests
 
         StringAssert.Contains((await Succeeds("adapter", "onnx", "--model", model, "--out", folder.File("m.onnx"))).Output, folder.File("m.onnx"));
         StringAssert.Contains(OnnxFile.Read(folder.File("m.onnx")).Metadata["lorainit.classes"], "weather");
+        await Succeeds("adapter", "onnx", "--model", model, "--out", folder.File("m8.onnx"), "--int8");
+        Assert.AreEqual("true", OnnxFile.Read(folder.File("m8.onnx")).Metadata["lorainit.int8"]);
+        await Succeeds("adapter", "onnx", "--model", model, "--out", folder.File("m8.mlnet"), "--int8");
+        StringAssert.Contains((await Succeeds("predict", "--model", folder.File("m8.mlnet"), "--text", "The striker scored.")).Output, "sport");
+        StringAssert.Contains((await Succeeds("predict", "--model", folder.File("m8.mlnet"), "--text", "The striker scored.", "--engine", "onnx", "--int8")).Output, "sport");
+        var exact = await CommandLineRun.InProcess("predict", "--model", folder.File("m8.mlnet"), "--text", "x", "--engine", "onnx");
+        Assert.AreEqual(ExitCodes.BadInput, exact.ExitCode);
+        StringAssert.Contains(exact.Errors[0], "--engine onnx");
     }
 
     [TestMethod]
@@ -67,6 +75,7 @@ public sealed class AdapterCommandTests
     [DataRow("adapter onnx --model /nowhere/m --out x", "/nowhere/m")]
     [DataRow("adapter onnx --model m --out /nowhere/m.onnx", "/nowhere")]
     [DataRow("adapter onnx --model m", "--out")]
+    [DataRow("predict --model m --text t --engine tpu", "tpu")]
     [DataRow("adapter import --adapter a --kind multiclass --model m", "--labels")]
     [DataRow("adapter import --adapter a --kind binary --labels a,b --model m", "--labels")]
     [DataRow("adapter import --adapter /nowhere/a --kind binary --model m", "/nowhere/a")]

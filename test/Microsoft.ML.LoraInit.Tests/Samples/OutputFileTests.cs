@@ -32,7 +32,7 @@ public sealed class OutputFileTests
         using var folder = new TemporaryFolder();
         File.CreateSymbolicLink(folder.File("out"), "later.txt");
 
-        AtomicFile.CheckPlace(folder.File("out"), "--output");
+        OutputPlace.Check(folder.File("out"), "--output");
         AtomicFile.Write(folder.File("out"), stream => stream.Write("new"u8));
 
         Assert.AreEqual("new", File.ReadAllText(folder.File("later.txt")));
@@ -60,7 +60,7 @@ public sealed class OutputFileTests
             await make.WaitForExitAsync();
         var read = Task.Run(() => File.ReadAllText(pipe));
 
-        AtomicFile.CheckPlace(pipe, "--output");
+        OutputPlace.Check(pipe, "--output");
         AtomicFile.Write(pipe, stream => stream.Write("new"u8));
 
         Assert.AreEqual("new", await read.WaitAsync(TimeSpan.FromSeconds(20)));
@@ -71,7 +71,7 @@ public sealed class OutputFileTests
     [TestMethod]
     public void ADeviceIsWrittenTo()
     {
-        AtomicFile.CheckPlace("/dev/null", "--output");
+        OutputPlace.Check("/dev/null", "--output");
         AtomicFile.Write("/dev/null", stream => stream.Write("new"u8));
 
         Assert.IsTrue(SpecialFile.Is("/dev/null"));

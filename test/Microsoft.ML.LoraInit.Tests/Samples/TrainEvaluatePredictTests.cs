@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Samples;
 
 namespace Microsoft.ML.LoraInit.Tests.Samples;
@@ -32,12 +31,13 @@ public sealed class TrainEvaluatePredictTests
             Assert.AreEqual((double)value!, (double)second["metrics"]![name]!, 1e-6, name);
         Assert.AreEqual(1, Directory.GetFiles(folder.Path, "*.mlnet").Length);
 
-        if (!VectorKernels.ServeInt8)
-            return;
         var rounded = await CommandLineRun.InProcess("evaluate", "--model", model, "--data", data, "--json", folder.File("int8.json"), "--int8");
         Assert.AreEqual(ExitCodes.Success, rounded.ExitCode, string.Join('\n', rounded.Errors));
         double difference = (double)second["metrics"]!["log_loss"]! - (double)Json(folder.File("int8.json"))["metrics"]!["log_loss"]!;
         Assert.IsTrue(Math.Abs(difference) is > 0 and < 0.05, $"{difference}");
+        var onnx = await CommandLineRun.InProcess("evaluate", "--model", model, "--data", data, "--json", folder.File("onnx.json"), "--engine", "onnx");
+        Assert.AreEqual(ExitCodes.Success, onnx.ExitCode, string.Join('\n', onnx.Errors));
+        Assert.AreEqual((double)second["metrics"]!["log_loss"]!, (double)Json(folder.File("onnx.json"))["metrics"]!["log_loss"]!, 1e-5);
     }
 
     [TestMethod]

@@ -37,6 +37,40 @@ public class LoraTrainingSessionTests
     }
 
     [TestMethod]
+    public void TheAdapterIsWrittenAsATrainedModelWritesIt()
+    {
+        using var folder = new TemporaryFolder();
+        using var fitted = Ml.MulticlassClassification.Trainers.LoraTextClassification(Topics.Options(o => { o.MaxEpochs = 1; o.ValidationData = Keyed; })).Fit(Keyed);
+        fitted.SavePeftAdapter(folder.File("fitted"));
+
+        Session.Train(Rows.Value, Topics.Options(o => o.MaxEpochs = 1), folder.File("trained"));
+
+        foreach (var file in new[] { "adapter_config.json", "adapter_model.safetensors" })
+            CollectionAssert.AreEqual(File.ReadAllBytes(Path.Combine(folder.File("fitted"), file)), File.ReadAllBytes(Path.Combine(folder.File("trained"), file)), file);
+    }
+
+    [TestMethod]
+    [DataRow("bitfit", "kaiming", "'bitfit'")]
+    [DataRow("lora", "loftq", "'loftq'")]
+    [DataRow("lora", "cloq", "'cloq'")]
+    public void AnAdapterThatCannotBeWrittenIsRefusedBeforeTheTraining(string method, string start, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var rows = Rows.Value;
+        var options = Topics.Options(o => (o.Method, o.Initialization, o.CancellationToken) = (FineTuningMethod.Parse(method), LoraInitialization.Parse(start), new(canceled: true)));
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => Session.Train(rows, options, folder.File("adapter"))).Message, expected);
+        Assert.ThrowsExactly<DirectoryNotFoundException>(() => Session.Train(rows, Topics.Options(o => o.CancellationToken = new(canceled: true)), Path.Combine(folder.File("no"), "adapter")));
+    }
+
+    [TestMethod]
+    public void TheBasesShapeIsToldAndMethodsAreCheckedAgainstIt()
+    {
+        Assert.AreEqual(RobertaCheckpoint.Mini.ReadShape(), Session.Shape);
+        Session.Check(FineTuningMethod.Pfeiffer(skip: Session.Shape.Layers - 1));
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(FineTuningMethod.Pfeiffer(skip: Session.Shape.Layers))).Message, "skip");
+    }
+
+    [TestMethod]
     public void OptionsOfAnotherTrainerAreRefused() =>
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Train(Rows.Value, Topics.Regression())).Message, "prepared for labels of the kind Key");
 

@@ -23,6 +23,21 @@ internal static class TrainedModels
         return ml.Regression.Trainers.LoraTextRegression(Topics.Regression(o => (o.MaxEpochs, o.Text2ColumnName) = (4, "Text2"))).Fit(Topics.View(ml));
     });
 
+    private static readonly Lazy<ITransformer> LazyMultiLabelPairs = new(() =>
+    {
+        var ml = Topics.Context();
+        var rows = Topics.Rows.Take(16).Select(r => new Labelled { Text = r.Text, Text2 = r.Text2, Sport = r.IsSport, Warm = r.Value > 1 });
+        return ml.Transforms.Concatenate("Label", nameof(Labelled.Sport), nameof(Labelled.Warm))
+            .Append(ml.MulticlassClassification.Trainers.LoraMultiLabelTextClassification(new LoraMultiLabelTextClassificationTrainer.Options
+            {
+                Text2ColumnName = "Text2",
+                MaxEpochs = 1,
+                BatchSize = 8,
+                InitialLearningRate = 5e-3,
+            }))
+            .Fit(ml.Data.LoadFromEnumerable(rows)).LastTransformer;
+    });
+
     /// <summary>MapValueToKey → LoRA → MapKeyToValue.</summary>
     public static ITransformer Multiclass => LazyMulticlass.Value;
 
@@ -30,6 +45,9 @@ internal static class TrainedModels
 
     /// <summary>Over pairs.</summary>
     public static ITransformer Regression => LazyRegression.Value;
+
+    /// <summary>Two labels, Sport and Warm, over pairs; the LoRA step alone.</summary>
+    public static ITransformer MultiLabelPairs => LazyMultiLabelPairs.Value;
 
     /// <summary>The LoRA step of a chain.</summary>
     public static LoraTextTransformer Step(ITransformer model) =>
@@ -41,4 +59,15 @@ internal static class TrainedModels
         : [.. scored.GetColumn<float>("Score").Select(Bits)];
 
     private static string Bits(float value) => BitConverter.SingleToUInt32Bits(value).ToString("x8");
+
+    private sealed class Labelled
+    {
+        public string Text { get; set; } = "";
+
+        public string Text2 { get; set; } = "";
+
+        public bool Sport { get; set; }
+
+        public bool Warm { get; set; }
+    }
 }

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -14,7 +13,7 @@ internal static class Attach
     /// <summary>Puts adapters with random factors where the settings say.</summary>
     public static void Random(RobertaClassifier model, AdapterSettings settings)
     {
-        var targets = AdapterPlanner.Plan(settings, model.Linears);
+        var targets = AdapterPlanner.Plan(settings, model.Config);
         AdapterAttacher.Attach(model, targets, [.. targets.Select((t, i) => new InitializedAdapter(Normal(t.Rank, t.InFeatures, i), Normal(t.OutFeatures, t.Rank, 100 + i)))], settings);
     }
 

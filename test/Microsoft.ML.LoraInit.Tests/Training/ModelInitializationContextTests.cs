@@ -23,7 +23,7 @@ public sealed class ModelInitializationContextTests : IDisposable
     public ModelInitializationContextTests()
     {
         _model = new RobertaClassifier(ToyRun.Base, 3, HeadInitializer.Create(ToyRun.Base.Config, 3, 1, CPU));
-        _targets = AdapterPlanner.Plan(new AdapterSettings { TargetModules = TargetModules.AllLinear, LayersToTransform = [0, 3] }, _model.Linears);
+        _targets = AdapterPlanner.Plan(new AdapterSettings { TargetModules = TargetModules.AllLinear, LayersToTransform = [0, 3] }, _model.Config);
     }
 
     public void Dispose()

@@ -49,6 +49,7 @@ public sealed class ParallelStepTests
     [DataRow("full", "kaiming")]
     [DataRow("houlsby", "kaiming")]
     [DataRow("pfeiffer", "kaiming")]
+    [DataRow("lin", "kaiming")]
     [DataRow("lora", "pissa")]
     [DataRow("lora", "loftq")]
     [DataRow("lora", "nlora")]

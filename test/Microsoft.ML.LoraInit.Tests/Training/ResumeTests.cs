@@ -99,7 +99,7 @@ public class ResumeTests
         using var second = FineTuningRun.Execute(request with { OnStep = _ => Assert.Fail("a step was made") });
         AssertSameRun(first, second);
         Assert.AreEqual(first.History.ToJson(), second.History.ToJson());
-        CollectionAssert.AreEqual(new[] { TrainingCheckpoint.FileName }, Directory.GetFiles(folder.Path).Select(Path.GetFileName).ToArray());
+        CollectionAssert.AreEquivalent(new[] { TrainingCheckpoint.FileName, "training.lock" }, Directory.GetFiles(folder.Path).Select(Path.GetFileName).ToArray());
     }
 
     [TestMethod]

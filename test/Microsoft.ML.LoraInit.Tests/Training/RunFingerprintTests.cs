@@ -25,9 +25,17 @@ public sealed class RunFingerprintTests
     }
 
     [TestMethod]
+    public void ABottleneckRunOfTheFirstVersionGoesOnAndOneThatSkipsLayersIsAnother()
+    {
+        SortedDictionary<string, string> Of(int skip) => RunFingerprint.Of(ToyRun.Request(o => o.Method = FineTuningMethod.Houlsby(16, skip)));
+        Assert.AreEqual("HoulsbyMethod { Name = houlsby, Size = 16 }", Of(0)["Method"]);
+        Assert.AreNotEqual(Of(0)["Method"], Of(1)["Method"]);
+    }
+
+    [TestMethod]
     public void AnotherMeaningOfTheSameNameIsAnotherRun()
     {
-        var now = RunFingerprint.Of(ToyRun.Request(o => (o.Initialization, o.ExcludeModules) = (LoraInitialization.NoRA(), TargetModules.Named("key"))));
+        var now = RunFingerprint.Of(ToyRun.Request(o => (o.Initialization, o.ExcludeModules) = (LoraInitialization.Nora(), TargetModules.Named("key"))));
         var differences = RunFingerprint.Differences(Stored("""{"name":"nora","scale":1}"""), now).ToArray();
         Assert.AreEqual(2, differences.Length, string.Join("; ", differences));
         Assert.AreEqual("ExcludeModules was none and is key", differences[0]);

@@ -116,26 +116,6 @@ public class TrainingLoopTests
     }
 
     [TestMethod]
-    [DataRow(nameof(LoraTrainerOptions.MaxEpochs))]
-    [DataRow(nameof(LoraTrainerOptions.BatchSize))]
-    [DataRow(nameof(LoraTrainerOptions.GradientAccumulationSteps))]
-    [DataRow(nameof(LoraTrainerOptions.EarlyStoppingPatience))]
-    [DataRow(nameof(LoraTrainerOptions.CheckpointEverySteps))]
-    public void ZeroIsRefusedByName(string option)
-    {
-        var request = ToyRun.Request(o => typeof(LoraTrainerOptions).GetProperty(option)!.SetValue(o, 0));
-        var e = Assert.ThrowsExactly<ArgumentException>(() => FineTuningRun.Execute(request));
-        StringAssert.Contains(e.Message, option);
-    }
-
-    [TestMethod]
-    public void EarlyStoppingNeedsValidationRows()
-    {
-        var e = Assert.ThrowsExactly<ArgumentException>(() => FineTuningRun.Execute(ToyRun.Request(o => o.EarlyStoppingPatience = 1)));
-        StringAssert.Contains(e.Message, "ValidationFraction");
-    }
-
-    [TestMethod]
     public void AHistoryReadsBackFromItsJson()
     {
         using var trained = FineTuningRun.Execute(ToyRun.Request(validationRows: 8));

@@ -4,18 +4,26 @@ using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
-/// <summary>What the two bottleneck methods have in common. Bottlenecks do not merge into plain weights.</summary>
+/// <summary>What the bottleneck methods have in common. Bottlenecks do not merge into plain weights.</summary>
 public abstract record BottleneckMethod : FineTuningMethod
 {
-    private protected BottleneckMethod(int size)
+    private protected BottleneckMethod(int size, int skip)
     {
         if (size < 1)
             throw new ArgumentOutOfRangeException(nameof(size), $"The size of a bottleneck must be at least 1; it is {size}.");
-        Size = size;
+        if (skip < 0)
+            throw new ArgumentOutOfRangeException(nameof(skip), $"The number of layers without a bottleneck must be at least 0; it is {skip}.");
+        (Size, Skip) = (size, skip);
     }
 
     /// <summary>Inner width of each bottleneck. Default 64.</summary>
     public int Size { get; }
+
+    /// <summary>
+    /// How many of the first layers have none (AdapterDrop, arXiv 2010.11918, whose robust form drops the first n while training
+    /// as in use): they stay as they were pre-trained. Default 0.
+    /// </summary>
+    public int Skip { get; }
 
     [JsonIgnore]
     internal abstract override BottleneckPlacement Bottlenecks { get; }
@@ -24,6 +32,8 @@ public abstract record BottleneckMethod : FineTuningMethod
     {
         if (Size > config.HiddenSize)
             throw new ArgumentException($"A bottleneck of size {Size} is wider than the model, whose hidden size is {config.HiddenSize}; choose a size from 1 to {config.HiddenSize}.");
+        if (Skip >= config.Layers)
+            throw new ArgumentException($"No layer would have a bottleneck: skip is {Skip} and the model has {config.Layers} layers; choose from 0 to {config.Layers - 1}.");
     }
 
     internal override void Apply(RobertaClassifier model, FineTuningPlan plan)

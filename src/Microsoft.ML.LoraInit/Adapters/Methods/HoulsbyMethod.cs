@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -6,7 +7,8 @@ public abstract partial record FineTuningMethod
 {
     /// <summary>Two bottlenecks a layer. See <see cref="HoulsbyMethod"/>.</summary>
     /// <param name="size">Inner width of each bottleneck.</param>
-    public static FineTuningMethod Houlsby(int size = 64) => new HoulsbyMethod(size);
+    /// <param name="skip">How many of the first layers have none (AdapterDrop).</param>
+    public static FineTuningMethod Houlsby(int size = 64, int skip = 0) => new HoulsbyMethod(size, skip);
 }
 
 /// <summary>
@@ -17,17 +19,19 @@ public abstract partial record FineTuningMethod
 public sealed record HoulsbyMethod : BottleneckMethod
 {
     /// <param name="size">Inner width of each bottleneck.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The size is below 1.</exception>
-    public HoulsbyMethod(int size = 64)
-        : base(size)
+    /// <param name="skip">How many of the first layers have none, and keep their norms frozen.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is below 1, or skip below 0.</exception>
+    public HoulsbyMethod(int size = 64, int skip = 0)
+        : base(size, skip)
     {
     }
 
     /// <inheritdoc/>
     public override string Name => "houlsby";
 
-    internal override BottleneckPlacement Bottlenecks => new(Size, AfterAttention: true);
+    internal override BottleneckPlacement Bottlenecks => new(Size, [BottleneckPlace.Attention, BottleneckPlace.Output], Skip);
 
     internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) =>
-        parameterName.StartsWith("roberta.encoder.", StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal);
+        parameterName.StartsWith(RobertaNames.Encoder, StringComparison.Ordinal) && parameterName.Contains("LayerNorm", StringComparison.Ordinal)
+        && Bottlenecks.Reaches(parameterName);
 }

@@ -1,6 +1,5 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -67,15 +66,13 @@ public sealed record LoraMethod : FineTuningMethod
             throw new ArgumentException($"The method 'lora' with freeze = {Freeze} does not go with the initialisation '{initialization.Name}', which starts {Freeze} at zero: the other factor's gradient would be zero for ever. Freeze the other one, or choose another initialisation.");
     }
 
+    internal override IReadOnlyList<AdapterTarget> Targets(AdapterSettings settings, RobertaConfig config) => AdapterPlanner.Plan(settings, config);
+
     internal override void Apply(RobertaClassifier model, FineTuningPlan plan)
     {
-        Check(plan.Initialization);
-        var targets = AdapterPlanner.Plan(plan.Adapters, model.Linears);
-        foreach (var target in targets)
-            plan.Initialization.Validate(target);
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        AdapterAttacher.Attach(model, targets, [.. plan.Initialize(targets).Select((made, i) => Frozen(made, targets[i]))], plan.Adapters);
+        AdapterAttacher.Attach(model, plan.Targets, [.. plan.Starts.Select((made, i) => Frozen(made, plan.Targets[i]))], plan.Adapters);
         MarkBase(model);
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -6,7 +7,8 @@ public abstract partial record FineTuningMethod
 {
     /// <summary>One bottleneck a layer. See <see cref="PfeifferMethod"/>.</summary>
     /// <param name="size">Inner width of each bottleneck.</param>
-    public static FineTuningMethod Pfeiffer(int size = 64) => new PfeifferMethod(size);
+    /// <param name="skip">How many of the first layers have none (AdapterDrop).</param>
+    public static FineTuningMethod Pfeiffer(int size = 64, int skip = 0) => new PfeifferMethod(size, skip);
 }
 
 /// <summary>
@@ -16,14 +18,15 @@ public abstract partial record FineTuningMethod
 public sealed record PfeifferMethod : BottleneckMethod
 {
     /// <param name="size">Inner width of each bottleneck.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The size is below 1.</exception>
-    public PfeifferMethod(int size = 64)
-        : base(size)
+    /// <param name="skip">How many of the first layers have none.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is below 1, or skip below 0.</exception>
+    public PfeifferMethod(int size = 64, int skip = 0)
+        : base(size, skip)
     {
     }
 
     /// <inheritdoc/>
     public override string Name => "pfeiffer";
 
-    internal override BottleneckPlacement Bottlenecks => new(Size, AfterAttention: false);
+    internal override BottleneckPlacement Bottlenecks => new(Size, [BottleneckPlace.Output], Skip);
 }

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
-
 namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 
 /// <summary>

@@ -2,8 +2,8 @@ using Microsoft.ML.LoraInit.Cpu;
 
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
-/// <summary>A linear layer in fp32.</summary>
-internal sealed unsafe class FloatLinear : HostLinear
+/// <summary>A linear layer, y = x Wᵀ + b, with a weight that never changes, held in the order in which the product reads it.</summary>
+internal sealed unsafe class FloatLinear
 {
     private readonly AlignedArray<float> _panels; // [outputs / 32, inputs, 32]
     private readonly AlignedArray<float> _bias; // padded to whole panels
@@ -11,8 +11,8 @@ internal sealed unsafe class FloatLinear : HostLinear
     /// <param name="weight">[outputs, inputs] row by row.</param>
     /// <param name="bias">[outputs].</param>
     public FloatLinear(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias)
-        : base(weight.Length / bias.Length, bias.Length)
     {
+        (Inputs, Outputs) = (weight.Length / bias.Length, bias.Length);
         int panels = FloatProduct.Panels(Outputs);
         _panels = new((long)panels * FloatProduct.Width * Inputs);
         _bias = new(panels * FloatProduct.Width);
@@ -28,7 +28,20 @@ internal sealed unsafe class FloatLinear : HostLinear
         }
     }
 
-    public override void Apply(float* x, int xStride, int rows, float* y, int yStride, HostTeam team)
+    /// <summary>Columns of W.</summary>
+    public int Inputs { get; }
+
+    /// <summary>Rows of W.</summary>
+    public int Outputs { get; }
+
+    /// <summary>A row's result does not depend on the rows beside it, to the last bit.</summary>
+    /// <param name="x">fp32 [rows, inputs].</param>
+    /// <param name="xStride">Numbers from a row of x to the next.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="y">fp32 [rows, outputs].</param>
+    /// <param name="yStride">Numbers from a row of y to the next.</param>
+    /// <param name="team">Who may help.</param>
+    public void Apply(float* x, int xStride, int rows, float* y, int yStride, HostTeam team)
     {
         team.For(FloatProduct.Panels(Outputs), (long)rows * Inputs * FloatProduct.Width, (first, end) =>
         {
@@ -40,7 +53,8 @@ internal sealed unsafe class FloatLinear : HostLinear
         });
     }
 
-    public override float[] Weight()
+    /// <summary>The weight, [outputs, inputs] row by row.</summary>
+    public float[] Weight()
     {
         var weight = new float[Outputs * Inputs];
         for (int row = 0; row < Outputs; row++)
@@ -53,5 +67,6 @@ internal sealed unsafe class FloatLinear : HostLinear
         return weight;
     }
 
-    public override float[] Bias() => _bias.Span[..Outputs].ToArray();
+    /// <summary>The bias, [outputs].</summary>
+    public float[] Bias() => _bias.Span[..Outputs].ToArray();
 }

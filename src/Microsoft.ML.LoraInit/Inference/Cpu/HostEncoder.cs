@@ -11,37 +11,33 @@ namespace Microsoft.ML.LoraInit.Inference.Cpu;
 /// </summary>
 internal sealed unsafe class HostEncoder
 {
-    private const string Words = "roberta.embeddings.word_embeddings.weight", Positions = "roberta.embeddings.position_embeddings.weight",
-        Types = "roberta.embeddings.token_type_embeddings.weight";
-
     private readonly RobertaConfig _config;
     private readonly HostWeightReader _reader;
     private readonly AlignedArray<float> _words, _positions;
     private readonly HostNorm _norm;
     private readonly HostLayer[] _layers;
-    private readonly HostLinear _dense, _outProjection;
+    private readonly FloatLinear _dense, _outProjection;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder and head by full name; taken over and freed, also when this fails.</param>
-    /// <param name="isInt8">Whether the encoder's products are computed in 8 bits (<see cref="Int8Linear"/>); the head's are not.</param>
     /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
-    public HostEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, bool isInt8)
+    public HostEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var bag = new WeightBag(weights, ScalarType.Float32, scope);
         _config = config;
-        _reader = new(config, bag, isInt8);
-        _words = _reader.Table(Words, config.VocabularySize);
+        _reader = new(config, bag);
+        _words = _reader.Table(RobertaNames.Words, config.VocabularySize);
         // Token types are all 0, so their one row may as well be part of the positions.
-        _positions = _reader.Table(Positions, config.MaxPositions);
-        var types = _reader.Table(Types, config.TypeVocabularySize);
+        _positions = _reader.Table(RobertaNames.Positions, config.MaxPositions);
+        var types = _reader.Table(RobertaNames.TokenTypes, config.TypeVocabularySize);
         for (int i = 0; i < config.MaxPositions; i++)
             RowMath.Add(_positions.Pointer + ((long)i * config.HiddenSize), types.Pointer, config.HiddenSize);
-        _norm = _reader.Norm("roberta.embeddings.LayerNorm");
+        _norm = _reader.Norm(RobertaNames.EmbeddingNorm);
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new HostLayer(config, i, _reader))];
-        _dense = _reader.FloatLinear(config.HiddenSize, config.HiddenSize, "classifier.dense");
-        _outProjection = _reader.FloatLinear(_reader.RowsOf("classifier.out_proj") ?? 0, config.HiddenSize, "classifier.out_proj");
+        _dense = _reader.Linear(config.HiddenSize, config.HiddenSize, RobertaNames.HeadDense);
+        _outProjection = _reader.Linear(_reader.RowsOf(RobertaNames.HeadProjection) ?? 0, config.HiddenSize, RobertaNames.HeadProjection);
         bag.CheckAllTaken();
     }
 
@@ -67,9 +63,9 @@ internal sealed unsafe class HostEncoder
     public MergedModel ToMergedModel()
     {
         var tensors = _reader.Restore();
-        Add(Words, _words);
-        Add(Positions, _positions);
-        tensors.Add(Types, zeros(_config.TypeVocabularySize, _config.HiddenSize).DetachFromDisposeScope());
+        Add(RobertaNames.Words, _words);
+        Add(RobertaNames.Positions, _positions);
+        tensors.Add(RobertaNames.TokenTypes, zeros(_config.TypeVocabularySize, _config.HiddenSize).DetachFromDisposeScope());
         return new(_config, tensors);
 
         void Add(string name, AlignedArray<float> table) =>

@@ -4,17 +4,17 @@ using Microsoft.ML.LoraInit.Roberta;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>
-/// One block: what <see cref="MergedLayer"/> computes, without tensors. Query, key and value are one product; the last block goes on
+/// One block: what <see cref="ScoringLayer"/> computes, without tensors. Query, key and value are one product; the last block goes on
 /// with first tokens alone, which are all that the head reads.
 /// </summary>
 internal sealed unsafe class HostLayer
 {
     private readonly RobertaConfig _config;
     private readonly bool _isLast;
-    private readonly HostLinear _keyValue, _attentionOutput, _intermediate, _output;
-    private readonly HostLinear? _query; // of the last block; else it is part of _keyValue
+    private readonly FloatLinear _keyValue, _attentionOutput, _intermediate, _output;
+    private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
     private readonly HostNorm _attentionNorm, _outputNorm;
-    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck;
+    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
@@ -22,19 +22,24 @@ internal sealed unsafe class HostLayer
     public HostLayer(RobertaConfig config, int index, HostWeightReader reader)
     {
         (_config, _isLast) = (config, index == config.Layers - 1);
-        var name = $"roberta.encoder.layer.{index}";
         int hidden = config.HiddenSize;
-        string query = $"{name}.attention.self.query", key = $"{name}.attention.self.key", value = $"{name}.attention.self.value";
         if (_isLast)
-            _query = reader.Linear(hidden, hidden, query);
-        _keyValue = _isLast ? reader.Linear(hidden, hidden, key, value) : reader.Linear(hidden, hidden, query, key, value);
-        _attentionOutput = reader.Linear(hidden, hidden, $"{name}.attention.output.dense");
-        _attentionNorm = reader.Norm($"{name}.attention.output.LayerNorm");
-        _intermediate = reader.Linear(config.IntermediateSize, hidden, $"{name}.intermediate.dense");
-        _output = reader.Linear(hidden, config.IntermediateSize, $"{name}.output.dense");
-        _outputNorm = reader.Norm($"{name}.output.LayerNorm");
-        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.AttentionName(index), hidden, reader);
-        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.OutputName(index), hidden, reader);
+            _query = Linear(EncoderModule.Query);
+        _keyValue = _isLast ? Linear(EncoderModule.Key, EncoderModule.Value) : Linear(EncoderModule.Query, EncoderModule.Key, EncoderModule.Value);
+        _attentionOutput = Linear(EncoderModule.AttentionOutput);
+        _attentionNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
+        _intermediate = Linear(EncoderModule.Intermediate);
+        _output = Linear(EncoderModule.Output);
+        _outputNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.OutputNorm));
+        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Attention), hidden, reader);
+        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Output), hidden, reader);
+        _layerBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Layer), hidden, reader);
+
+        FloatLinear Linear(params EncoderModule[] modules)
+        {
+            var (outputs, inputs) = RobertaNames.Shape(modules[0], config);
+            return reader.Linear(outputs, inputs, [.. modules.Select(m => RobertaNames.Linear(index, m))]);
+        }
     }
 
     /// <param name="texts">Where the texts lie.</param>
@@ -59,6 +64,7 @@ internal sealed unsafe class HostLayer
         _output.Apply(inner, wide, rows, x, hidden, team);
         _outputBottleneck?.Apply(x, rows, team);
         _outputNorm.Apply(x, y, rows);
+        _layerBottleneck?.Apply(x, rows, team);
         HostScratch.Return(memory);
     }
 

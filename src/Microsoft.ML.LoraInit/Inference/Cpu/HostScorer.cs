@@ -22,12 +22,14 @@ internal sealed class HostScorer : IMergedScorer
     /// <inheritdoc cref="RobertaPredictor(RobertaConfig, IReadOnlyDictionary{string, Tensor}, PredictorOptions)"/>
     public HostScorer(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions options)
     {
-        _encoder = new(config, weights, options.IsInt8);
+        _encoder = new(config, weights);
         _tokensPerBatch = options.MaxTokensPerBatch ?? Tokens;
         _threads = options.HostThreads;
     }
 
     public Device Device => CPU;
+
+    public bool IsAsynchronous => false;
 
     public int Outputs => _encoder.Outputs;
 

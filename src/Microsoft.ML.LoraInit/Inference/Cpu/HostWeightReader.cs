@@ -7,27 +7,21 @@ namespace Microsoft.ML.LoraInit.Inference.Cpu;
 /// <summary>Makes the parts of a <see cref="HostEncoder"/> out of a merged model's tensors, and remembers which is which.</summary>
 /// <param name="config">The model's shape.</param>
 /// <param name="bag">The tensors, fp32 on the CPU.</param>
-/// <param name="isInt8">Whether the encoder's products are computed in 8 bits.</param>
-internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag, bool isInt8)
+internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag)
 {
-    private readonly List<(string[] Modules, HostLinear Linear)> _linears = [];
+    private readonly List<(string[] Modules, FloatLinear Linear)> _linears = [];
     private readonly List<(string Module, HostNorm Norm)> _norms = [];
 
     /// <summary>Linear layers of one input, one below the other as one layer.</summary>
     /// <param name="outputs">Of each.</param>
     /// <param name="inputs">Of all.</param>
     /// <param name="modules">Full names.</param>
-    public HostLinear Linear(int outputs, int inputs, params string[] modules)
+    public FloatLinear Linear(int outputs, int inputs, params string[] modules)
     {
         var (weight, bias) = Stacked(outputs, inputs, modules);
-        return Remember(isInt8 ? new Int8Linear(weight, bias) : new FloatLinear(weight, bias), modules);
-    }
-
-    /// <summary>A linear layer in fp32, whatever the encoder's are.</summary>
-    public HostLinear FloatLinear(int outputs, int inputs, string module)
-    {
-        var (weight, bias) = Stacked(outputs, inputs, module);
-        return Remember(new FloatLinear(weight, bias), module);
+        var linear = new FloatLinear(weight, bias);
+        _linears.Add((modules, linear));
+        return linear;
     }
 
     public HostNorm Norm(string module)
@@ -44,6 +38,9 @@ internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag, bool
         Numbers(name, rows, config.HiddenSize).CopyTo(table.Span);
         return table;
     }
+
+    /// <summary>Whether there is a module of this name that was not read yet.</summary>
+    public bool Has(string module) => bag.RowsOf($"{module}.weight") is not null;
 
     /// <summary>Rows of a module's weight; null where there is no such module.</summary>
     public int? RowsOf(string module) => bag.RowsOf($"{module}.weight");
@@ -81,11 +78,5 @@ internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag, bool
     {
         using var tensor = bag.Take(ScalarType.Float32, name, shape).contiguous();
         return tensor.data<float>().ToArray();
-    }
-
-    private HostLinear Remember(HostLinear linear, params string[] modules)
-    {
-        _linears.Add((modules, linear));
-        return linear;
     }
 }

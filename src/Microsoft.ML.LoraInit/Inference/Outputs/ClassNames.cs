@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Inference.Outputs;
 
@@ -12,10 +13,12 @@ internal abstract class ClassNames
 {
     public const string KeyValues = "KeyValues";
 
-    private protected static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.General)
+    private protected static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General)
     {
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-    };
+    });
+
+    private static readonly JsonSource Source = new("The list of class names", "Get or save the model again.");
 
     // The types that a key's values may have, by the name stored in models.
     private static readonly PrimitiveDataViewType[] Types =
@@ -79,12 +82,12 @@ internal abstract class ClassNames
         try
         {
             return new(item, typeof(T) == typeof(ReadOnlyMemory<char>)
-                ? (T[])(object)Array.ConvertAll(values.Deserialize<string[]>(Json)!, v => v.AsMemory())
-                : values.Deserialize<T[]>(Json)!);
+                ? (T[])(object)Array.ConvertAll(UntrustedJson.Read<string[]>(values, Source, Json), v => v.AsMemory())
+                : UntrustedJson.Read<T[]>(values, Source, Json));
         }
-        catch (JsonException e)
+        catch (InvalidDataException e)
         {
-            throw new FormatException($"Class names cannot be read: {e.Message}", e);
+            throw new FormatException(e.Message, e);
         }
     }
 }

@@ -21,8 +21,8 @@ internal sealed class MulticlassColumns : ScoreColumns
     public MulticlassColumns(string score, string predictedLabel, int classes, ClassNames? names, ClassificationValidationMetric metric = default)
     {
         (_score, _predictedLabel, _classes, _names) = (score, predictedLabel, classes, names);
-        if (names is not null && names.Texts.Count != classes)
-            throw new FormatException($"There are {names.Texts.Count} class names for {classes} classes.");
+        if (classes < 2 || (names is not null && names.Texts.Count != classes))
+            throw new FormatException($"There are {names?.Texts.Count ?? classes} class names for {classes} classes.");
         Task = new MulticlassTask(classes, names?.Texts) { Metric = metric };
     }
 

@@ -25,7 +25,7 @@ internal abstract class ScoreColumns
     {
         try
         {
-            return (string?)json["kind"] switch
+            ScoreColumns columns = (string?)json["kind"] switch
             {
                 MulticlassColumns.Kind => MulticlassColumns.Read(json),
                 BinaryColumns.Kind => new BinaryColumns(Text("score"), Text("probability"), Text("predictedLabel")),
@@ -33,8 +33,15 @@ internal abstract class ScoreColumns
                 RegressionColumns.Kind => new RegressionColumns(Text("score")),
                 var kind => throw new FormatException($"Unknown kind of model '{kind}'."),
             };
+            var known = columns.ToJson();
+            if (json.Select(p => p.Key).FirstOrDefault(k => !known.ContainsKey(k)) is { } unknown)
+                throw new FormatException($"The output columns have the unknown member '{unknown}'.");
+            if (columns.Names.Any(string.IsNullOrWhiteSpace) || columns.Names.Distinct(StringComparer.Ordinal).Count() != columns.Names.Count)
+                throw new FormatException("Two output columns have one name, or one has none.");
+            return columns;
         }
-        catch (InvalidOperationException e)
+        // What conversions of values and the constructors say.
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException or OverflowException or InvalidDataException)
         {
             throw new FormatException($"The output columns cannot be read: {e.Message}", e);
         }

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -14,6 +13,8 @@ namespace Microsoft.ML.LoraInit.Initialization.Numerics;
 /// </summary>
 internal sealed class FactorizationCache
 {
+    private const string ChecksumKey = "lorainit.sha256";
+
     private static readonly ConcurrentDictionary<string, Lock> Gates = new(StringComparer.Ordinal);
 
     private readonly string _path;
@@ -41,26 +42,48 @@ internal sealed class FactorizationCache
     /// <summary>To be held while a result is looked for and, where it is not there, computed: runs in parallel that want the same one wait for it.</summary>
     public Lock Gate => Gates.GetOrAdd(_path, _ => new());
 
-    /// <summary>The stored factors by module name, on the device; null where there are none.</summary>
-    public Dictionary<string, (Tensor A, Tensor B)>? Load(IEnumerable<AdapterTarget> targets, Device device)
+    /// <summary>The stored factors by module name, on the device; null where there are none, or none that can be read.</summary>
+    /// <param name="targets">The layers.</param>
+    /// <param name="device">Where the factors are wanted.</param>
+    /// <param name="warn">Told, once, why a file could not be used.</param>
+    public Dictionary<string, (Tensor A, Tensor B)>? Load(IEnumerable<AdapterTarget> targets, Device device, Action<string> warn)
     {
-        if (!File.Exists(_path))
+        try
+        {
+            if (!File.Exists(_path))
+                return null;
+            using var file = SafetensorsFile.Open(_path);
+            // Files of 0.1.0 have none.
+            if (file.Metadata.ContainsKey(ChecksumKey))
+                file.CheckSum(ChecksumKey);
+            return targets.ToDictionary(t => t.ModuleName, t => (
+                Factor(file, $"{t.ModuleName}.A", device, t.Rank, t.InFeatures), Factor(file, $"{t.ModuleName}.B", device, t.OutFeatures, t.Rank)));
+        }
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        {
+            warn($"The stored factorisation cannot be used and is computed again: {e.Message}");
             return null;
-        using var file = SafetensorsFile.Open(_path);
-        return targets.ToDictionary(t => t.ModuleName, t => (
-            file.Read($"{t.ModuleName}.A", ScalarType.Float32, device),
-            file.Read($"{t.ModuleName}.B", ScalarType.Float32, device)));
+        }
     }
 
-    /// <summary>Stores factors, as a whole or not at all.</summary>
-    /// <exception cref="IOException">The folder cannot be written to.</exception>
-    public void Store(IReadOnlyDictionary<string, (Tensor A, Tensor B)> factors)
+    /// <summary>Stores factors, as a whole or not at all: a chance for other runs, nothing that this one needs.</summary>
+    /// <param name="factors">By module name.</param>
+    /// <param name="warn">Told why they could not be stored.</param>
+    public void Store(IReadOnlyDictionary<string, (Tensor A, Tensor B)> factors, Action<string> warn)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-        SafetensorsWriter.Write(_path, factors.SelectMany(f => new[]
+        try
         {
-            KeyValuePair.Create($"{f.Key}.A", f.Value.A),
-            KeyValuePair.Create($"{f.Key}.B", f.Value.B),
-        }));
+            Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
+            var tensors = factors.SelectMany(f => new[] { KeyValuePair.Create($"{f.Key}.A", f.Value.A), KeyValuePair.Create($"{f.Key}.B", f.Value.B) });
+            SafetensorsWriter.WriteChecked(_path, tensors, new Dictionary<string, string>(), ChecksumKey);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            warn($"The factorisation could not be stored for other runs: {e.Message}");
+        }
     }
+
+    private static Tensor Factor(SafetensorsFile file, string name, Device device, long rows, long columns) =>
+        file.Info(name).Shape is [var r, var c] && r == rows && c == columns ? file.Read(name, ScalarType.Float32, device)
+        : throw new InvalidDataException($"'{file.Name}': '{name}' does not have the shape [{rows}, {columns}].");
 }

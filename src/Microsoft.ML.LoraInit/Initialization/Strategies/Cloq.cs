@@ -1,7 +1,5 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using Microsoft.ML.LoraInit.Quantization;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -19,7 +17,7 @@ public abstract partial record LoraInitialization
 /// <summary>
 /// CLoQ (arXiv 2501.18475): with Q = NF4(W), [out, in], and C = RᵀR the second moment of the layer's inputs X, the closed-form
 /// least of ‖X (W − Q − s·B·A)ᵀ‖ in rank r: with (W − Q) Rᵀ = U S Vᵀ, [out, in], B = U_r, [out, r], and A = S_r V_rᵀ R⁻ᵀ/s,
-/// [r, in]. The base is replaced by Q's levels: what <see cref="LoftQInitialization"/> does to the weights' error, this does to
+/// [r, in]. The base is replaced by Q's levels: what <see cref="LoftqInitialization"/> does to the weights' error, this does to
 /// the outputs'.
 /// </summary>
 /// <remarks>
@@ -54,9 +52,14 @@ public sealed record CloqInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Activations;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override bool ReplacesBase => true;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
         using var moments = InputMoments.Gather(context, BatchSize, Batches, MomentForm.Tokens);
         return Decompositions.Scoped(() =>

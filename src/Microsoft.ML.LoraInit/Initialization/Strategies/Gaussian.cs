@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
@@ -21,9 +20,11 @@ public sealed record GaussianInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
-    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => AdapterFactor.B;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(
             RandomFactors.NormalA(context, target, Name, 1.0 / target.Rank),

@@ -1,6 +1,4 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -37,7 +35,7 @@ public enum IniLoraDistribution
     /// <summary>U(±√(6/fan-in)).</summary>
     KaimingUniform,
 
-    /// <summary>N(0, 2/fan-in): <see cref="IniLoRABetaInitialization"/>.</summary>
+    /// <summary>N(0, 2/fan-in): <see cref="IniLoraBetaInitialization"/>.</summary>
     KaimingNormal,
 
     /// <summary>All numbers 0.001. The r directions are one, and stay one in training.</summary>
@@ -70,13 +68,15 @@ public sealed record IniLoraRandomInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseCorrected;
 
-    internal override void Validate(AdapterTarget target)
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target)
     {
         if (Distribution is IniLoraDistribution.Orthogonal)
             Setting.RankFits(target, Name);
     }
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(
             Draw(context, target, "A", target.Rank, target.InFeatures),

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
@@ -26,9 +25,11 @@ public sealed record InitBInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
-    internal override AdapterFactor ZeroFactor => AdapterFactor.A;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => AdapterFactor.A;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(
             RandomFactors.ZeroA(context, target),

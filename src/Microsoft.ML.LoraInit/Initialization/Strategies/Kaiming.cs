@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -22,9 +21,11 @@ public sealed record KaimingInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
-    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => AdapterFactor.B;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target =>
         {

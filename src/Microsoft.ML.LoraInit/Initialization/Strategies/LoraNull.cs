@@ -1,7 +1,5 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -50,11 +48,14 @@ public sealed record LoraNullInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights | InitializationNeeds.Activations;
 
-    internal override string? PreconditioningObstacle => FreezeA ? "A is frozen, and the preconditioner is for two trained factors" : null;
+    /// <inheritdoc/>
+    public override string? PreconditioningObstacle => FreezeA ? "A is frozen, and the preconditioner is for two trained factors" : null;
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context)
     {
         using var moments = InputMoments.Gather(context, BatchSize, Batches, MomentForm.NormalizedSamples);
         return Decompositions.Scoped(() =>

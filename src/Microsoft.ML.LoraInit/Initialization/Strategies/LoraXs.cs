@@ -1,6 +1,4 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -42,11 +40,14 @@ public sealed record LoraXsInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
+    /// <inheritdoc/>
+    public override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
 
-    internal override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target) => Setting.RankFits(target, Name);
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => Decompositions.Scoped(() =>
     [
         .. context.Targets.Zip(
             Decompositions.Leading(context, Name, context.Weight, t => t.Rank, Iterations, "Singular values of the weights"),

@@ -1,6 +1,4 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -17,12 +15,12 @@ public abstract partial record LoraInitialization
 /// Φ_n[i, j] = √(2/(n+1)) sin((i+1)(j+1)π/(n+1)), A = β Φ_inᵀ, [r, in], and B = β Φ_out, [out, r]. The base becomes W − s·B·A, so
 /// that the model starts with its own function. β⁴ = log_k(r) · ν(W)/ν(Φ_out Φ_inᵀ), k = min(out, in), ν the mean square: the
 /// product has the share log_k(r) of W's energy, an estimate of what the r leading triplets have, and W's directions have no
-/// part in it. So it is the control for <see cref="PiSSAInitialization"/>.
+/// part in it. So it is the control for <see cref="PissaInitialization"/>.
 /// </summary>
 /// <remarks>
 /// Equations 11 and 12 and algorithm 1 of the paper, read in its text; the authors' code was not to be had. The paper fixes
 /// alpha = r (s = 1); here the factors are divided by √s each, so that s·B·A is the product above whatever alpha is, as
-/// <see cref="PiSSAInitialization"/> has it. <see cref="AbsorbScaling"/> = false leaves them, for the paper's advice to raise s
+/// <see cref="PissaInitialization"/> has it. <see cref="AbsorbScaling"/> = false leaves them, for the paper's advice to raise s
 /// (rsLoRA). At r = 1 the logarithm is zero: refused. Nothing is drawn: layers of one shape get the same directions.
 /// Cost: two sine tables and the sum of W's squares a layer.
 /// </remarks>
@@ -40,14 +38,16 @@ public sealed record LoramInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationNeeds Needs => InitializationNeeds.Weights;
 
-    internal override void Validate(AdapterTarget target)
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target)
     {
         if (target.Rank < 2)
             throw new ArgumentException($"The initialisation '{Name}' needs a rank of at least 2: its factors have the size log(r), and at rank 1 both would be zero and stay so. '{target.ModuleName}' has rank {target.Rank}.");
         Setting.RankFits(target, Name);
     }
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
         Decompositions.Scoped(() => [.. context.Targets.Select(target => Factors(context, target))]);
 
     private InitializedAdapter Factors(InitializationContext context, AdapterTarget target)

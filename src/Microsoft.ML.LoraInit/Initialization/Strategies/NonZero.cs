@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
@@ -41,7 +40,8 @@ public sealed record NonZeroInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => CorrectBase ? InitializationFamily.BaseCorrected : InitializationFamily.ChangesFunction;
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(
             RandomFactors.UniformA(context, target, Name, Math.Sqrt(ScaleA / target.InFeatures)),

@@ -1,6 +1,4 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -31,13 +29,15 @@ public sealed record OrthogonalInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
-    internal override void Validate(AdapterTarget target)
+    /// <inheritdoc/>
+    public override void Validate(AdapterTarget target)
     {
         if (target.Rank % 2 != 0)
             throw new ArgumentException($"The initialisation '{Name}' needs an even rank: it gives half of the directions to A and half to B. '{target.ModuleName}' has rank {target.Rank}.");
     }
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
         [.. context.Targets.Select(target => Factors(context, target))];
 
     private InitializedAdapter Factors(InitializationContext context, AdapterTarget target)

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit.Initialization.Strategies;
 

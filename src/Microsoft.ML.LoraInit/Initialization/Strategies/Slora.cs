@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
@@ -16,7 +15,7 @@ public abstract partial record LoraInitialization
 /// </summary>
 /// <remarks>
 /// As in the authors' code (b66f88d, peft/src/peft/tuners/lora/layer.py, <c>slora_init</c>). The form that
-/// <see cref="NLoRAInitialization"/> starts from slices of W; no relation to S-LoRA, which serves many adapters, nor to the
+/// <see cref="NloraInitialization"/> starts from slices of W; no relation to S-LoRA, which serves many adapters, nor to the
 /// federated SLoRA. Cost: two draws a layer. No settings.
 /// </remarks>
 public sealed record SloraInitialization : LoraInitialization
@@ -27,11 +26,14 @@ public sealed record SloraInitialization : LoraInitialization
     /// <inheritdoc/>
     public override InitializationFamily Family => InitializationFamily.BaseUntouched;
 
-    internal override AdapterFactor ZeroFactor => AdapterFactor.B;
+    /// <inheritdoc/>
+    public override AdapterFactor ZeroFactor => AdapterFactor.B;
 
-    internal override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
+    /// <inheritdoc/>
+    public override string? PreconditioningObstacle => "its product has three factors, and the preconditioner is for two";
 
-    internal override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
+    /// <inheritdoc/>
+    public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) =>
     [
         .. context.Targets.Select(target => new InitializedAdapter(
             RandomFactors.UniformA(context, target, Name, 1 / Math.Sqrt(target.InFeatures)),

@@ -1,5 +1,8 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Onnx.TokenIds;
@@ -13,6 +16,9 @@ namespace Microsoft.ML.LoraInit;
 public sealed class RobertaTokenIdTransformer : ITransformer
 {
     private const int Format = 2, WithoutRule = 1;
+
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
+    private static readonly JsonSource Source = new("The model file's tokenising step", "Get or save the model again.");
 
     private readonly TokenIdColumns _columns;
     private readonly RobertaTextTokenizer _tokenizer;
@@ -52,26 +58,19 @@ public sealed class RobertaTokenIdTransformer : ITransformer
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(
-        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(_tokenizer.Files.Rule is null ? WithoutRule : Format, _columns, _tokenizer.MaxLength, _tokenizer.Files)));
+        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(_tokenizer.Files.Rule is null ? WithoutRule : Format, _columns, _tokenizer.MaxLength, _tokenizer.Files), Json));
 
     /// <summary>Reads what <c>Save</c> wrote.</summary>
     /// <exception cref="InvalidDataException">The file is damaged, or newer than this library.</exception>
     internal static RobertaTokenIdTransformer Load(Stream stream)
     {
-        Stored stored;
-        try
-        {
-            stored = JsonSerializer.Deserialize<Stored>(stream) ?? throw new JsonException("it is empty");
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"The model file is damaged: the tokenising step cannot be read ({e.Message}). Save the model again.", e);
-        }
-        if (stored.Format is not (WithoutRule or Format))
-            throw new InvalidDataException($"The model was saved by another version of Microsoft.ML.LoraInit: its tokenising step has the format {stored.Format}, this library reads up to {Format}. Update the package.");
-        if (stored is not { Columns: not null, Files: { Config: not null, Vocabulary: not null, Merges: not null } })
-            throw new InvalidDataException("The model file is damaged: the tokenising step lacks its columns or its vocabulary. Save the model again.");
-        return new(new RobertaTextTokenizer(stored.Files, stored.MaxLength), stored.Columns);
+        var bytes = UntrustedFile.Read(stream, 4 * UntrustedFile.MaxVocabulary, "The model file's tokenising step");
+        var format = UntrustedJson.Object(bytes, Source)[nameof(Stored.Format)] is JsonValue value && value.TryGetValue(out int number) ? number
+            : throw Source.Bad(nameof(Stored.Format), "is missing or no number");
+        if (format is not (WithoutRule or Format))
+            throw new InvalidDataException($"The model was saved by another version of Microsoft.ML.LoraInit: its tokenising step has the format {format}, this library reads up to {Format}. Update the package.");
+        var stored = UntrustedJson.Read<Stored>(bytes, Source, Json);
+        return UntrustedJson.Guard(Source, () => stored.Step());
     }
 
     private void Check(DataViewSchema schema)
@@ -81,5 +80,18 @@ public sealed class RobertaTokenIdTransformer : ITransformer
     }
 
     /// <summary>What a saved step keeps.</summary>
-    internal sealed record Stored(int Format, TokenIdColumns Columns, int MaxLength, TokenizerFiles Files);
+    internal sealed record Stored(int Format, TokenIdColumns Columns, int MaxLength, TokenizerFiles Files)
+    {
+        /// <exception cref="ArgumentException">A name or a length does not fit.</exception>
+        /// <exception cref="InvalidDataException">A tokenizer's file is malformed.</exception>
+        public RobertaTokenIdTransformer Step()
+        {
+            Columns.Check();
+            int longest = RobertaConfigReader.Parse(Files.Config, CheckpointNames.Config).MaxLength;
+            foreach (var (name, length) in new[] { (nameof(MaxLength), MaxLength), (nameof(Columns.Length), Columns.Length ?? MaxLength) })
+                if (length < RobertaTextTokenizer.LeastLength || length > longest)
+                    throw Source.Bad(name, $"is {length}, and the model takes {RobertaTextTokenizer.LeastLength} to {longest} tokens");
+            return new(new RobertaTextTokenizer(Files, MaxLength), Columns);
+        }
+    }
 }

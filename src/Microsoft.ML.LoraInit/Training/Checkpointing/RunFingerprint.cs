@@ -16,8 +16,14 @@ namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 /// </summary>
 internal static class RunFingerprint
 {
-    /// <summary>Raised when a checkpoint's content, or what a step computes from it, changes.</summary>
-    private const string FormatVersion = "1";
+    /// <summary>Names the format of the checkpoint's content.</summary>
+    public const string FormatKey = "checkpoint format";
+
+    /// <summary>Raised when a checkpoint's content, or what a step computes from it, changes. 2 has a checksum.</summary>
+    public const string FormatVersion = "2";
+
+    /// <summary>What version 0.1.0 wrote: the same content without a checksum.</summary>
+    public const string UncheckedFormat = "1";
 
     private const string Absent = "absent";
 
@@ -32,7 +38,7 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
     ];
 
-    private static readonly LoraTrainerOptions Defaults = new LoraTextRegressionTrainer.Options();
+    private static readonly LoraTrainerOptions Defaults = new Common();
 
     // The trainers' own options name output columns; only what this library's base class declares decides the result.
     private static readonly PropertyInfo[] Options =
@@ -42,7 +48,7 @@ internal static class RunFingerprint
     {
         var entries = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["checkpoint format"] = FormatVersion,
+            [FormatKey] = FormatVersion,
             ["task"] = request.Task.Description,
             ["validation metric"] = request.Task.MetricName,
             ["base model (SHA-256)"] = request.Base.Identity.Sha256,
@@ -93,6 +99,7 @@ internal static class RunFingerprint
         null => "none",
         string text => text,
         LoraMethod { Freeze: AdapterFactor.None, Bias: LoraBias.None } => "LoraMethod { Name = lora }", // as version 0.1.0 wrote it
+        BottleneckMethod { Skip: 0 } method => method.ToString().Replace($", {nameof(method.Skip)} = 0", "", StringComparison.Ordinal), // that one too
         LoraInitialization strategy => InitializationRegistry.ToJson(strategy).ToJsonString(),
         IEnumerable => JsonSerializer.Serialize(value),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
@@ -111,4 +118,7 @@ internal static class RunFingerprint
         hash.AppendData(MemoryMarshal.AsBytes<float>(data.Weights ?? []));
         return $"{data.Count} rows, {Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
+
+    /// <summary>What the trainers' options have in common, with its defaults.</summary>
+    private sealed class Common : LoraTrainerOptions;
 }

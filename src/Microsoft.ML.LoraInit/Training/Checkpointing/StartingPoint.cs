@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -17,24 +16,43 @@ internal sealed class StartingPoint : IDisposable
     /// <summary>Time that computing them took.</summary>
     public double Seconds { get; private set; }
 
-    /// <summary>Takes what <paramref name="compute"/> makes for the targets, with the time it takes.</summary>
-    public IReadOnlyList<InitializedAdapter> Compute(IReadOnlyList<AdapterTarget> targets, Device device, Func<IReadOnlyList<InitializedAdapter>> compute)
+    /// <summary>Takes what a strategy makes, with the time it takes.</summary>
+    public void Compute(LoraInitialization strategy, InitializationContext context, Device device)
     {
         var started = Stopwatch.GetTimestamp();
-        Keep(targets, compute());
+        Keep(context.Targets, strategy.Initialize(context));
         if (device.type == TorchSharp.DeviceType.CUDA)
             cuda.synchronize(device); // else the time would be that of queueing the work
         Seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        return Adapters;
     }
 
     /// <summary>Takes what an interrupted run computed.</summary>
-    public IReadOnlyList<InitializedAdapter> Resume(IReadOnlyList<AdapterTarget> targets, IReadOnlyList<InitializedAdapter> stored, double seconds)
+    public void Resume(IReadOnlyList<AdapterTarget> targets, IReadOnlyList<InitializedAdapter> stored, double seconds)
     {
         Keep(targets, stored);
         Seconds = seconds;
-        return Adapters;
     }
+
+    /// <summary>mean((s·B·A − W)²) of each layer, averaged over them; null where there are none or W is held in 4 bits.</summary>
+    public double? FactorizationError(BaseWeights weights)
+    {
+        if (Targets.Count == 0 || weights.IsQuantized)
+            return null;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        return Targets.Zip(Adapters).Average(layer =>
+        {
+            using var inner = NewDisposeScope();
+            var (target, start) = layer;
+            var product = new AdapterFactors(start.A, start.B, start.N).Product();
+            var weight = weights[$"{target.ModuleName}.weight"].to(product.device).to(product.dtype);
+            return weight.sub(product.mul(Scaling(target, start))).square().mean().cpu().to(ScalarType.Float64).item<double>();
+        });
+    }
+
+    // The rank and the alpha may be the data's choice; no rank is no adapter.
+    private static double Scaling(AdapterTarget target, InitializedAdapter start) =>
+        start.Rank == 0 ? 0 : (target with { Rank = start.Rank, Alpha = start.Alpha ?? target.Alpha }).Scaling;
 
     public void Dispose()
     {

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
@@ -13,7 +13,10 @@ namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 /// whole each time: whenever the process ends, the file holds a complete state. It is kept when training has ended, so
 /// that fitting again with equal options and data gives the same model without training.
 /// </summary>
-internal sealed class TrainingCheckpoint
+/// <remarks>
+/// One run has the folder at a time: it holds <c>training.lock</c>, which the system frees however the process ends.
+/// </remarks>
+internal sealed class TrainingCheckpoint : IDisposable
 {
     public const string FileName = "training.safetensors";
 
@@ -24,22 +27,45 @@ internal sealed class TrainingCheckpoint
     private const string BestName = "best";
     private const string OptimizerPrefix = "optimizer/";
 
-    private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private const string ChecksumKey = "lorainit.sha256";
+    private const string LockName = "training.lock";
+
+    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals });
 
     private readonly string _path;
+    private readonly FileStream _lock;
     private readonly SortedDictionary<string, string> _fingerprint;
 
     private sealed record Numbers(
         long Step, int Epoch, int StepInEpoch, double LossSum, double WeightSum, double EpochSeconds, double InitializationSeconds,
-        int BestEpoch, double BestMetric, bool Finished, bool StoppedEarly, List<EpochHistory> Epochs);
+        int BestEpoch, double BestMetric, bool Finished, bool StoppedEarly, List<EpochHistory> Epochs)
+    {
+        /// <exception cref="InvalidDataException">A number is none that a run can have.</exception>
+        public Numbers Check() => Step >= 0 && Epoch >= 1 && StepInEpoch >= 0 && StepInEpoch <= Step && BestEpoch >= 0 && BestEpoch < Epoch && Epochs.Count == Epoch - 1
+            && double.IsFinite(LossSum) && double.IsFinite(WeightSum) && double.IsFinite(EpochSeconds) && double.IsFinite(InitializationSeconds) ? this
+            : throw new InvalidDataException($"'{StateKey}' holds numbers that no run has: {Epochs.Count} epochs are over in the epoch {Epoch} at step {Step}");
+    }
 
-    /// <exception cref="IOException">The folder cannot be made.</exception>
+    /// <exception cref="IOException">The folder cannot be made or written to.</exception>
+    /// <exception cref="InvalidOperationException">Another run has the folder.</exception>
     public TrainingCheckpoint(string folder, FineTuningRequest request)
     {
-        Directory.CreateDirectory(folder);
         _path = Path.Combine(Path.GetFullPath(folder), FileName);
         _fingerprint = RunFingerprint.Of(request);
+        _lock = Lock(folder);
+        try
+        {
+            AtomicFile.DeleteOrphans(_path); // nobody else writes here
+        }
+        catch
+        {
+            _lock.Dispose();
+            throw;
+        }
     }
+
+    /// <summary>Gives the folder to other runs; the lock's file stays, since deleting it would let two of them have one each.</summary>
+    public void Dispose() => _lock.Dispose();
 
     /// <summary>Writes everything.</summary>
     public void Save(RunParts parts)
@@ -57,12 +83,13 @@ internal sealed class TrainingCheckpoint
             var numbers = new Numbers(
                 state.Step, state.Epoch, state.StepInEpoch, state.LossSum.cpu().item<double>(), state.WeightSum, state.EpochSeconds, parts.Start.Seconds,
                 state.BestEpoch, state.BestMetric, state.Finished, state.StoppedEarly, state.Epochs);
-            SafetensorsWriter.Write(_path, tensors, new Dictionary<string, string>
+            var metadata = new Dictionary<string, string>
             {
                 [FingerprintKey] = JsonSerializer.Serialize(_fingerprint),
                 [StateKey] = JsonSerializer.Serialize(numbers, Json),
                 [InitialKey] = InitialAdapters.Describe(parts.Start.Targets, parts.Start.Adapters),
-            });
+            };
+            SafetensorsWriter.WriteChecked(_path, tensors, metadata, ChecksumKey);
         }
         finally
         {
@@ -72,20 +99,22 @@ internal sealed class TrainingCheckpoint
     }
 
     /// <summary>
-    /// Opens the file, or returns null where there is none. Left-over temporary files of a killed process are deleted.
+    /// Opens the file, or returns null where there is none.
     /// </summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     /// <exception cref="InvalidOperationException">The file belongs to another run; the message says what differs.</exception>
     public Reader? Open()
     {
-        foreach (var leftOver in Directory.EnumerateFiles(Path.GetDirectoryName(_path)!, $".{FileName}.*.tmp"))
-            File.Delete(leftOver);
         if (!File.Exists(_path))
             return null;
         var file = Guard(() => SafetensorsFile.Open(_path));
         try
         {
-            var stored = Guard(() => JsonSerializer.Deserialize<Dictionary<string, string>>(file.Metadata[FingerprintKey]))!;
+            var stored = Guard(() => UntrustedJson.Read<Dictionary<string, string>>(Text(file, FingerprintKey), Source(FingerprintKey)));
+            if (stored.GetValueOrDefault(RunFingerprint.FormatKey) == RunFingerprint.UncheckedFormat)
+                stored[RunFingerprint.FormatKey] = RunFingerprint.FormatVersion;
+            else
+                Guard(() => Checked(file));
             var differences = RunFingerprint.Differences(stored, _fingerprint).ToArray();
             if (differences.Length > 0)
                 throw new InvalidOperationException($"The training checkpoint '{_path}' belongs to another run: {string.Join("; ", differences)}. Restore those settings to go on with it, or delete the file or choose another CheckpointDirectory to train anew.");
@@ -98,6 +127,33 @@ internal sealed class TrainingCheckpoint
         }
     }
 
+    // A file of 0.1.0 has none; what says it is one and has other members is refused when they are read.
+    private static bool Checked(SafetensorsFile file)
+    {
+        file.CheckSum(ChecksumKey);
+        return true;
+    }
+
+    private static FileStream Lock(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, LockName);
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1);
+        }
+        // Not the kinds of IOException that say something else: no such folder, a path too long.
+        catch (IOException e) when (e.GetType() == typeof(IOException) && File.Exists(path))
+        {
+            throw new InvalidOperationException($"The CheckpointDirectory '{Path.GetFullPath(folder)}' is in use by another run: wait for it to end, or choose another folder.", e);
+        }
+    }
+
+    private static string Text(SafetensorsFile file, string key) =>
+        file.Metadata.TryGetValue(key, out var text) ? text : throw new InvalidDataException($"it lacks '{key}'");
+
+    private static JsonSource Source(string key) => new($"'{key}'", "");
+
     /// <summary>Whatever is wrong with the content is told as one kind of error that says what to do.</summary>
     private T Guard<T>(Func<T> read)
     {
@@ -105,9 +161,10 @@ internal sealed class TrainingCheckpoint
         {
             return read();
         }
-        catch (Exception e) when (e is InvalidDataException or JsonException or KeyNotFoundException or EndOfStreamException or FormatException)
+        // Those beside the first come from numbers that do not fit the optimiser or the model.
+        catch (Exception e) when (e is InvalidDataException or ArgumentException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
         {
-            throw new InvalidDataException($"The training checkpoint '{_path}' is damaged ({e.Message}). Delete it, or choose another CheckpointDirectory, to train anew.", e);
+            throw new InvalidDataException($"The training checkpoint '{_path}' is damaged ({e.Message.TrimEnd(' ', '.')}). Delete it, or choose another CheckpointDirectory, to train anew.", e);
         }
     }
 
@@ -116,7 +173,7 @@ internal sealed class TrainingCheckpoint
     {
         private Numbers? _numbers;
 
-        private Numbers Stored => _numbers ??= owner.Guard(() => JsonSerializer.Deserialize<Numbers>(file.Metadata[StateKey], Json))!;
+        private Numbers Stored => _numbers ??= owner.Guard(() => UntrustedJson.Read<Numbers>(Text(file, StateKey), Source(StateKey), Json).Check());
 
         public double InitializationSeconds => Stored.InitializationSeconds;
 
@@ -124,7 +181,7 @@ internal sealed class TrainingCheckpoint
 
         /// <summary>The factors that the run started from; in the caller's scope.</summary>
         public IReadOnlyList<InitializedAdapter> Initial(IReadOnlyList<AdapterTarget> targets, Device device) =>
-            owner.Guard(() => InitialAdapters.Read(file, file.Metadata[InitialKey], targets, device));
+            owner.Guard(() => InitialAdapters.Read(file, Text(file, InitialKey), targets, device));
 
         /// <summary>Puts parameters, optimiser and state back to where they were.</summary>
         public void Restore(TrainableParameters parameters, FlatAdamW optimizer, TrainingState state) => owner.Guard(() =>

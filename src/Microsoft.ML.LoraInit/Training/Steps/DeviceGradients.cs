@@ -52,7 +52,7 @@ internal sealed class DeviceGradients : IDisposable
             _scalars.copy_(tensor(new[] { seed >> 12, inverseWeight }), true);
         if (!_shapes.TryGetValue(batch.Shape, out var buffers))
         {
-            buffers = new ShapeBuffers(batch.Shape, _scalars, _parts.Model.Config, DropsOut);
+            buffers = new ShapeBuffers(batch.Shape, _scalars, _parts.Model.Config, _parts.Request.DropsOut);
             _shapes.Add(batch.Shape, buffers);
         }
         if (_capture is not null && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
@@ -71,8 +71,6 @@ internal sealed class DeviceGradients : IDisposable
         _pass.Dispose();
         _scalars.Dispose();
     }
-
-    private bool DropsOut => _parts.Model.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || _parts.Request.Options.LoraDropout > 0);
 
     private void Capture(ShapeBuffers buffers)
     {

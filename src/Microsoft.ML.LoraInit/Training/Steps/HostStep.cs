@@ -10,20 +10,12 @@ namespace Microsoft.ML.LoraInit.Training.Steps;
 /// </summary>
 internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
 {
-    private readonly GradientPass _pass = Pass(parts);
+    private readonly GradientPass _pass = GradientPass.For(parts.Gradients, new HostKernels());
 
     public override IStepBatches Open(IReadOnlyList<int[]> plan) =>
         new Queue(new(Parts.Request.Train, plan, Parts.Request.Task, Parts.Model.Config.PadTokenId, Parts.Model.Device));
 
     public override void Dispose() => _pass.Dispose();
-
-    private static GradientPass Pass(StepParts parts)
-    {
-        var kernels = new HostKernels();
-        return FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels) is { } encoder
-            ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, encoder, kernels)
-            : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
-    }
 
     protected override void Run(IStepBatches batches, int count, double inverseWeight, double learningRate)
     {
@@ -33,8 +25,8 @@ internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
         for (int i = 0; i < count; i++)
         {
             using var batch = ((Queue)batches).Batches.Take();
-            var lengths = DropsOut ? batch.Inputs.AttentionMask?.sum([1L]) : null;
-            var seed = DropsOut ? tensor(new[] { unchecked((long)DropoutSeed(i)) }) : null;
+            var lengths = Parts.Request.DropsOut ? batch.Inputs.AttentionMask?.sum([1L]) : null;
+            var seed = Parts.Request.DropsOut ? tensor(new[] { unchecked((long)DropoutSeed(i)) }) : null;
             _pass.Run(new(batch.Inputs, lengths, batch.Targets, batch.Weights, inverse) { Seed = seed }, Parts.State.LossSum);
         }
         GradientClipping.Apply(Parts.Parameters, Parts.Request.Options.MaxGradientNorm);

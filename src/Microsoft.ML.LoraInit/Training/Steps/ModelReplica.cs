@@ -28,10 +28,8 @@ internal static class ModelReplica
                 if (from.Adapter is { } adapter)
                     to.Adapter = Blueprint(adapter).Build(to.Weight.Value, device);
             for (int i = 0; i < model.Layers.Count; i++)
-            {
-                replica.Layers[i].AttentionBottleneck = Bottleneck(BottleneckAdapter.AttentionName(i), model.Layers[i].AttentionBottleneck);
-                replica.Layers[i].OutputBottleneck = Bottleneck(BottleneckAdapter.OutputName(i), model.Layers[i].OutputBottleneck);
-            }
+                foreach (var (place, from) in model.Layers[i].Bottlenecks)
+                    replica.Layers[i].Bottlenecks[place] = new(BottleneckAdapter.NameOf(i, place), Values(from.Parameters), from.Eps);
             foreach (var (from, to) in model.Parameters.Zip(replica.Parameters, (from, to) => (from, to)))
                 to.Trained = from.Name == to.Name ? from.Trained : throw new InvalidOperationException($"The replica has '{to.Name}' in the place of '{from.Name}'.");
             return replica;
@@ -58,8 +56,5 @@ internal static class ModelReplica
             adapter.A.Trained,
             adapter.B.Trained,
             adapter.Start?.Initial);
-
-        BottleneckAdapter? Bottleneck(string name, BottleneckAdapter? from) =>
-            from is null ? null : new(name, Value(from.Down), Value(from.DownBias), Value(from.Up), Value(from.UpBias));
     }
 }

@@ -44,9 +44,6 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
         var pinned = Parts.Model.Device.type == TorchSharp.DeviceType.CUDA;
         return PackedBatch.Build(request.Train, rows, request.Task, config.PadTokenId, size, config.MaxLength, pinned);
     }
-
-    /// <summary>Whether anything is dropped out.</summary>
-    protected bool DropsOut => Parts.Model.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Parts.Request.Options.LoraDropout > 0);
 }
 
 /// <summary>What a step works on.</summary>

@@ -41,7 +41,7 @@ internal sealed class AdapterCombineCommand
         var weights = Weights(result.GetValue(_weights), paths.Length);
         var method = AdapterCombination.Parse(result.GetRequiredValue(_method));
         var path = result.GetRequiredValue(_out);
-        AtomicFile.CheckPlace(path, "--out");
+        OutputPlace.Check(path, "--out");
         if (result.GetValue(_head) is { } head && !paths.Contains(head))
             throw new UsageException($"--head-from: {head} is none of the models given.");
 

@@ -42,7 +42,7 @@ internal sealed class AdapterImportCommand
         if ((kind == TaskKind.Multiclass) != (labels is not null))
             throw new UsageException(labels is null ? "--kind multiclass needs --labels: the classes' names in the order of the logits." : "--labels goes with --kind multiclass alone.");
         var path = result.GetRequiredValue(_model);
-        AtomicFile.CheckPlace(path, "--model");
+        OutputPlace.Check(path, "--model");
 
         var ml = _run.Start(result, _terminal);
         bool pair = result.GetValue(_pair);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.ML.LoraInit.Samples.Inspection;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands.Adapter;
@@ -64,7 +65,7 @@ internal sealed class AdapterInfoCommand
         if (file.Classes.Count > 0)
             Line("classes", string.Join(", ", file.Classes));
         Line("method", trained.Method.Name);
-        Line("initialisation", trained.Initialization?.Name ?? "none");
+        Line("initialisation", trained.Initialization is { } start ? Measure.Strategy(start.ToJson()) : "none");
         foreach (var adapter in trained.FineTuning["adapters"]!.AsArray())
             Line("adapter", $"{adapter!["module"]}, {adapter["kind"]} of rank {adapter["rank"]}, alpha {adapter["alpha"]}, base {adapter["correction"]}");
     }

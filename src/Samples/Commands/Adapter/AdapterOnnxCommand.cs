@@ -3,12 +3,13 @@ using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands.Adapter;
 
-/// <summary><c>adapter onnx</c>: a trained model as an ONNX file.</summary>
+/// <summary><c>adapter onnx</c>: a trained model as an ONNX file, or a pipeline that ONNX Runtime scores.</summary>
 internal sealed class AdapterOnnxCommand
 {
     private readonly Terminal _terminal;
     private readonly Option<string> _model = AdapterCommand.Model();
-    private readonly Option<string> _out = new("--out") { Description = "Where to write the ONNX file.", HelpName = "FILE", Required = true };
+    private readonly Option<string> _out = new("--out") { Description = "Where to write the ONNX file; with the ending .mlnet the whole pipeline, scored by ONNX Runtime.", HelpName = "FILE", Required = true };
+    private readonly Option<bool> _int8 = new("--int8") { Description = "Multiply in 8-bit integers: a smaller file, faster on a CPU, and a little less exact." };
     private readonly RunOptions _run;
 
     private AdapterOnnxCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
@@ -16,6 +17,7 @@ internal sealed class AdapterOnnxCommand
         _terminal = terminal;
         command.Options.Add(_model);
         command.Options.Add(_out);
+        command.Options.Add(_int8);
         _run = new(command, verbose);
     }
 
@@ -30,11 +32,21 @@ internal sealed class AdapterOnnxCommand
     private int Run(ParseResult result)
     {
         var path = result.GetRequiredValue(_out);
-        AtomicFile.CheckPlace(path, "--out");
+        OutputPlace.Check(path, "--out");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
-        AdapterCommand.Trained(file).SaveOnnxModel(path);
-        _terminal.Output.WriteLine($"ONNX model written to {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1048576.0:0.0} MB).");
+        var trained = AdapterCommand.Trained(file);
+        bool isPipeline = Path.GetExtension(path).Equals(".mlnet", StringComparison.OrdinalIgnoreCase);
+        if (isPipeline)
+        {
+            file.UseOnnx(result.GetValue(_int8));
+            file.Save(ml, path);
+        }
+        else
+        {
+            trained.SaveOnnxModel(path, result.GetValue(_int8));
+        }
+        _terminal.Output.WriteLine($"{(isPipeline ? "Pipeline for ONNX Runtime" : "ONNX model")} written to {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1048576.0:0.0} MB).");
         return ExitCodes.Success;
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
+using Microsoft.ML.LoraInit.Samples.Glue.Recipes;
 using Microsoft.ML.LoraInit.Samples.Glue.Report;
 using Microsoft.ML.LoraInit.Samples.Glue.Running;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
@@ -14,7 +15,7 @@ internal sealed class GlueCommand
     private readonly Terminal _terminal;
     private readonly GridOptions _grid;
     private readonly RunOptions _run;
-    private readonly Option<string> _out = new("--out") { Description = "The folder of the results; the same command goes on from what is there.", HelpName = "DIR", Required = true };
+    private readonly Option<string?> _out = new("--out") { Description = "The folder of the results; the same command goes on from what is there. Default with a recipe: results/NAME.", HelpName = "DIR" };
     private readonly Option<string> _shard = new("--shard") { Description = "Part i (from 0) of n; auto reads SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, and is the whole grid elsewhere.", HelpName = "i/n|auto", DefaultValueFactory = _ => "auto" };
     private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process. Default: one a device.", HelpName = "K" };
     private readonly Option<double?> _budget = new("--time-budget") { Description = "Start no run after so many minutes; those under way end, and the same command does the rest.", HelpName = "MINUTES" };
@@ -40,6 +41,7 @@ internal sealed class GlueCommand
             ReportCommand.Create(terminal),
             MergeCommand.Create(terminal),
             DownloadCommand.Create(terminal),
+            RecipeCommand.Create(terminal),
         };
         var run = new GlueCommand(command, terminal, verbose);
         command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
@@ -49,6 +51,10 @@ internal sealed class GlueCommand
     private int Run(ParseResult result, CancellationToken cancellation)
     {
         var started = TimeProvider.System.GetTimestamp();
+        var recipe = result.GetValue(_grid.Recipe) is { } named ? RecipeFiles.Read(named) : null;
+        var output = result.GetValue(_out) ?? (recipe is null
+            ? throw new UsageException("Option '--out' is required: the folder of the results.")
+            : Path.Combine("results", recipe.Name));
         var shard = Shard.Resolve(result.GetValue(_shard)!, Environment.GetEnvironmentVariable);
         var budget = Minutes(result, _budget);
         var limit = Minutes(result, _limit);
@@ -60,13 +66,15 @@ internal sealed class GlueCommand
         var ml = _run.Start(result, _terminal, seed: 0, threads: parallel == 1 ? null : Math.Max(1, Environment.ProcessorCount / parallel));
         var checkpoint = RobertaCheckpoint.Parse(result.GetRequiredValue(_grid.BaseModel));
         using var session = new GlueSession(ml, checkpoint, result.GetRequiredValue(_grid.DataDirectory), cancellation);
-        var plan = RunGrid.Plan(_grid.Read(result, checkpoint, session.BaseModelSha256, devices[0])) with { Command = _grid.CommandLine(result) };
-        var store = new RunStore(result.GetRequiredValue(_out));
+        var plan = Plan(result, recipe, session, checkpoint, devices[0]) with { Command = _grid.CommandLine(result) };
+        var store = new RunStore(output);
+        var starts = new StartingAdapters(store.Directory, plan.Starts ?? new Dictionary<string, RunConfig>());
+        starts.Check(plan.Groups);
         var part = GridPart.Of(plan, shard);
         if (shard != Shard.Whole)
             _terminal.Output.WriteLine($"Shard {shard}: {part.Count} of {plan.Count} runs.");
 
-        var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = result.GetValue(_board), CheckpointEverySteps = result.GetValue(_every) };
+        var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = result.GetValue(_board), CheckpointEverySteps = result.GetValue(_every), Starts = starts };
         var runner = new GridRunner(store, executor, new GridConsole(_terminal.Output))
         {
             RetryFailed = result.GetValue(_retry),
@@ -98,10 +106,28 @@ internal sealed class GlueCommand
         return summary.Failed == 0 ? ExitCodes.Success : ExitCodes.Failed;
     }
 
+    private GridPlan Plan(ParseResult result, Recipe? recipe, GlueSession session, RobertaCheckpoint checkpoint, TorchSharp.torch.Device device)
+    {
+        var model = _grid.Model(result, checkpoint, session.BaseModelSha256, device);
+        var given = _grid.Given(result);
+        if (recipe is null)
+            return RunGrid.Plan(GridText.Read(given, model));
+        var data = result.GetRequiredValue(_grid.DataDirectory);
+        var planned = RecipePlan.Of(recipe, given, model, session.Shape.MaxLength, session.Check, task => GlueTask.Parse(task).HasFiles(data), RecipeFiles.IsInTool(result.GetValue(_grid.Recipe)!));
+        _terminal.Output.WriteLine($"{recipe.Name}: {recipe.Title} ({recipe.Source})");
+        if (recipe.BaseModel is { } published && published.Value != checkpoint.Id)
+            _terminal.Output.WriteLine($"  base model: {checkpoint.Id}; the publication's is {published.Value} (--base-model {published.Value})");
+        foreach (var sentence in planned.LeftOut)
+            _terminal.Output.WriteLine($"  left out: {sentence}");
+        return planned.Parts.Count > 0
+            ? RunGrid.Plan(planned.Parts)
+            : throw new UsageException($"Nothing of the recipe '{recipe.Name}' can be run: {string.Join(' ', planned.LeftOut)}");
+    }
+
     // A missing file should not show after hours of other tasks.
     private static void CheckData(GlueSession session, GridPlan plan, IReadOnlyList<string> tasks, CancellationToken cancellation)
     {
-        foreach (var group in plan.Groups.DistinctBy(g => g.Task).Where(g => tasks.Contains(g.Task)))
+        foreach (var group in plan.Groups.DistinctBy(g => (g.Task, g.TrainRows)).Where(g => tasks.Contains(g.Task)))
             session.Load(GlueTask.Parse(group.Task), group.MaxLength, GlueExecutor.Load(group), cancellation);
     }
 

@@ -1,40 +1,42 @@
 using System.CommandLine;
-using System.Globalization;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
-using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Commands;
 
-/// <summary>The options that make a grid: lists are separated by commas.</summary>
+/// <summary>The options that make a grid: lists are separated by commas. Their texts are those of <see cref="GridText"/>.</summary>
 internal sealed class GridOptions
 {
-    private readonly Option<string> _tasks = List("--tasks", "NAMES", $"Tasks: {string.Join(", ", GlueTask.All.Select(t => t.Name))}.", "cola,mrpc,rte,stsb,sst2,qnli");
-    private readonly Option<string> _inits = new("--inits") { Description = "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; a setting takes several values (hrp:rank=16|64,side=a|b); all for every published one.", HelpName = "NAMES", DefaultValueFactory = _ => "kaiming" };
-    private readonly Option<string> _methods = List("--methods", "NAMES", "What is trained: lora, lora:freeze=a, rslora, dora, and beside them head-only, bitfit, full, houlsby, pfeiffer.", "lora");
-    private readonly Option<string> _ranks = List("--ranks", "N,…", "Ranks.", "8");
-    private readonly Option<string> _alphas = List("--alphas", "X,…", "Numerators of the scaling alpha / r.", "16");
-    private readonly Option<string> _rates = List("--learning-rates", "X,…", "Learning rates; the best is selected for each strategy and task.", "5e-4,1e-3,2e-3");
-    private readonly Option<string> _seeds = List("--seeds", "N,…", "Seeds.", "0,1,2");
-    private readonly Option<int?> _sweepSeeds = new("--sweep-seeds") { Description = "Sweep the rates with the first K seeds; the others run at the rate selected for their task and strategy alone. Default: all seeds at every rate.", HelpName = "K" };
-    private readonly Option<string> _epochs = List("--epochs", "N[,TASK=N…]", "Passes over the data, the best of which counts; other numbers for some tasks after it.", "8");
-    private readonly Option<string> _batch = List("--batch-size", "N[,TASK=N…]", "Rows a step.", "32");
-    private readonly Option<double> _warmup = new("--warmup") { Description = "Share of the steps over which the rate rises.", DefaultValueFactory = _ => 0.06 };
-    private readonly Option<double> _decay = new("--weight-decay") { Description = "Decoupled weight decay.", DefaultValueFactory = _ => 0.01 };
-    private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
-    private readonly Option<string> _precision = List("--precision", "auto|fp32|bf16", "Of the frozen base; auto is bf16 on a GPU.", "auto");
-    private readonly Option<int?> _trainRows = new("--train-rows") { Description = "The first so many training rows only.", HelpName = "N" };
-    private readonly Option<int?> _devRows = new("--dev-rows") { Description = "The first so many dev rows only.", HelpName = "N" };
+    private readonly Option<string>[] _grid =
+    [
+        Of("tasks", "NAMES", $"Tasks: {string.Join(", ", GlueTask.All.Select(t => t.Name))}."),
+        Of("inits", "NAMES", "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; a setting takes several values (hrp:rank=16|64,side=a|b); all for every published one."),
+        Of("methods", "NAMES", "What is trained: lora, lora:freeze=a, rslora, dora, and beside them head-only, bitfit, full, and bottlenecks: houlsby, pfeiffer, lin; separated by semicolons where they have settings (lora;pfeiffer:size=16,skip=5)."),
+        Of("ranks", "N,…", "Ranks."),
+        Of("alphas", "X|r|2r,…", "Numerators of the scaling alpha / r: numbers, or multiples of each rank (r, 2r)."),
+        Of("rank-pattern", "NAME=N,…|N..N", "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last."),
+        Of("learning-rates", "X,…[,TASK=X/X…]", "Learning rates; the best is selected for each strategy and task. Other lists for some tasks after them."),
+        Of("seeds", "N,…", "Seeds."),
+        Of("sweep-seeds", "K", "Sweep the rates with the first K seeds; the others run at the rate selected for their task and strategy alone. Default: all seeds at every rate."),
+        Of("epochs", "N[,TASK=N…]", "Passes over the data, the best of which counts; other numbers for some tasks after it."),
+        Of("batch-size", "N[,TASK=N…]", "Rows a step."),
+        Of("warmup", "SHARE", "Share of the steps over which the rate rises."),
+        Of("weight-decay", "X", "Decoupled weight decay."),
+        Of("decay-biases", "true|false", "Whether biases and norms decay too, as where AdamW gets one group of all parameters."),
+        Of("max-grad-norm", "X", "The norm that gradients are clipped to; 0 for no clipping."),
+        Of("max-length", "N", "Tokens a row at most. Default: the model's maximum."),
+        Of("train-rows", "N|all,…", "The first so many training rows only; several make a grid of data sizes."),
+        Of("dev-rows", "N", "The first so many dev rows only."),
+        Of("start", "TASK=TASK|DIR,…", "Tasks that start from an adapter: a folder's in PEFT's layout, or that of another task's run of the same settings, which is trained first."),
+    ];
+
+    private readonly Option<string> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU.", HelpName = "auto|fp32|bf16", DefaultValueFactory = _ => "auto" };
     private readonly Option[] _all;
 
     public GridOptions(CliCommand command)
     {
         _precision.AcceptOnlyFromAmong("auto", "fp32", "bf16");
-        _all =
-        [
-            DataDirectory, BaseModel, _tasks, _inits, _methods, _ranks, _alphas, _rates, _seeds, _sweepSeeds, _epochs, _batch,
-            _warmup, _decay, _maxLength, _precision, _trainRows, _devRows,
-        ];
+        _all = [DataDirectory, BaseModel, Recipe, .. _grid, _precision];
         foreach (var option in _all)
             command.Options.Add(option);
     }
@@ -43,33 +45,26 @@ internal sealed class GridOptions
 
     public Option<string> BaseModel { get; } = new("--base-model") { Description = "The pre-trained RoBERTa: mini, a folder, or a name on the hub.", HelpName = "mini|DIR|HUB-ID", DefaultValueFactory = _ => "mini" };
 
-    /// <exception cref="ArgumentException">An option does not parse.</exception>
-    public GridSpec Read(ParseResult result, RobertaCheckpoint checkpoint, string baseModelSha256, Device device)
+    public Option<string?> Recipe { get; } = new("--recipe") { Description = "A published experiment's settings, or a file of your own; what is given beside it counts instead. 'glue recipe' lists and prints them.", HelpName = "NAME|FILE" };
+
+    /// <summary>What was given on the command line, by the names of <see cref="GridText.Defaults"/>.</summary>
+    public IReadOnlyDictionary<string, string?> Given(ParseResult result) => _grid
+        .Where(o => result.GetResult(o) is { Implicit: false })
+        .ToDictionary(o => o.Name[2..], o => result.GetValue(o));
+
+    /// <summary>A grid that has the base model and nothing else yet.</summary>
+    public GridSpec Model(ParseResult result, RobertaCheckpoint checkpoint, string baseModelSha256, Device device) => new()
     {
-        var tasks = Split(result, _tasks).Select(t => GlueTask.Parse(t).Name).Distinct().ToArray();
-        return new()
-        {
-            Tasks = tasks,
-            // A folder's place differs between machines that share a grid; its name and the weights' hash do not.
-            BaseModel = Directory.Exists(checkpoint.Id) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpoint.Id))) : checkpoint.Id,
-            BaseModelSha256 = baseModelSha256,
-            Precision = ResolvePrecision(result.GetValue(_precision)!, device),
-            Methods = [.. Split(result, _methods).Select(MethodName)],
-            Initializations = Initializations(result.GetValue(_inits)!),
-            Ranks = [.. Split(result, _ranks).Select(t => Number(_ranks, t, int.Parse))],
-            Alphas = [.. Split(result, _alphas).Select(t => Number(_alphas, t, double.Parse))],
-            LearningRates = [.. Split(result, _rates).Select(t => Number(_rates, t, double.Parse))],
-            Seeds = [.. Split(result, _seeds).Select(t => Number(_seeds, t, int.Parse))],
-            SweepSeeds = Positive(result, _sweepSeeds),
-            Epochs = PerTask.ParseCounts(_epochs.Name, result.GetValue(_epochs)!, t => GlueTask.Parse(t).Name),
-            BatchSize = PerTask.ParseCounts(_batch.Name, result.GetValue(_batch)!, t => GlueTask.Parse(t).Name),
-            WarmupRatio = result.GetValue(_warmup),
-            WeightDecay = result.GetValue(_decay),
-            MaxLength = result.GetValue(_maxLength),
-            TrainRows = Positive(result, _trainRows),
-            DevRows = Positive(result, _devRows),
-        };
-    }
+        Tasks = [],
+        Initializations = [],
+        LearningRates = [],
+        Seeds = [],
+        Epochs = new(0),
+        // A folder's place differs between machines that share a grid; its name and the weights' hash do not.
+        BaseModel = Directory.Exists(checkpoint.Id) ? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(checkpoint.Id))) : checkpoint.Id,
+        BaseModelSha256 = baseModelSha256,
+        Precision = ResolvePrecision(result.GetValue(_precision)!, device),
+    };
 
     /// <summary>The command that makes this grid, without what says where and how it is run.</summary>
     public string CommandLine(ParseResult result) => "lorainit glue " + string.Join(' ', _all
@@ -86,38 +81,7 @@ internal sealed class GridOptions
         _ => device.type == TorchSharp.DeviceType.CUDA ? "bfloat16" : "float32",
     };
 
-    private static string MethodName(string text)
-    {
-        _ = Methods.Of(text); // throws with the names there are
-        return text;
-    }
-
-    private static LoraInitialization[] Initializations(string text)
-    {
-        if (text.Trim() == "all")
-            return [.. LoraInitialization.Published];
-        var separator = text.Contains(';') || text.Contains(':') ? ';' : ',';
-        return [.. text.Split(separator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).SelectMany(InitializationText.Expand)];
-    }
-
-    private static T Number<T>(Option<string> option, string text, Func<string, IFormatProvider, T> parse)
-    {
-        try
-        {
-            return parse(text, CultureInfo.InvariantCulture);
-        }
-        catch (Exception e) when (e is FormatException or OverflowException)
-        {
-            throw new UsageException($"{option.Name}: '{text}' is not a number of the kind wanted.", e);
-        }
-    }
-
-    private static int? Positive(ParseResult result, Option<int?> option) =>
-        result.GetValue(option) is { } value && value < 1 ? throw new UsageException($"{option.Name} must be at least 1, not {value}.") : result.GetValue(option);
-
-    private static string[] Split(ParseResult result, Option<string> option) =>
-        result.GetValue(option)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-
-    private static Option<string> List(string name, string help, string description, string value) =>
-        new(name) { Description = description, HelpName = help, DefaultValueFactory = _ => value };
+    private static Option<string> Of(string name, string help, string description) => GridText.Defaults[name] is { } value
+        ? new($"--{name}") { Description = description, HelpName = help, DefaultValueFactory = _ => value }
+        : new($"--{name}") { Description = description, HelpName = help };
 }

@@ -17,9 +17,15 @@ internal sealed record GridSpec
 
     public IReadOnlyList<int> Ranks { get; init; } = [8];
 
-    public IReadOnlyList<double> Alphas { get; init; } = [16];
+    public IReadOnlyList<AlphaRule> Alphas { get; init; } = [16];
+
+    /// <summary>Ranks of particular layers, as <see cref="Runs.RunConfig.RankPattern"/>; null for one rank everywhere.</summary>
+    public string? RankPattern { get; init; }
 
     public required IReadOnlyList<double> LearningRates { get; init; }
+
+    /// <summary>Other rates for some tasks; null for <see cref="LearningRates"/> everywhere.</summary>
+    public PerTask<IReadOnlyList<double>>? TaskRates { get; init; }
 
     public required IReadOnlyList<int> Seeds { get; init; }
 
@@ -34,9 +40,18 @@ internal sealed record GridSpec
 
     public double WeightDecay { get; init; } = 0.01;
 
+    public bool DecayBiases { get; init; }
+
+    /// <summary>The norm that gradients are clipped to; 0 for no clipping.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
+
     public int? MaxLength { get; init; }
 
-    public int? TrainRows { get; init; }
+    /// <summary>Numbers of training rows, each a grid of its own; null for all rows.</summary>
+    public IReadOnlyList<int?> TrainRows { get; init; } = [null];
 
     public int? DevRows { get; init; }
+
+    /// <summary>By task: the task, or the folder, whose adapter it starts from.</summary>
+    public PerTask<string?> Start { get; init; } = new(null);
 }

@@ -13,7 +13,7 @@ internal static class RunOrder
     {
         var tasks = Places(runs, r => r.Task);
         // A recipe may differ between tasks without being another strategy.
-        var strategies = Places(runs, r => RunJson.Canonical(GridPlan.GroupOf(r) with { Task = "", Epochs = 0, BatchSize = 0 }));
+        var strategies = Places(runs, r => RunJson.Canonical(GridPlan.GroupOf(r) with { Task = "", Epochs = 0, BatchSize = 0, Start = null }));
         var rates = Places(runs, r => r.LearningRate);
         var seeds = Places(runs, r => r.Seed);
         var count = tasks.Length == 0 ? 1 : tasks.Max() + 1;

@@ -36,40 +36,54 @@ internal static class HtmlReport
     {
         body.Append($"<section data-section=\"{index}\">\n<h2>Base model <code>{Encode(section.BaseModel)}</code></h2>\n");
         var tables = SectionTables.Of(section).ToDictionary(t => t.Id);
+        var compared = tables.TryGetValue("differences", out var differences);
+        if (compared)
+        {
+            body.Append("<h3>Which start is better than LoRA's own?</h3>\n");
+            Panels(body, "effects", section, withTasks: false,
+                "Percentage points against LoRA (kaiming), a panel a task, best above: a dot is the mean over paired seeds, a bar its 95 % paired t interval, "
+                + $"a hollow dot a single pair. Colour means that a test over the whole table, from {Difference.FewestPairs} pairs on, finds a difference; "
+                + "grey means that none is shown, however long the bar.");
+        }
         Append(body, tables["results"], $"{index}");
+        if (compared)
+            Append(body, differences!, $"{index}");
         if (tables.TryGetValue("peers", out var peers))
             Append(body, peers, $"{index}");
         if (tables.TryGetValue("missing", out var missing))
             Append(body, missing, $"{index}", folded: true);
-        if (tables.TryGetValue("differences", out var differences))
-        {
-            Append(body, differences, $"{index}");
-            Chart(body, "differences", section, withTasks: true, overall: true, "The same as a plot: bars are intervals, dots are means.");
-        }
+        const string field = "a panel a strategy, the others in grey behind it and LoRA (kaiming) dashed";
         body.Append("<h3>Learning curves</h3>\n");
-        Chart(body, "curves", section, withTasks: true, overall: false, "Dev metric in percent after each epoch, mean over seeds at the selected rate. A click in the legend hides or shows a strategy.");
-        body.Append("<h3>Sensitivity to the learning rate</h3>\n");
-        Chart(body, "sensitivity", section, withTasks: true, overall: false, "Mean in percent at each rate tried, over the seeds that ran at every rate.");
+        Panels(body, "curves", section, withTasks: true, $"Dev metric in percent after each epoch, mean over seeds at the selected rate; {field}.");
+        body.Append("<h3>Loss curves</h3>\n");
+        Panels(body, "losses", section, withTasks: true, $"Training loss of each epoch, mean over seeds at the selected rate; {field}.");
+        if (section.Rows.SelectMany(r => r.Cells.Values).Any(c => c.Rates.Count > 1))
+        {
+            body.Append("<h3>Sensitivity to the learning rate</h3>\n");
+            Panels(body, "sensitivity", section, withTasks: true, $"Mean dev metric in percent at each rate tried, over the seeds that ran at every rate; {field}.");
+        }
         Append(body, tables["rates"], $"{index}", folded: true);
+        foreach (var more in new[] { "stable", "fit" })
+            if (tables.TryGetValue(more, out var table))
+                Append(body, table, $"{index}");
         body.Append("<h3>Metric against time</h3>\n");
-        Chart(body, "time", section, withTasks: true, overall: false, "Initialisation and training of a run in seconds, and the metric it reaches in percent.");
+        Panels(body, "time", section, withTasks: false, "Initialisation and training of a run in seconds, and the metric it reaches in percent; a panel a task, LoRA (kaiming) filled. A touch names a dot.");
         Append(body, tables["costs"], $"{index}", folded: true);
         body.Append("</section>\n");
     }
 
-    private static void Chart(StringBuilder body, string kind, Section section, bool withTasks, bool overall, string note)
+    // The page's script fills the panels, for how many there are depends on the figures.
+    private static void Panels(StringBuilder body, string kind, Section section, bool withTasks, string note)
     {
-        body.Append($"<figure><figcaption>{Encode(note)}</figcaption>\n");
+        body.Append($"<figure data-chart=\"{kind}\"><figcaption>{Encode(note)}</figcaption>\n");
         if (withTasks)
         {
             body.Append("<label>Task <select>");
-            if (overall)
-                body.Append("<option value=\"\">all tasks</option>");
             foreach (var task in section.Tasks)
                 body.Append($"<option value=\"{Encode(task)}\">{Encode(TaskNames.Display(task))}</option>");
             body.Append("</select></label>\n");
         }
-        body.Append($"<div class=\"chart\"><canvas data-chart=\"{kind}\" role=\"img\" aria-label=\"{Encode(note)}\"></canvas></div></figure>\n");
+        body.Append("<div class=\"panels\"></div></figure>\n");
     }
 
     private static void Append(StringBuilder body, ReportTable table, string place, bool folded = false)
@@ -85,7 +99,7 @@ internal static class HtmlReport
         {
             body.Append("<tr>");
             for (var i = 0; i < row.Count; i++)
-                Append(body, row[i], i == 0 ? "th scope=\"row\"" : "td");
+                Append(body, row[i], i == 0 ? "th scope=\"row\"" : $"td data-label=\"{Encode(table.Headers[i].Text)}\"");
             body.Append("</tr>\n");
         }
         body.Append(folded ? "</tbody></table></div></details>\n" : "</tbody></table></div>\n");
@@ -96,7 +110,7 @@ internal static class HtmlReport
         var mark = cell.Mark == CellMark.None ? cell.Text.Length > LongestFigure ? " class=\"text\"" : "" : $" class=\"{cell.Mark.ToString().ToLowerInvariant()}\"";
         body.Append($"<{element}{mark}>{Encode(cell.Text)}");
         if (cell.Detail is not null)
-            body.Append($"<small>{Encode(cell.Detail)}</small>");
+            body.Append($"<small>{Encode(cell.Detail.Replace("n = ", "n\u00a0=\u00a0", StringComparison.Ordinal))}</small>"); // "n =" and its number on one line
         body.Append($"</{element.Split(' ')[0]}>");
     }
 

@@ -9,7 +9,7 @@ internal static class PeerTable
         return new(
             "peers", "Beside PEFT",
             "Dev set, in percent, for the methods that Python's PEFT has too: ours as above, and PEFT's on the same weights and rows, the best of its "
-            + "epochs at its best learning rate, with its n. Rates tried, epochs and precision are each side's own.",
+            + "epochs at its best learning rate, with its n. Rates tried, epochs and precision are each side's own; bold is the higher of two means over equally many seeds, from five on.",
             ["strategy", .. tasks.SelectMany(t => new TableCell[] { new(TaskNames.Display(t), section.Metrics.GetValueOrDefault(t)), new("PEFT", TaskNames.Display(t)) })],
             [
                 .. section.Rows.Where(r => r.Peers.Count > 0).Select(row => (IReadOnlyList<TableCell>)[new(row.Label), .. tasks.SelectMany(t => Pair(row, t))]),
@@ -20,10 +20,11 @@ internal static class PeerTable
     {
         if (!row.Peers.TryGetValue(task, out var peer) || !row.Cells.TryGetValue(task, out var cell))
             return [TableCell.Missing, TableCell.Missing];
+        var best = Spread.Highest([cell.Spread, peer.Spread]);
         return
         [
-            new(Figures.Percent(cell.Spread), $"lr {Figures.Rate(cell.Rate)}, n = {cell.Spread.Count}", cell.Spread.Mean >= peer.Spread.Mean ? CellMark.Best : CellMark.None),
-            new(Figures.Percent(peer.Spread), $"lr {Figures.Rate(peer.Rate)}, n = {peer.Spread.Count}, {peer.Epochs} epochs", cell.Spread.Mean <= peer.Spread.Mean ? CellMark.Best : CellMark.None),
+            new(Figures.Percent(cell.Spread), $"lr {Figures.Rate(cell.Rate)}, n = {cell.Spread.Count}", cell.Spread.Is(best) ? CellMark.Best : CellMark.None),
+            new(Figures.Percent(peer.Spread), $"lr {Figures.Rate(peer.Rate)}, n = {peer.Spread.Count}, {peer.Epochs} epochs", peer.Spread.Is(best) ? CellMark.Best : CellMark.None),
         ];
     }
 }

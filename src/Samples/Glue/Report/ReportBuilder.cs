@@ -42,7 +42,7 @@ internal static class ReportBuilder
         var rows = new List<Row>();
         foreach (var (label, config, cells) in groups)
         {
-            var reference = groups.Where(g => IsReference(g.Config) && Comparable(g.Config, config)).Select(g => g.Cells).FirstOrDefault();
+            var reference = groups.Where(g => IsReference(g.Config) && Comparable(g.Config, config) && labels.SameRecipe(g.Config, config)).Select(g => g.Cells).FirstOrDefault();
             var isReference = ReferenceEquals(reference, cells);
             var compared = reference is null || isReference ? null : reference;
             rows.Add(new Row
@@ -50,17 +50,16 @@ internal static class ReportBuilder
                 Label = label,
                 IsReference = isReference,
                 Cells = cells.ToDictionary(c => c.Key, c => compared is not null && compared.TryGetValue(c.Key, out var other)
-                    ? c.Value with { Difference = Bootstrap.Interval([Differences(c.Value, other)]) }
+                    ? c.Value with { Difference = PairedT.Of([.. Differences(c.Value, other).Values]) }
                     : c.Value),
                 Planned = planned.Where(m => labels.Of(m.Group) == label).ToDictionary(m => m.Group.Task),
                 Peers = PeersOf(cells.Keys.ToDictionary(t => t, t => byLabel[label].First(r => r.Config.Task == t).Config), data, peers),
                 Average = Average(cells, tasks),
-                Difference = compared is null ? null : Bootstrap.Interval(
-                    [.. cells.Where(c => compared.ContainsKey(c.Key)).Select(c => Differences(c.Value, compared[c.Key]))]),
+                Difference = compared is null ? null : PairedT.Of(OverTasks([.. cells.Where(c => compared.ContainsKey(c.Key)).Select(c => Differences(c.Value, compared[c.Key]))])),
             });
         }
         var sweeps = plans.Where(p => p.Groups.Any(g => g.BaseModel == baseModel)).Select(p => p.SweepSeeds).OfType<int>().ToArray();
-        return new(baseModel, tasks, metrics, data, rows, PublishedFigures.For(baseModel), sweeps.Length == 0 ? null : sweeps.Min());
+        return new(baseModel, tasks, metrics, data, Corrected(rows, tasks), PublishedFigures.For(baseModel), sweeps.Length == 0 ? null : sweeps.Min());
     }
 
     private static Dictionary<string, PeerCell> PeersOf(Dictionary<string, RunConfig> row, Dictionary<string, RunData> data, PeerFigures peers) => row
@@ -85,13 +84,35 @@ internal static class ReportBuilder
                 Rates = rates,
                 Curve = Curve(runs),
                 Costs = CostsOf(runs),
+                FactorizationError = Mean(runs.Select(r => r.FactorizationError)),
             };
         }
         return cells;
     }
 
-    private static List<double> Differences(Cell cell, Cell reference) =>
-        [.. cell.BySeed.Where(s => reference.BySeed.ContainsKey(s.Key)).OrderBy(s => s.Key).Select(s => s.Value - reference.BySeed[s.Key])];
+    private static SortedDictionary<int, double> Differences(Cell cell, Cell reference) =>
+        new(cell.BySeed.Where(s => reference.BySeed.ContainsKey(s.Key)).ToDictionary(s => s.Key, s => s.Value - reference.BySeed[s.Key]));
+
+    // Of the seeds that have every task: each gives one mean over the tasks, and the interval speaks of these tasks and no others.
+    private static double[] OverTasks(IReadOnlyList<SortedDictionary<int, double>> tasks) =>
+        tasks.Count == 0 ? [] : [.. tasks[0].Keys.Where(seed => tasks.All(t => t.ContainsKey(seed))).Select(seed => tasks.Average(t => t[seed]))];
+
+    private static IReadOnlyList<Row> Corrected(IReadOnlyList<Row> rows, string[] tasks)
+    {
+        var corrected = new Queue<Difference?>(PairedT.Correct(
+            [.. rows.SelectMany(row => tasks.Select(t => row.Cells.GetValueOrDefault(t)?.Difference).Append(row.Difference))]));
+        return [.. rows.Select(row =>
+        {
+            var cells = new Dictionary<string, Cell>();
+            foreach (var task in tasks)
+            {
+                var difference = corrected.Dequeue();
+                if (row.Cells.TryGetValue(task, out var cell))
+                    cells[task] = cell with { Difference = difference };
+            }
+            return row with { Cells = cells, Difference = corrected.Dequeue() };
+        })];
+    }
 
     private static Spread? Average(Dictionary<string, Cell> cells, string[] tasks)
     {
@@ -133,7 +154,7 @@ internal static class ReportBuilder
     private static bool IsReference(RunConfig config) =>
         config.Method == Methods.Lora && config.Initialization == ReferenceInitialization;
 
-    // LoRA at the same rank; what has no rank is compared with the first LoRA row.
+    // LoRA at the same rank, and of the same recipe where there are several; what has no rank is compared with the first LoRA row.
     private static bool Comparable(RunConfig reference, RunConfig config) =>
         config.Rank == 0 || (reference.Rank == config.Rank && reference.Alpha.Equals(config.Alpha));
 

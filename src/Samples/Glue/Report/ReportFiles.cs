@@ -1,6 +1,5 @@
 using System.Text;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
-using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
 

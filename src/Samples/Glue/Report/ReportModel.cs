@@ -62,6 +62,9 @@ internal sealed record Cell
     public required IReadOnlyList<CurvePoint> Curve { get; init; }
 
     public required Costs Costs { get; init; }
+
+    /// <summary>Mean over the runs, as <see cref="RunRecord.FactorizationError"/>.</summary>
+    public double? FactorizationError { get; init; }
 }
 
 /// <param name="Rate">The learning rate.</param>

@@ -22,15 +22,15 @@ internal enum CellMark
 {
     None,
 
-    /// <summary>The highest of its column.</summary>
+    /// <summary>The highest of its column, among figures over equally many seeds.</summary>
     Best,
 
     /// <summary>Nothing was measured, or others measured it.</summary>
     Muted,
 
-    /// <summary>An interval above zero.</summary>
+    /// <summary>Above the reference, by a test that counts the whole table.</summary>
     Better,
 
-    /// <summary>An interval below zero.</summary>
+    /// <summary>Below it.</summary>
     Worse,
 }

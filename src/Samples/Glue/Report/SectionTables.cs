@@ -13,14 +13,18 @@ internal static class SectionTables
         if (section.Rows.Any(r => r.Planned.Values.Any(m => m.Missing.Count > 0)))
             tables.Add(MissingTable.Of(section));
         tables.Add(Rates(section));
+        if (section.Rows.SelectMany(r => r.Cells.Values).Any(c => c.Rates.Count >= StableRateTable.FewestRates))
+            tables.Add(StableRateTable.Of(section));
+        if (section.Rows.SelectMany(r => r.Cells.Values).Select(c => c.FactorizationError).OfType<double>().Distinct().Skip(1).Any())
+            tables.Add(FitTable.Of(section));
         tables.Add(Costs(section));
         return tables;
     }
 
     private static ReportTable Results(Section section)
     {
-        var best = section.Tasks.ToDictionary(t => t, t => Highest(section.Rows.Select(r => r.Cells.GetValueOrDefault(t)?.Spread.Mean)));
-        var bestAverage = Highest(section.Rows.Select(r => r.Average?.Mean));
+        var best = section.Tasks.ToDictionary(t => t, t => Spread.Highest(section.Rows.Select(r => r.Cells.GetValueOrDefault(t)?.Spread)));
+        var bestAverage = Spread.Highest(section.Rows.Select(r => r.Average));
         var rows = section.Rows.Select(row => (IReadOnlyList<TableCell>)
         [
             new(row.Label, row.IsReference ? "reference" : null),
@@ -28,10 +32,10 @@ internal static class SectionTables
                 ? new TableCell(
                     Figures.Percent(cell.Spread),
                     $"lr {Figures.Rate(cell.Rate)}, n = {cell.Spread.Count}{Missing(row, task)}",
-                    cell.Spread.Mean.Equals(best[task]) ? CellMark.Best : CellMark.None)
+                    cell.Spread.Is(best[task]) ? CellMark.Best : CellMark.None)
                 : TableCell.Missing with { Detail = Missing(row, task).TrimStart(',', ' ') is { Length: > 0 } missing ? missing : null }),
             row.Average is { } a
-                ? new(Figures.Percent(a), $"n = {a.Count}", a.Mean.Equals(bestAverage) ? CellMark.Best : CellMark.None)
+                ? new(Figures.Percent(a), $"n = {a.Count}", a.Is(bestAverage) ? CellMark.Best : CellMark.None)
                 : TableCell.Missing,
         ]);
         var published = section.Published.Select(row => (IReadOnlyList<TableCell>)
@@ -52,7 +56,8 @@ internal static class SectionTables
             + (section.SweepSeeds is { } swept
                 ? $"The rates were swept with the first {(swept == 1 ? "seed" : $"{swept} seeds")}; the other seeds ran at the selected rate alone. "
                 : "")
-            + "The average is over the tasks shown; its deviation is that of the seeds' averages. The highest mean of a column is bold."
+            + "The average is over the tasks shown; its deviation is that of the seeds' averages. "
+            + $"Bold is the highest mean of a column among cells of equal n, from {Difference.FewestPairs} seeds on; it is not a test, the differences have one."
             + string.Concat(section.Published.Select(p => p.Caveat).OfType<string>().Distinct().Select(c => " " + c)),
             ["strategy", .. section.Tasks.Select(t => Header(section, t)), "average"],
             [.. rows, .. published]);
@@ -63,9 +68,10 @@ internal static class SectionTables
 
     private static ReportTable Differences(Section section) => new(
         "differences", "Differences to LoRA (kaiming)",
-        $"Percentage points, paired by seed, each strategy at its own selected rate: the mean difference and its {100 * Bootstrap.Confidence:0} % "
-        + $"bootstrap interval ({Bootstrap.Resamples:#,0} resamples of the seeds within each task, fixed random seed). With few seeds an "
-        + "interval is narrower than the truth; n counts the pairs. ▲ and ▼ mark intervals that exclude zero.",
+        $"Percentage points, paired by seed, each strategy at its own selected rate: the mean difference and its {100 * PairedT.Confidence:0} % "
+        + "paired t interval; n counts the pairs. Over tasks is the mean over the tasks that both have, for the seeds that have them all. "
+        + $"▲ and ▼ mark what a paired t test finds at {100 * Difference.Level:0} % after Holm's correction over all of this table; below "
+        + $"{Difference.FewestPairs} pairs nothing is tested or marked.",
         ["strategy", .. section.Tasks.Select(t => new TableCell(TaskNames.Display(t))), "over tasks"],
         [
             .. section.Rows.Where(r => r.Difference is not null).Select(row => (IReadOnlyList<TableCell>)
@@ -76,13 +82,11 @@ internal static class SectionTables
             ]),
         ]);
 
-    private static TableCell Of(Difference? difference) => difference switch
-    {
-        null or { Pairs: 0 } => TableCell.Missing,
-        { Low: > 0 } d => new($"▲ {Figures.Signed(d.Mean)}", $"{Figures.Interval(d)}, n = {d.Pairs}", CellMark.Better),
-        { High: < 0 } d => new($"▼ {Figures.Signed(d.Mean)}", $"{Figures.Interval(d)}, n = {d.Pairs}", CellMark.Worse),
-        { } d => new(Figures.Signed(d.Mean), $"{Figures.Interval(d)}, n = {d.Pairs}"),
-    };
+    private static TableCell Of(Difference? difference) => difference is { Pairs: > 0 } d
+        ? new(Sign(d.Mark) + Figures.Signed(d.Mean), $"{Figures.Interval(d)}, n = {d.Pairs}", d.Mark)
+        : TableCell.Missing;
+
+    private static string Sign(CellMark mark) => mark switch { CellMark.Better => "▲ ", CellMark.Worse => "▼ ", _ => "" };
 
     private static ReportTable Rates(Section section)
     {
@@ -138,11 +142,5 @@ internal static class SectionTables
         var rows = section.Data.TryGetValue(task, out var d) ? $"{Figures.Count(d.TrainRows)} / {Figures.Count(d.DevRows)} rows" : null;
         var detail = string.Join(", ", new[] { metric, rows }.OfType<string>());
         return new(TaskNames.Display(task), detail.Length > 0 ? detail : null);
-    }
-
-    private static double? Highest(IEnumerable<double?> values)
-    {
-        double[] known = [.. values.OfType<double>().Where(double.IsFinite)];
-        return known.Length < 2 ? null : known.Max();
     }
 }

@@ -13,6 +13,8 @@ internal sealed class StrategyLabels
     [
         ("epochs", c => c.Epochs), ("batch", c => c.BatchSize), ("warm-up", c => c.WarmupRatio), ("decay", c => c.WeightDecay),
         ("precision", c => c.Precision), ("length", c => c.MaxLength), ("train rows", c => c.TrainRows), ("dev rows", c => c.DevRows),
+        ("decay of biases", c => c.DecayBiases), ("clipping", c => c.MaxGradientNorm ?? RunConfig.UsualGradientNorm), ("rank pattern", c => c.RankPattern ?? "none"),
+        ("start", c => c.Start ?? "fresh"),
     ];
 
     private readonly bool _ranksDiffer;
@@ -30,6 +32,9 @@ internal sealed class StrategyLabels
         // A recipe may well differ between tasks; it makes rows only where it differs within one.
         _recipe = [.. Recipe.Where(r => configs.GroupBy(c => c.Task).Any(g => g.Select(r.Value).Distinct().Skip(1).Any()))];
     }
+
+    /// <summary>Whether two rows have the same recipe, so that one may be compared with the other.</summary>
+    public bool SameRecipe(RunConfig one, RunConfig other) => _recipe.All(r => Equals(r.Value(one), r.Value(other)));
 
     public string Of(RunConfig config)
     {

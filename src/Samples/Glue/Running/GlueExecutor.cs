@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using static TorchSharp.torch;
 
@@ -16,6 +17,9 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
     /// <summary>Optimiser steps between checkpoints; null for one an epoch.</summary>
     public int? CheckpointEverySteps { get; init; }
 
+    /// <summary>Adapters that runs start from.</summary>
+    public StartingAdapters? Starts { get; init; }
+
     public RunEnvironment Environment(int slot) => RunEnvironment.Current(Of(slot).ToString());
 
     public RunRecord Execute(RunConfig config, string workDirectory, int slot, CancellationToken cancellation)
@@ -28,8 +32,10 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         var resumed = Directory.Exists(checkpoints);
         using var board = TensorBoardDirectory is null ? null : new TensorBoardProgress(Path.Combine(TensorBoardDirectory, config.Name()));
         using var memory = new MemorySampler();
+        // Before the clock of this run starts: the first to need it trains another task for it.
+        var start = config.Start is null ? null : Starts!.Folder(config, maker => Make(maker, slot, cancellation));
         var started = Stopwatch.GetTimestamp();
-        var history = session.Train(task, Options(task, config, slot, checkpoints, board, cancellation), load);
+        var history = session.Train(task, Options(task, config, start, slot, checkpoints, board, cancellation), load);
         var total = Stopwatch.GetElapsedTime(started).TotalSeconds;
         // A cancelled run hands back its best epoch so far, which is not this cell's result.
         if (history.Cancelled)
@@ -72,10 +78,19 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
             TrainableParameters = history.TrainableParameters,
             TotalParameters = history.TotalParameters,
             TrainSamplesPerSecond = history.TrainSamplesPerSecond,
+            FactorizationError = history.FactorizationError,
         };
     }
 
-    private LoraTrainerOptions Options(GlueTask task, RunConfig config, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
+    private void Make((RunConfig Config, string Folder, string Checkpoints) maker, int slot, CancellationToken cancellation)
+    {
+        var task = GlueTask.Parse(maker.Config.Task);
+        var history = session.Train(task, Options(task, maker.Config, null, slot, maker.Checkpoints, null, cancellation), Load(maker.Config), maker.Folder);
+        if (history.Cancelled)
+            throw new OperationCanceledException(cancellation);
+    }
+
+    private LoraTrainerOptions Options(GlueTask task, RunConfig config, string? start, int slot, string checkpoints, TensorBoardProgress? board, CancellationToken cancellation)
     {
         var options = GlueSession.Options(task);
         options.Method = Methods.Of(config.Method);
@@ -86,6 +101,8 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         options.BatchSize = config.BatchSize;
         options.WarmupRatio = config.WarmupRatio;
         options.WeightDecay = config.WeightDecay;
+        options.DecayBiasesAndNorms = config.DecayBiases;
+        options.MaxGradientNorm = config.MaxGradientNorm ?? RunConfig.UsualGradientNorm;
         options.MaxLength = config.MaxLength;
         options.Precision = Enum.Parse<Precision>(config.Precision, ignoreCase: true);
         options.Device = Of(slot);
@@ -94,8 +111,16 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         options.CheckpointEverySteps = CheckpointEverySteps;
         options.Progress = board;
         options.CancellationToken = cancellation;
-        if (Methods.HasAdapters(config.Method))
+        if (start is not null)
         {
+            // Form, rank and alpha are the adapter's; the trainer refuses others.
+            options.InitialAdapter = start;
+            (options.UseDora, options.RankStabilized) = (false, false);
+        }
+        else if (Methods.HasAdapters(config.Method))
+        {
+            if (config.RankPattern is { } pattern)
+                options.RankPattern = RankPatternText.Parse("--rank-pattern", pattern, () => session.Shape.Layers);
             options.Initialization = LoraInitialization.Parse(config.Initialization);
             options.Rank = config.Rank;
             options.Alpha = config.Alpha;

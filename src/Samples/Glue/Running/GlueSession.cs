@@ -23,6 +23,12 @@ internal sealed class GlueSession : IDisposable
 
     public string BaseModelSha256 => _session.BaseModelSha256;
 
+    public BaseModelShape Shape => _session.Shape;
+
+    /// <summary>Refuses a method whose settings do not fit the base.</summary>
+    /// <exception cref="ArgumentException">They do not.</exception>
+    public void Check(FineTuningMethod method) => _session.Check(method);
+
     /// <summary>The options of the trainer that a task needs, with its columns and its metric.</summary>
     public static LoraTrainerOptions Options(GlueTask task)
     {
@@ -43,8 +49,14 @@ internal sealed class GlueSession : IDisposable
     /// <param name="task">What is learnt.</param>
     /// <param name="options">How: what <see cref="Options"/> made, and set.</param>
     /// <param name="load">Which rows.</param>
-    public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load) =>
-        _session.Train(Read(task, options.MaxLength, load, options.CancellationToken).Prepared, options);
+    /// <param name="adapterFolder">Where the adapter is written, as PEFT does; null for nowhere. Nothing is written of a run that was cancelled.</param>
+    public TrainingHistory Train(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load, string? adapterFolder = null)
+    {
+        var rows = Read(task, options.MaxLength, load, options.CancellationToken).Prepared;
+        if (adapterFolder is not null)
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(adapterFolder))!);
+        return _session.Train(rows, options, adapterFolder);
+    }
 
     public void Dispose() => _session.Dispose();
 

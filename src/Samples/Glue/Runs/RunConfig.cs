@@ -2,12 +2,15 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 /// <summary>Everything that decides a run's result. Two runs with equal configurations are the same run.</summary>
 internal sealed record RunConfig
 {
+    public const double UsualGradientNorm = 1;
+
     /// <summary>The task's name, such as <c>cola</c>.</summary>
     public required string Task { get; init; }
 
@@ -30,6 +33,12 @@ internal sealed record RunConfig
 
     public double Alpha { get; init; }
 
+    // What came later is left out of the JSON where it has the value that runs had before: their names end in its hash.
+
+    /// <summary>Ranks of particular layers, as <c>--rank-pattern</c> has them; null for one rank everywhere.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? RankPattern { get; init; }
+
     public required double LearningRate { get; init; }
 
     public required int Seed { get; init; }
@@ -41,6 +50,18 @@ internal sealed record RunConfig
     public double WarmupRatio { get; init; } = 0.06;
 
     public double WeightDecay { get; init; } = 0.01;
+
+    /// <summary>Whether biases and norms decay too.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool DecayBiases { get; init; }
+
+    /// <summary>The norm that gradients are clipped to, 0 for no clipping; null for <see cref="UsualGradientNorm"/>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? MaxGradientNorm { get; init; }
+
+    /// <summary>The adapter that training starts from: the name of the run that made it, or a folder; null for a fresh one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Start { get; init; }
 
     /// <summary>Of the frozen base: <c>float32</c> or <c>bfloat16</c>.</summary>
     public string Precision { get; init; } = "float32";

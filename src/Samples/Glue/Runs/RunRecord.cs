@@ -39,6 +39,9 @@ internal sealed record RunRecord
 
     public double? TrainSamplesPerSecond { get; init; }
 
+    /// <summary>mean((s·B·A − W)²) of the start, averaged over the adapted layers; null without low-rank adapters, and in older records.</summary>
+    public double? FactorizationError { get; init; }
+
     /// <summary>The command that a reader types to get this run among its whole grid; no shard in it.</summary>
     public string? Command { get; init; }
 

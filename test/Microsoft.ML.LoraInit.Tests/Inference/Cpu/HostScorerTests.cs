@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Roberta;
-using Microsoft.ML.LoraInit.Tests.Cpu;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference.Cpu;
@@ -28,43 +27,25 @@ public sealed class HostScorerTests
     }
 
     [TestMethod]
-    [DataRow(false)]
-    [DataRow(true)]
-    public void ScoresDependOnNeitherCompanyNorThreads(bool isInt8)
+    public void ScoresDependOnNeitherCompanyNorThreads()
     {
-        Processor.NeedsInt8(isInt8);
         var texts = RandomModel.Texts(60, Even);
-        using var reference = Predictor(RandomModel.Weights(Even), Even, new() { IsInt8 = isInt8, HostThreads = 1 });
+        using var reference = Predictor(RandomModel.Weights(Even), Even, new() { HostThreads = 1 });
         var expected = texts.SelectMany(text => reference.Predict([text])[0]).ToArray();
         Assert.IsTrue(expected.Distinct().Count() > 100, "The rows are too alike to tell their order.");
         foreach (int threads in new[] { 1, 2, 7 })
             foreach (int tokens in new[] { 1, 300, 1 << 20 })
             {
-                using var predictor = Predictor(RandomModel.Weights(Even), Even, new() { IsInt8 = isInt8, HostThreads = threads, MaxTokensPerBatch = tokens });
+                using var predictor = Predictor(RandomModel.Weights(Even), Even, new() { HostThreads = threads, MaxTokensPerBatch = tokens });
                 CollectionAssert.AreEqual(expected, predictor.Predict(texts).SelectMany(row => row).ToArray(), $"{threads} threads, {tokens} tokens");
                 CollectionAssert.AreEqual(expected, texts.SelectMany(text => predictor.PredictOne(text)).ToArray());
             }
     }
 
     [TestMethod]
-    public void Int8IsNearFp32()
+    public void OthersComputeWithTheWeightsThatScore()
     {
-        Processor.NeedsInt8();
-        var texts = RandomModel.Texts(40, Even);
-        using var exact = Predictor(RandomModel.Weights(Even), Even);
-        using var rounded = Predictor(RandomModel.Weights(Even), Even, new() { IsInt8 = true });
-        var (expected, actual) = (exact.Predict(texts), rounded.Predict(texts));
-        double spread = expected.SelectMany(row => row).Max() - expected.SelectMany(row => row).Min();
-        Assert.IsTrue(Difference(expected, actual) is > 1e-4 and var difference && difference < 0.1 * spread, $"{Difference(expected, actual)} of {spread}");
-    }
-
-    [TestMethod]
-    [DataRow(false)]
-    [DataRow(true)]
-    public void OthersComputeWithTheWeightsThatScore(bool isInt8)
-    {
-        Processor.NeedsInt8(isInt8);
-        using var predictor = Predictor(WithBottlenecks(Odd), Odd, new() { IsInt8 = isInt8 });
+        using var predictor = Predictor(WithBottlenecks(Odd), Odd);
         var texts = RandomModel.Texts(6, Odd);
         var scores = predictor.Predict(texts);
         long before = LiveTensors();
@@ -75,8 +56,7 @@ public sealed class HostScorerTests
                 using var scope = NewDisposeScope();
                 return model.forward(BatchBuilder.Build([text], [0], Odd.PadTokenId, CPU)).data<float>().ToArray();
             });
-            // In 8 bits the activations are rounded too, which tensors do not do.
-            Assert.AreEqual(0, Difference([expected], [logits]), isInt8 ? 0.3 : 1e-5);
+            Assert.AreEqual(0, Difference([expected], [logits]), 1e-5);
         }
         Assert.AreEqual(before, LiveTensors());
     }

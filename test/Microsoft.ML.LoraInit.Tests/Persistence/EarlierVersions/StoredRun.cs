@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Initialization;
 
 namespace Microsoft.ML.LoraInit.Tests.Persistence.EarlierVersions;
 
@@ -81,7 +82,7 @@ internal sealed record StoredRun
             where T : LoraTrainerOptions
         {
             (options.BaseModel, options.CheckpointDirectory, options.CheckpointEverySteps, options.Progress) = (baseModel, checkpoints, checkpoints is null ? null : 3, progress);
-            (options.Initialization, options.Method) = (LoraInitialization.Parse(Initialization), FineTuningMethod.Parse(Method));
+            (options.Initialization, options.Method) = (Then(Initialization), FineTuningMethod.Parse(Method));
             (options.Rank, options.Alpha, options.TargetModules) = (IsMini ? 2 : 4, 8, TargetModules.Parse(Targets));
             (options.UseDora, options.RankStabilized, options.LoraDropout) = (UseDora, RankStabilized, LoraDropout);
             if (HasPatterns)
@@ -118,4 +119,13 @@ internal sealed record StoredRun
         [.. library.Predict(StoredRows.Scored.Select(r => new AdapterRequest(Name, r.Text, IsPair ? r.Text2 : null))).Select(p => p.Score.ToArray())];
 
     private ClassWeights Weights => IsBalanced ? ClassWeights.Balanced : ClassWeights.None;
+
+    /// <summary>What the text meant to version 0.1.0: a setting that it does not give has the value of then.</summary>
+    private static LoraInitialization Then(string text)
+    {
+        var settings = LoraInitialization.Parse(text).ToJson();
+        foreach (var key in settings.Select(s => s.Key).Where(k => k != "name" && !text.Contains($"{k}=", StringComparison.OrdinalIgnoreCase)).ToArray())
+            settings.Remove(key);
+        return InitializationRegistry.FromJson(settings);
+    }
 }

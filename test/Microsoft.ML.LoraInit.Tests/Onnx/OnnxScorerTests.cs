@@ -1,0 +1,101 @@
+using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Onnx;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Inference;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Onnx;
+
+/// <summary>Graphs of random weights in ONNX Runtime, against the model that scores with tensors.</summary>
+[TestClass]
+public sealed class OnnxScorerTests
+{
+    private static readonly RobertaConfig Config = RandomModel.Config with { HiddenSize = 128, IntermediateSize = 192, Heads = 2, MaxPositions = 302 };
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void ScoresAreThoseOfTensorsWhateverTheBatches(bool withBottlenecks)
+    {
+        var texts = RandomModel.Texts(60, Config);
+        using var tensors = new RobertaPredictor(Config, Weights(withBottlenecks));
+        var expected = tensors.Predict(texts);
+        foreach (int? tokens in new int?[] { null, 1, 1 << 20 })
+        {
+            using var predictor = Predictor(false, withBottlenecks, new() { MaxTokensPerBatch = tokens, HostThreads = 2 });
+            Assert.AreEqual(RandomModel.Outputs, predictor.Outputs);
+            Assert.AreEqual(0, Difference(expected, predictor.Predict(texts)), 2e-5, $"{tokens} tokens");
+            Assert.AreEqual(0, Difference(expected, [.. texts.Select(t => predictor.PredictOne(t))]), 2e-5);
+        }
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void EightBitsAreNear(bool withBottlenecks)
+    {
+        var texts = RandomModel.Texts(40, Config);
+        using var exact = new RobertaPredictor(Config, Weights(withBottlenecks));
+        using var rounded = Predictor(true, withBottlenecks);
+        var (expected, actual) = (exact.Predict(texts), rounded.Predict(texts));
+        double spread = expected.SelectMany(row => row).Max() - expected.SelectMany(row => row).Min();
+        Assert.IsTrue(Difference(expected, actual) is > 1e-4 and var difference && difference < 0.1 * spread, $"{Difference(expected, actual)} of {spread}");
+    }
+
+    [TestMethod]
+    public void EdgesOfACall()
+    {
+        using var predictor = Predictor(false);
+        Assert.AreEqual(0, predictor.Predict([]).Length);
+        Assert.IsFalse(predictor.IsAsynchronous);
+        Assert.ThrowsExactly<OperationCanceledException>(() => predictor.Predict([new([0, 2])], new CancellationToken(true)));
+        Assert.ThrowsExactly<ArgumentException>(() => predictor.Predict([new([])]));
+        Assert.AreEqual(2, predictor.Predict([new([0, 2]), new([0, 5, 2])]).Length);
+        Assert.ThrowsExactly<NotSupportedException>(() => predictor.With(_ => 0));
+        predictor.Dispose();
+        Assert.ThrowsExactly<ObjectDisposedException>(() => predictor.Predict([new([0, 2])]));
+    }
+
+    [TestMethod]
+    public void WhatIsNoModelIsRefused()
+    {
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Scorer([1, 2, 3])).Message, "ONNX Runtime");
+        var other = new OnnxGraph("other");
+        other.Inputs.Add(new("x", OnnxType.Float, "batch"));
+        other.AddAs("y", "Tanh", ["x"]);
+        other.Outputs.Add(new("y", OnnxType.Float, "batch"));
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Scorer(Bytes(other))).Message, "input_ids");
+    }
+
+    private static RobertaPredictor Predictor(bool int8, bool withBottlenecks = false, PredictorOptions? options = null)
+    {
+        var weights = Weights(withBottlenecks);
+        try
+        {
+            var model = Bytes(RobertaGraph.Build(Config, weights, OnnxScore.Of(new MulticlassTask(RandomModel.Outputs)), int8));
+            return new(Config, Scorer(model, int8, options), (options ?? new()).Batching);
+        }
+        finally
+        {
+            foreach (var weight in weights.Values)
+                weight.Dispose();
+        }
+    }
+
+    private static OnnxScorer Scorer(byte[] model, bool int8 = false, PredictorOptions? options = null) =>
+        new(model, Config.PadTokenId, new() { Int8 = int8 }, options ?? new());
+
+    private static byte[] Bytes(OnnxGraph graph)
+    {
+        using var stream = new MemoryStream();
+        OnnxModelFile.Writer(graph, "1", [])(stream);
+        return stream.ToArray();
+    }
+
+    private static Dictionary<string, Tensor> Weights(bool withBottlenecks) =>
+        withBottlenecks ? RandomModel.Weights(Config).Concat(RandomModel.Bottlenecks(Config, 5)).ToDictionary() : RandomModel.Weights(Config);
+
+    private static double Difference(float[][] expected, float[][] actual) =>
+        expected.Zip(actual, (e, a) => e.Zip(a, (x, y) => Math.Abs(x - y)).Max()).Max();
+}
