@@ -7,6 +7,7 @@ using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Onnx.TokenIds;
 using Microsoft.ML.LoraInit.Persistence;
+using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Onnx;
 
@@ -53,6 +54,7 @@ internal static class OnnxModelFormat
             Text2 = settings.Texts.Text2,
             MaxLength = settings.MaxLength,
             Int8 = settings.Int8,
+            Tokenizer = model.Tokenizer.Rule,
             Parts = parts.Parts,
         };
         parts.Finish(Magic, Version, JsonSerializer.SerializeToUtf8Bytes(header, UntrustedJson.Own));
@@ -70,7 +72,7 @@ internal static class OnnxModelFormat
         {
             var settings = new OnnxTextModel.Settings(
                 ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256);
-            var tokenizer = new TokenizerFiles(Text(CheckpointNames.Config), Text(CheckpointNames.Vocabulary), Text(CheckpointNames.Merges));
+            var tokenizer = new TokenizerFiles(Text(CheckpointNames.Config), Text(CheckpointNames.Vocabulary), Text(CheckpointNames.Merges), header.Tokenizer);
             return new(settings, PartReader.Part(parts, Onnx), tokenizer, new OnnxScoringOptions { Int8 = header.Int8 });
         }
         catch (FormatException e)
@@ -98,6 +100,9 @@ internal static class OnnxModelFormat
         public string? Text2 { get; init; }
 
         public required int MaxLength { get; init; }
+
+        /// <summary>How texts become ids; null as in models of version 0.1.0.</summary>
+        public TokenizerRule? Tokenizer { get; init; }
 
         public required bool Int8 { get; init; }
 

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit;
 

@@ -33,7 +33,7 @@ internal static class OnnxExport
         TokenizerFiles? tokenizer = null;
         Write(model, int8, (files, write) =>
         {
-            tokenizer = TokenizerFiles.Read(files);
+            tokenizer = TokenizerFiles.Read(files, model.ModelSettings.Tokenizer);
             write(stream);
         });
         return (stream.ToArray(), tokenizer!);

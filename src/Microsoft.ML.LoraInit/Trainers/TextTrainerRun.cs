@@ -122,7 +122,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         {
             result.State.Dispose();
             if (e is InvalidDataException)
-                throw TrainingDivergedException.After(result.History.Steps, "A weight of the merged model is beyond all measure or", e);
+                throw TrainingDivergedException.After(result.History.Steps, "A weight of the merged model is beyond all measure or", cause: e);
             throw;
         }
     }
