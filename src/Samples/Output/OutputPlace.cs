@@ -30,6 +30,13 @@ internal static class OutputPlace
         var folder = Path.GetFullPath(path);
         while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } parent)
             folder = parent;
-        Check(Path.Combine(folder, "probe"), option);
+        try
+        {
+            AtomicFile.Check(Path.Combine(folder, "probe"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{option}: the folder {path} cannot be made or written to. {e.Message}", e);
+        }
     }
 }

@@ -40,7 +40,9 @@ public sealed class OnnxScorerTests
         using var rounded = Predictor(true, withBottlenecks);
         var (expected, actual) = (exact.Predict(texts), rounded.Predict(texts));
         double spread = expected.SelectMany(row => row).Max() - expected.SelectMany(row => row).Min();
-        Assert.IsTrue(Difference(expected, actual) is > 1e-4 and var difference && difference < 0.1 * spread, $"{Difference(expected, actual)} of {spread}");
+        // Bottlenecks at all three places double the rounded products of a layer.
+        double bound = (withBottlenecks ? 0.2 : 0.1) * spread;
+        Assert.IsTrue(Difference(expected, actual) is > 1e-4 and var difference && difference < bound, $"{Difference(expected, actual)} of {spread}");
     }
 
     [TestMethod]
