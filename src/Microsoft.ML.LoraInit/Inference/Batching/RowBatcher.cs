@@ -60,7 +60,7 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
                     Leave();
                 }
             }
-            request = new(text) { State = State.Leads };
+            request = new(text) { State = State.Leads, Gathers = true };
         }
         else
         {
@@ -80,6 +80,9 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
             if (_running < options.MaxConcurrency && _waiting.Count == 0 && _gathering == 0)
             {
                 _running++;
+                // From here on, so that the next row joins this one and does not wait for company of its own.
+                if (options.MaxWait > TimeSpan.Zero)
+                    _gathering++;
                 return null;
             }
             var request = new Request(text);
@@ -126,7 +129,7 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
             // Also where something unforeseen happens (an interrupted thread): nobody stays behind.
             foreach (var request in batch.Skip(1))
                 Finish(request);
-            Leave();
+            Leave(leader);
         }
     }
 
@@ -134,7 +137,7 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
     {
         lock (_gate)
         {
-            WaitForCompany();
+            WaitForCompany(batch[0]);
             // Where several batches run at a time, the others get their share; unless this one was to wait for all.
             int share = options.MaxWait > TimeSpan.Zero ? options.MaxBatch : (_waiting.Count + options.MaxConcurrency) / options.MaxConcurrency;
             while (_waiting.First is { } first && batch.Count < Math.Min(options.MaxBatch, share))
@@ -149,9 +152,11 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
         }
     }
 
-    private void WaitForCompany()
+    private void WaitForCompany(Request leader)
     {
-        _gathering++;
+        if (!leader.Gathers)
+            _gathering++;
+        leader.Gathers = true;
         try
         {
             long start = Stopwatch.GetTimestamp();
@@ -164,8 +169,15 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
         }
         finally
         {
-            _gathering--;
+            StopGathering(leader);
         }
+    }
+
+    private void StopGathering(Request leader)
+    {
+        if (leader.Gathers)
+            _gathering--;
+        leader.Gathers = false;
     }
 
     private void Score(List<Request> batch)
@@ -205,10 +217,12 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
     }
 
     /// <summary>Gives the place to the one that has waited longest, or back.</summary>
-    private void Leave()
+    private void Leave(Request? leader = null)
     {
         lock (_gate)
         {
+            if (leader is not null)
+                StopGathering(leader); // one that was interrupted before it could wait
             if (_waiting.First is { } first)
                 Promote(first);
             else
@@ -234,6 +248,9 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
 
         /// <summary>Changes under the lock.</summary>
         public State State { get; set; }
+
+        /// <summary>Whether it counts among those who wait for company. Changes under the lock.</summary>
+        public bool Gathers { get; set; }
 
         public float[]? Logits { get; set; }
 
