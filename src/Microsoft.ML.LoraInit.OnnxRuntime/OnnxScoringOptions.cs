@@ -60,7 +60,7 @@ public sealed record OnnxScoringOptions
         return new()
         {
             MaxTokensPerBatch = MaxTokensPerBatch,
-            HostThreads = threads,
+            CpuThreads = threads,
             Batching = new() { MaxBatch = MaxGatheredRows, MaxWait = MaxWait, MaxConcurrency = MaxConcurrentBatches ?? (IsOnCpu ? threads : 1) },
         };
     }

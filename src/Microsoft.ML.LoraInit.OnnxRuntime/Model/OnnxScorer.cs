@@ -37,8 +37,8 @@ internal sealed class OnnxScorer : IRowScorer
         _padding = padding;
         _tokensPerBatch = predictor.MaxTokensPerBatch ?? (options.IsOnCpu ? CpuTokens : GpuTokens);
         _batchCost = options.IsOnCpu ? CpuBatchCost : GpuBatchCost;
-        _batchesAtATime = options.IsOnCpu ? predictor.HostThreads : 1;
-        _session = OnnxSession.Open(model, options, predictor.HostThreads);
+        _batchesAtATime = options.IsOnCpu ? predictor.CpuThreads : 1;
+        _session = OnnxSession.Open(model, options, predictor.CpuThreads);
         if (!Inputs.All(_session.InputMetadata.ContainsKey) || !_session.OutputMetadata.TryGetValue(Logits, out var logits) || logits.Dimensions is not [_, > 0])
         {
             _session.Dispose();

@@ -54,7 +54,7 @@ internal static class AdapterAttacher
         }
         var weight = linear.Weight.Value;
         var corrected = blueprint.Correction.Apply(weight.to(ScalarType.Float32), blueprint.Target.Scaling);
-        if (linear.Weight.Packed is not null)
+        if (linear.Weight.Quantized is not null)
             Repack(linear, corrected);
         else if (weight.dtype != ScalarType.Float32 && blueprint.Correction.Subtracted is { } start)
             blueprint = blueprint with { Start = start };
@@ -69,12 +69,12 @@ internal static class AdapterAttacher
     /// </summary>
     private static void Repack(Linear linear, Tensor weight)
     {
-        var packed = Nf4.Quantize(weight, doubleQuantization: false);
-        if (!packed.Dequantize().allclose(weight, 1e-6, 0))
+        var quantized = Nf4.Quantize(weight, doubleQuantization: false);
+        if (!quantized.Dequantize().allclose(weight, 1e-6, 0))
         {
-            packed.Dispose();
+            quantized.Dispose();
             throw new InvalidOperationException($"The initialisation gave '{linear.Name}' a base weight that does not lie on NF4's levels, and the base is held in 4 bits.");
         }
-        linear.Weight.Replace(packed);
+        linear.Weight.Replace(quantized);
     }
 }

@@ -24,7 +24,7 @@ internal sealed record BottleneckPlacement(int Size, IReadOnlyList<BottleneckPla
         parameterName.StartsWith(LayerPrefix, StringComparison.Ordinal)
         && int.Parse(parameterName[LayerPrefix.Length..].Split('.')[0], CultureInfo.InvariantCulture) >= Skip;
 
-    /// <summary>Fresh bottlenecks that start as the identity: D ~ N(0, <c>initializer_range</c>), a norm's gain 1, the rest zero.</summary>
+    /// <summary>Fresh bottlenecks that start as the identity: D ~ N(0, <c>initializer_range</c>), a norm's weight 1, the rest zero.</summary>
     public void AttachFresh(RobertaClassifier model, int seed) => Attach(model, (name, shape) =>
     {
         if (name.EndsWith(".norm.weight", StringComparison.Ordinal))

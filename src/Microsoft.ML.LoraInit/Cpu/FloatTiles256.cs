@@ -13,7 +13,7 @@ internal static unsafe class FloatTiles256
     public static int Multiply(float* x, int xStride, int rows, int inputs, float* panel, float* bias, float* y, int yStride)
     {
         int done = 0;
-        for (int start = 0; start < FloatProduct.Width; start += 16)
+        for (int start = 0; start < PanelGemm.Width; start += 16)
             done = Half(x, xStride, rows, inputs, panel + start, bias + start, y + start, yStride);
         return done;
     }
@@ -46,7 +46,7 @@ internal static unsafe class FloatTiles256
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
         Vector256<float> y00 = b0, y01 = b1, y10 = b0, y11 = b1, y20 = b0, y21 = b1, y30 = b0, y31 = b1, y40 = b0, y41 = b1, y50 = b0, y51 = b1;
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector256.Load(panel);
             b1 = Vector256.Load(panel + 8);
@@ -94,7 +94,7 @@ internal static unsafe class FloatTiles256
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
         Vector256<float> y00 = b0, y01 = b1, y10 = b0, y11 = b1, y20 = b0, y21 = b1, y30 = b0, y31 = b1;
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector256.Load(panel);
             b1 = Vector256.Load(panel + 8);
@@ -130,7 +130,7 @@ internal static unsafe class FloatTiles256
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
         Vector256<float> y00 = b0, y01 = b1, y10 = b0, y11 = b1;
         float* x1 = x + xStride;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector256.Load(panel);
             b1 = Vector256.Load(panel + 8);
@@ -153,7 +153,7 @@ internal static unsafe class FloatTiles256
     {
         Vector256<float> b0 = Vector256.Load(bias), b1 = Vector256.Load(bias + 8);
         Vector256<float> y00 = b0, y01 = b1;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector256.Load(panel);
             b1 = Vector256.Load(panel + 8);

@@ -37,7 +37,7 @@ internal static unsafe class FloatTiles512
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
         Vector512<float> y00 = b0, y01 = b1, y10 = b0, y11 = b1, y20 = b0, y21 = b1, y30 = b0, y31 = b1, y40 = b0, y41 = b1, y50 = b0, y51 = b1, y60 = b0, y61 = b1, y70 = b0, y71 = b1;
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride, x4 = x3 + xStride, x5 = x4 + xStride, x6 = x5 + xStride, x7 = x6 + xStride;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector512.Load(panel);
             b1 = Vector512.Load(panel + 16);
@@ -97,7 +97,7 @@ internal static unsafe class FloatTiles512
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
         Vector512<float> y00 = b0, y01 = b1, y10 = b0, y11 = b1, y20 = b0, y21 = b1, y30 = b0, y31 = b1;
         float* x1 = x + xStride, x2 = x1 + xStride, x3 = x2 + xStride;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector512.Load(panel);
             b1 = Vector512.Load(panel + 16);
@@ -133,7 +133,7 @@ internal static unsafe class FloatTiles512
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
         Vector512<float> y00 = b0, y01 = b1, y10 = b0, y11 = b1;
         float* x1 = x + xStride;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector512.Load(panel);
             b1 = Vector512.Load(panel + 16);
@@ -156,7 +156,7 @@ internal static unsafe class FloatTiles512
     {
         Vector512<float> b0 = Vector512.Load(bias), b1 = Vector512.Load(bias + 16);
         Vector512<float> y00 = b0, y01 = b1;
-        for (nint i = 0; i < inputs; i++, panel += FloatProduct.Width)
+        for (nint i = 0; i < inputs; i++, panel += PanelGemm.Width)
         {
             b0 = Vector512.Load(panel);
             b1 = Vector512.Load(panel + 16);

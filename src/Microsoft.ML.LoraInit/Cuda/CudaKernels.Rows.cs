@@ -9,30 +9,30 @@ internal sealed partial class CudaKernels
     private const int Warp = 32;
     private const int WarpsABlock = 4;
 
-    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor gain, Tensor shift, double eps, DropoutMask dropout)
+    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
     {
         var (type, device) = (update.dtype, update.device);
         var (rows, hidden) = Rows(update, nameof(update));
         _launcher.Check(update, nameof(update), type, rows * hidden);
         _launcher.Check(residual, nameof(residual), type, rows * hidden);
-        bool floats = CheckWeights(gain, nameof(gain), type, hidden);
-        if (CheckWeights(shift, nameof(shift), type, hidden) != floats)
-            throw new ArgumentException($"Gain is of {gain.dtype} and shift of {shift.dtype}: they must be of one type.", nameof(shift));
+        bool floats = CheckWeights(weight, nameof(weight), type, hidden);
+        if (CheckWeights(bias, nameof(bias), type, hidden) != floats)
+            throw new ArgumentException($"Weight is of {weight.dtype} and bias of {bias.dtype}: they must be of one type.", nameof(bias));
         var output = empty(update.shape, type, device);
         var sum = empty(update.shape, type, device);
         var mean = empty(rows, ScalarType.Float32, device);
         var inverse = empty(rows, ScalarType.Float32, device);
         var (seed, index, threshold, scale) = Arguments(dropout);
-        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(update, residual, gain, shift, output, sum));
+        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(update, residual, weight, bias, output, sum));
         _launcher.Launch(program, "add_norm", blocks, threads,
-            KernelLauncher.Value(update), KernelLauncher.Value(residual), KernelLauncher.Value(gain), KernelLauncher.Value(shift),
+            KernelLauncher.Value(update), KernelLauncher.Value(residual), KernelLauncher.Value(weight), KernelLauncher.Value(bias),
             KernelLauncher.Value(floats ? 1 : 0), KernelLauncher.Value(output), KernelLauncher.Value(sum), KernelLauncher.Value(mean),
             KernelLauncher.Value(inverse), KernelLauncher.Value((int)rows), KernelLauncher.Value((int)hidden), KernelLauncher.Value((float)eps),
             seed, index, threshold, scale);
         return new NormResult(output, sum, mean, inverse);
     }
 
-    public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor gain, DropoutMask dropout)
+    public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
     {
         var (type, device) = (gradient.dtype, gradient.device);
         var (rows, hidden) = Rows(gradient, nameof(gradient));
@@ -40,14 +40,14 @@ internal sealed partial class CudaKernels
         _launcher.Check(forward.Sum, nameof(forward), type, rows * hidden);
         _launcher.Check(forward.Mean, nameof(forward), ScalarType.Float32, rows);
         _launcher.Check(forward.InverseDeviation, nameof(forward), ScalarType.Float32, rows);
-        bool floats = CheckWeights(gain, nameof(gain), type, hidden);
+        bool floats = CheckWeights(weight, nameof(weight), type, hidden);
         var residual = empty(gradient.shape, type, device);
         var update = dropout.Drops ? empty(gradient.shape, type, device) : residual;
         var (seed, index, threshold, scale) = Arguments(dropout);
-        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(gradient, forward.Sum, gain, residual, update));
+        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(gradient, forward.Sum, weight, residual, update));
         _launcher.Launch(program, "add_norm_backward", blocks, threads,
             KernelLauncher.Value(gradient), KernelLauncher.Value(forward.Sum), KernelLauncher.Value(forward.Mean),
-            KernelLauncher.Value(forward.InverseDeviation), KernelLauncher.Value(gain), KernelLauncher.Value(floats ? 1 : 0),
+            KernelLauncher.Value(forward.InverseDeviation), KernelLauncher.Value(weight), KernelLauncher.Value(floats ? 1 : 0),
             KernelLauncher.Value(residual), KernelLauncher.Value(update), KernelLauncher.Value((int)rows), KernelLauncher.Value((int)hidden),
             seed, index, threshold, scale);
         return new NormGradient(residual, update);

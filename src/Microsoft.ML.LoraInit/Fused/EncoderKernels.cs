@@ -12,18 +12,18 @@ internal abstract class EncoderKernels
     /// <summary>y = LN(dropout(update) + residual) over the last dimension.</summary>
     /// <param name="update">[rows, hidden], contiguous.</param>
     /// <param name="residual">[rows, hidden], contiguous.</param>
-    /// <param name="gain">γ [hidden].</param>
-    /// <param name="shift">β [hidden].</param>
+    /// <param name="weight">γ [hidden].</param>
+    /// <param name="bias">β [hidden].</param>
     /// <param name="eps">Added to the variance.</param>
     /// <param name="dropout">On <paramref name="update"/>.</param>
-    public abstract NormResult AddNorm(Tensor update, Tensor residual, Tensor gain, Tensor shift, double eps, DropoutMask dropout);
+    public abstract NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout);
 
-    /// <summary>The gradients of <see cref="AddNorm"/>'s two inputs. Gain and shift are frozen.</summary>
+    /// <summary>The gradients of <see cref="AddNorm"/>'s two inputs. Weight and bias are frozen.</summary>
     /// <param name="gradient">∂y, [rows, hidden].</param>
     /// <param name="forward">What the forward pass gave.</param>
-    /// <param name="gain">γ [hidden].</param>
+    /// <param name="weight">γ [hidden].</param>
     /// <param name="dropout">The forward pass's.</param>
-    public abstract NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor gain, DropoutMask dropout);
+    public abstract NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout);
 
     /// <summary>x Φ(x), exact.</summary>
     public abstract Tensor Gelu(Tensor x);

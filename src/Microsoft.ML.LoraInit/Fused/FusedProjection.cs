@@ -31,7 +31,7 @@ internal sealed class FusedProjection : IDisposable
         _ownsWeight = linears.Length > 1;
         _weight = _ownsWeight ? cat(linears.Select(l => l.Weight.Value).ToArray(), 0).DetachFromDisposeScope() : linears[0].Weight.Value;
         _bias = _ownsWeight ? cat(linears.Select(l => l.Bias.Value).ToArray(), 0).DetachFromDisposeScope() : linears[0].Bias.Value;
-        _isOnHost = TensorProduct.Serves(_weight);
+        _isOnHost = TensorGemm.Serves(_weight);
         var adapted = new List<Part>();
         long offset = 0, rank = 0;
         foreach (var linear in linears)
@@ -88,7 +88,7 @@ internal sealed class FusedProjection : IDisposable
     /// <summary>x [rows, in] → [rows, out], and x Aᵀ [rows, rank] (with starts x [ΔA; A]ᵀ [rows, 2 · rank]) for the backward pass.</summary>
     public (Tensor Output, Tensor? Low) forward(Tensor x)
     {
-        var output = _isOnHost ? TensorProduct.Linear(x, _weight, _bias) : nn.functional.linear(x, _weight, _bias);
+        var output = _isOnHost ? TensorGemm.Linear(x, _weight, _bias) : nn.functional.linear(x, _weight, _bias);
         if (!IsAdapted)
             return (output, null);
         var low = x.mm(_a!.t());
@@ -124,7 +124,7 @@ internal sealed class FusedProjection : IDisposable
 
         Tensor OnHost()
         {
-            var product = TensorProduct.Transposed(gradient, _weight);
+            var product = TensorGemm.Transposed(gradient, _weight);
             return residual is null ? product : product.add_(residual);
         }
     }

@@ -19,7 +19,7 @@ internal sealed class KernelDropout(EncoderKernels kernels, Tensor seed, int fir
     /// <summary>A source of its own seed, for a device.</summary>
     /// <remarks>A hash: TorchSharp, 0.107.0 too, makes CPU generators only, whatever device it is asked for, and those are slower.</remarks>
     public static KernelDropout FromSeed(ulong seed, Device device) =>
-        new(device.type == TorchSharp.DeviceType.CPU ? new HostKernels() : new TensorKernels(), tensor(new[] { (long)seed }, device: device).DetachFromDisposeScope()) { _ownsSeed = true };
+        new(device.type == TorchSharp.DeviceType.CPU ? new CpuKernels() : new TensorKernels(), tensor(new[] { (long)seed }, device: device).DetachFromDisposeScope()) { _ownsSeed = true };
 
     public override Tensor Mask(Tensor x, double keep) => kernels.Mask(x.shape, x.dtype, new(seed, _index++, keep));
 

@@ -5,22 +5,22 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// <summary>The encoder's kernels in tensor operations: slow and plain, for any device and precision; sums are in fp32.</summary>
 internal class TensorKernels : EncoderKernels
 {
-    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor gain, Tensor shift, double eps, DropoutMask dropout)
+    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
     {
         var sum = (dropout.Drops ? update * Mask(update.shape, update.dtype, dropout) : update) + residual;
         var wide = sum.to(ScalarType.Float32);
         var mean = wide.mean([-1L], true);
         var centred = wide - mean;
         var inverse = centred.square().mean([-1L], true).add_(eps).rsqrt_();
-        var output = centred.mul_(inverse).mul_(gain).add_(shift).to(update.dtype);
+        var output = centred.mul_(inverse).mul_(weight).add_(bias).to(update.dtype);
         return new(output, sum, mean.squeeze(-1), inverse.squeeze(-1));
     }
 
-    public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor gain, DropoutMask dropout)
+    public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
     {
         var inverse = forward.InverseDeviation.unsqueeze(-1);
         var unit = (forward.Sum.to(ScalarType.Float32) - forward.Mean.unsqueeze(-1)).mul_(inverse);
-        var scaled = gradient.to(ScalarType.Float32) * gain;
+        var scaled = gradient.to(ScalarType.Float32) * weight;
         var sum = (scaled - scaled.mean([-1L], true)).sub_(unit * (scaled * unit).mean([-1L], true)).mul_(inverse).to(gradient.dtype);
         return new(sum, dropout.Drops ? sum * Mask(sum.shape, sum.dtype, dropout) : sum);
     }

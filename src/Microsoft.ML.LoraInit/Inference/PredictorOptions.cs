@@ -15,11 +15,11 @@ internal sealed record PredictorOptions
     /// <summary>Tokens a batch at most, padding included: bounds the memory of a batch. Null for the device's own.</summary>
     public int? MaxTokensPerBatch { get; init; }
 
-    /// <summary>Whether rows are scored by a <c>HostEncoder</c>, in fp32 on a CPU that its vector code serves, and not with tensors.</summary>
+    /// <summary>Whether rows are scored by a <c>CpuEncoder</c>, in fp32 on a CPU that its vector code serves, and not with tensors.</summary>
     public bool ScoresOnHost { get; init; }
 
     /// <summary>Threads that score on the CPU at most, all calls together; with tensors torch's own settings count.</summary>
-    public int HostThreads { get; init; } = Environment.ProcessorCount;
+    public int CpuThreads { get; init; } = Environment.ProcessorCount;
 
     /// <summary>How rows that are asked for one by one are gathered.</summary>
     public BatchingOptions Batching { get; init; } = new();

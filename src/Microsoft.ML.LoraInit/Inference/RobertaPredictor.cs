@@ -11,7 +11,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// finish; the last one frees the native memory, and later calls throw <see cref="ObjectDisposedException"/>.
 /// </summary>
 /// <remarks>
-/// A row's logits do not depend on the other rows of a call: by vector code (<see cref="HostScorer"/>) to the last bit, with tensors
+/// A row's logits do not depend on the other rows of a call: by vector code (<see cref="CpuScorer"/>) to the last bit, with tensors
 /// (<see cref="TensorScorer"/>) except in rounding, since matrix products of different sizes add up in a different order, which
 /// makes some 1e-6 in fp32. The same call gives the same bits on one CPU. The head is always fp32.
 /// </remarks>
@@ -102,7 +102,7 @@ internal sealed class RobertaPredictor : IDisposable
     public void Dispose() => _lifetime.Close();
 
     private static IMergedScorer Scorer(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions options) =>
-        options.ScoresOnHost ? new HostScorer(config, weights, options) : new TensorScorer(config, weights, options);
+        options.ScoresOnHost ? new CpuScorer(config, weights, options) : new TensorScorer(config, weights, options);
 
     private void Check(IReadOnlyList<EncodedText> texts)
     {

@@ -109,7 +109,7 @@ public sealed record ScoringOptions
         {
             MaxTokensPerBatch = MaxTokensPerBatch,
             ScoresOnHost = onHost,
-            HostThreads = threads,
+            CpuThreads = threads,
             Batching = new()
             {
                 MaxBatch = MaxGatheredRows,

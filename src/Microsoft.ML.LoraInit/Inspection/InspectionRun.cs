@@ -79,8 +79,8 @@ internal sealed class InspectionRun
     {
         using var original = Model(weights, task);
         using var adapted = Model(weights, task);
-        using var start = new StartingPoint();
-        using var other = new StartingPoint();
+        using var start = new InitialFactors();
+        using var other = new InitialFactors();
         var settings = _training.ToAdapterSettings();
         var targets = _training.Method.Targets(settings, adapted.Config);
         var cost = Initialize(start, adapted, targets, _training.Initialization, task, data);
@@ -114,7 +114,7 @@ internal sealed class InspectionRun
         };
     }
 
-    private InitializationCost Initialize(StartingPoint into, RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, LoraInitialization strategy, TextTask task, TextDataset? data)
+    private InitializationCost Initialize(InitialFactors into, RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, LoraInitialization strategy, TextTask task, TextDataset? data)
     {
         Report(TrainingPhase.Initializing, $"Initialising {targets.Count} adapters: {strategy.Name}");
         using var scope = NewDisposeScope();
@@ -125,7 +125,7 @@ internal sealed class InspectionRun
         return new() { Seconds = into.Seconds, ProcessBytes = memory.ProcessBytes, DeviceBytes = memory.DeviceBytes };
     }
 
-    private RawMeasures[] Raw(RobertaClassifier original, RobertaClassifier adapted, StartingPoint start, StartingPoint? other)
+    private RawMeasures[] Raw(RobertaClassifier original, RobertaClassifier adapted, InitialFactors start, InitialFactors? other)
     {
         using var noGrad = no_grad();
         var after = adapted.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);

@@ -11,7 +11,7 @@ internal static class QuantizationCheck
             throw new ArgumentException($"BaseQuantization = {options.BaseQuantization} does not go with the initialisation '{options.Initialization.Name}': {obstacle}. Choose another initialisation (loftq is made for a quantised base), or BaseQuantization.None.");
     }
 
-    /// <summary>Refuses what would train packed weights.</summary>
+    /// <summary>Refuses what would train quantized weights.</summary>
     /// <exception cref="ArgumentException">The method does not go with a quantised base.</exception>
     public static void Method(LoraTrainerOptions options, IEnumerable<string> linears)
     {

@@ -38,11 +38,11 @@ internal static class Nf4
         var normalized = padded / scales.clamp_min(float.Epsilon).unsqueeze(1);
         var codes = normalized.reshape(-1).bucketize(Midpoints(weight.device)).to(ScalarType.Byte);
         var pairs = codes.view(-1, 2);
-        var packed = pairs.select(1, 0) * 16 + pairs.select(1, 1);
+        var bytes = pairs.select(1, 0) * 16 + pairs.select(1, 1);
         var held = doubleQuantization ? ScaleQuantization.Quantize(scales) : null;
         return new Nf4Tensor(
             weight.shape,
-            packed.DetachFromDisposeScope(),
+            bytes.DetachFromDisposeScope(),
             held is null ? scales.DetachFromDisposeScope() : null,
             held);
     }
@@ -50,8 +50,8 @@ internal static class Nf4
     /// <summary>What remains of a weight after quantising and dequantising it, fp32, in its shape.</summary>
     public static Tensor RoundTrip(Tensor weight, bool doubleQuantization = true)
     {
-        using var packed = Quantize(weight, doubleQuantization);
-        return packed.Dequantize();
+        using var quantized = Quantize(weight, doubleQuantization);
+        return quantized.Dequantize();
     }
 
     private static Tensor Midpoints(Device device)

@@ -11,10 +11,10 @@ internal sealed class Nf4Tensor : IDisposable
     private readonly Tensor? _scales;
     private readonly ScaleQuantization? _quantizedScales;
 
-    internal Nf4Tensor(long[] shape, Tensor packed, Tensor? scales, ScaleQuantization? quantizedScales)
+    internal Nf4Tensor(long[] shape, Tensor codes, Tensor? scales, ScaleQuantization? quantizedScales)
     {
         Shape = shape;
-        Packed = packed;
+        Codes = codes;
         _scales = scales;
         _quantizedScales = quantizedScales;
     }
@@ -22,10 +22,10 @@ internal sealed class Nf4Tensor : IDisposable
     public long[] Shape { get; }
 
     /// <summary>Bytes [blocks × 32]: the earlier weight in the upper four bits.</summary>
-    public Tensor Packed { get; }
+    public Tensor Codes { get; }
 
     /// <summary>The bytes that are held for the weight.</summary>
-    public long Bytes => Packed.numel() + (_scales?.numel() * sizeof(float) ?? _quantizedScales!.Bytes);
+    public long Bytes => Codes.numel() + (_scales?.numel() * sizeof(float) ?? _quantizedScales!.Bytes);
 
     /// <summary>The weight in its shape; a new tensor each time.</summary>
     public Tensor Dequantize(ScalarType dtype = ScalarType.Float32)
@@ -33,7 +33,7 @@ internal sealed class Nf4Tensor : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         // A byte names two levels at once, so no code is ever unpacked.
-        var levels = Nf4.LevelPairs.On(Packed.device).index_select(0, Packed.to(ScalarType.Int32)).view(-1, Nf4.BlockSize);
+        var levels = Nf4.LevelPairs.On(Codes.device).index_select(0, Codes.to(ScalarType.Int32)).view(-1, Nf4.BlockSize);
         var scales = _scales ?? _quantizedScales!.Dequantize();
         var values = levels.mul_(scales.unsqueeze(1)).view(-1).narrow(0, 0, Shape.Aggregate(1L, (a, b) => a * b));
         return values.view(Shape).to(dtype).MoveToOuterDisposeScope();
@@ -43,14 +43,14 @@ internal sealed class Nf4Tensor : IDisposable
     public Nf4Tensor To(Device device)
     {
         using var scope = NewDisposeScope();
-        return new(Shape, Copy(Packed), _scales is null ? null : Copy(_scales), _quantizedScales?.To(device));
+        return new(Shape, Copy(Codes), _scales is null ? null : Copy(_scales), _quantizedScales?.To(device));
 
         Tensor Copy(Tensor tensor) => tensor.to(device, true).DetachFromDisposeScope();
     }
 
     public void Dispose()
     {
-        Packed.Dispose();
+        Codes.Dispose();
         _scales?.Dispose();
         _quantizedScales?.Dispose();
     }

@@ -10,21 +10,21 @@ namespace Microsoft.ML.LoraInit.Roberta;
 internal sealed class BaseWeights : IDisposable
 {
     private readonly IReadOnlyDictionary<string, Tensor> _tensors;
-    private readonly PackedWeights? _packed;
+    private readonly QuantizedWeights? _quantized;
     private int _leases = 1;
 
     /// <param name="config">The base's shape.</param>
     /// <param name="identity">Which base this is.</param>
     /// <param name="tensors">By full name (<c>roberta.…</c>); taken over.</param>
-    /// <param name="packed">Weights that are held in 4 bits and are not among <paramref name="tensors"/>, or null; taken over.</param>
-    public BaseWeights(RobertaConfig config, BaseIdentity identity, IReadOnlyDictionary<string, Tensor> tensors, PackedWeights? packed = null)
+    /// <param name="quantized">Weights that are held in 4 bits and are not among <paramref name="tensors"/>, or null; taken over.</param>
+    public BaseWeights(RobertaConfig config, BaseIdentity identity, IReadOnlyDictionary<string, Tensor> tensors, QuantizedWeights? quantized = null)
     {
         Config = config;
         Identity = identity;
         foreach (var tensor in tensors.Values)
             tensor.DetachFromDisposeScope();
         _tensors = tensors;
-        _packed = packed;
+        _quantized = quantized;
         var first = tensors.Values.First();
         Device = first.device;
         DType = first.dtype;
@@ -44,23 +44,23 @@ internal sealed class BaseWeights : IDisposable
     public IReadOnlyDictionary<string, Tensor> Tensors => _tensors;
 
     /// <summary>The weights that are held in 4 bits.</summary>
-    public IReadOnlyDictionary<string, Nf4Tensor> Packed => _packed?.ByName ?? PackedWeights.None;
+    public IReadOnlyDictionary<string, Nf4Tensor> Quantized => _quantized?.ByName ?? QuantizedWeights.None;
 
-    public bool IsQuantized => _packed is not null;
+    public bool IsQuantized => _quantized is not null;
 
     /// <summary>The names of all weights, whichever way they are held.</summary>
-    public IEnumerable<string> Names => _tensors.Keys.Concat(Packed.Keys);
+    public IEnumerable<string> Names => _tensors.Keys.Concat(Quantized.Keys);
 
-    public bool Contains(string name) => _tensors.ContainsKey(name) || Packed.ContainsKey(name);
+    public bool Contains(string name) => _tensors.ContainsKey(name) || Quantized.ContainsKey(name);
 
     /// <summary>A weight as it was before quantisation, fp32 on this base's device; a new tensor in the caller's scope.</summary>
     /// <exception cref="InvalidOperationException">The base is quantised and its file is not at hand.</exception>
     public Tensor Original(string name)
     {
-        if (!Packed.ContainsKey(name))
+        if (!Quantized.ContainsKey(name))
             return _tensors[name].to(ScalarType.Float32, true);
         using var scope = NewDisposeScope();
-        var read = _packed!.Original ?? throw new InvalidOperationException($"The unquantised '{name}' is not to be had here: the base was quantised without its file at hand.");
+        var read = _quantized!.Original ?? throw new InvalidOperationException($"The unquantised '{name}' is not to be had here: the base was quantised without its file at hand.");
         return read(name).to(ScalarType.Float32).to(Device).MoveToOuterDisposeScope();
     }
 
@@ -83,8 +83,8 @@ internal sealed class BaseWeights : IDisposable
         {
             foreach (var tensor in _tensors.Values)
                 tensor.Dispose();
-            foreach (var packed in Packed.Values)
-                packed.Dispose();
+            foreach (var quantized in Quantized.Values)
+                quantized.Dispose();
         }
     }
 }
@@ -92,7 +92,7 @@ internal sealed class BaseWeights : IDisposable
 /// <summary>The part of a base that is held in 4 bits.</summary>
 /// <param name="ByName">By full name.</param>
 /// <param name="Original">Reads the weight of a name as it was, into the caller's dispose scope; null where it cannot be had.</param>
-internal sealed record PackedWeights(IReadOnlyDictionary<string, Nf4Tensor> ByName, Func<string, Tensor>? Original)
+internal sealed record QuantizedWeights(IReadOnlyDictionary<string, Nf4Tensor> ByName, Func<string, Tensor>? Original)
 {
     public static IReadOnlyDictionary<string, Nf4Tensor> None { get; } = new Dictionary<string, Nf4Tensor>();
 }

@@ -2,7 +2,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
 
-/// <summary>Layer normalisation over the last dimension with learned gain and shift.</summary>
+/// <summary>Layer normalisation over the last dimension with learned weight and bias.</summary>
 internal sealed class LayerNorm(Parameter weight, Parameter bias, double eps)
 {
     private readonly long[] _shape = weight.Shape;

@@ -39,12 +39,12 @@ internal sealed class Linear
     }
 
     /// <summary>The layer without its adapter.</summary>
-    public Tensor Affine(Tensor x) => Weight.Packed is null
+    public Tensor Affine(Tensor x) => Weight.Quantized is null
         ? nn.functional.linear(x, Weight.Value, Bias.Value)
         : Product(x).add_(Bias.Value);
 
     /// <summary>x Wᵀ alone, [..., in] → [..., out].</summary>
-    public Tensor Product(Tensor x) => Weight.Packed is { } packed
-        ? PackedProduct.Of(x, packed)
+    public Tensor Product(Tensor x) => Weight.Quantized is { } quantized
+        ? Nf4Product.Of(x, quantized)
         : nn.functional.linear(x, Weight.Value);
 }

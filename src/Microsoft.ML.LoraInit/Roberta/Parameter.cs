@@ -28,13 +28,13 @@ internal sealed class Parameter
 
     /// <summary>A frozen weight in 4 bits, shared between models.</summary>
     /// <param name="name">Full state-dict name.</param>
-    /// <param name="packed">The weight; still the caller's.</param>
+    /// <param name="quantized">The weight; still the caller's.</param>
     /// <param name="computeType">What passes compute with.</param>
-    public Parameter(string name, Nf4Tensor packed, ScalarType computeType)
+    public Parameter(string name, Nf4Tensor quantized, ScalarType computeType)
     {
         Name = name;
-        Packed = packed;
-        Shape = packed.Shape;
+        Quantized = quantized;
+        Shape = quantized.Shape;
         ComputeType = computeType;
         Decay = true;
     }
@@ -57,18 +57,18 @@ internal sealed class Parameter
     public double LearningRateFactor { get; set; } = 1.0;
 
     /// <summary>The weight where it is held in 4 bits; null elsewhere.</summary>
-    public Nf4Tensor? Packed { get; private set; }
+    public Nf4Tensor? Quantized { get; private set; }
 
     /// <summary>
     /// What forward passes compute with. In a training step this is a view that dies with the step's scope; of a weight in
     /// 4 bits it is a new tensor each time.
     /// </summary>
-    public Tensor Value => Packed?.Dequantize(ComputeType) ?? _value!;
+    public Tensor Value => Quantized?.Dequantize(ComputeType) ?? _value!;
 
     /// <summary>Points the parameter at a tensor that something else owns (a view of the flat buffer).</summary>
     public void Bind(Tensor view)
     {
-        RefusePacked();
+        RefuseQuantized();
         Release();
         _value = view;
     }
@@ -76,7 +76,7 @@ internal sealed class Parameter
     /// <summary>Replaces the value by a tensor that this parameter owns from now on.</summary>
     public void Replace(Tensor value)
     {
-        RefusePacked();
+        RefuseQuantized();
         if (!value.shape.AsSpan().SequenceEqual(Shape))
             throw new ArgumentException($"'{Name}' has the shape [{string.Join(", ", Shape)}], not [{string.Join(", ", value.shape)}].", nameof(value));
         Release();
@@ -85,10 +85,10 @@ internal sealed class Parameter
     }
 
     /// <summary>Replaces a weight in 4 bits by another, which this parameter owns from now on.</summary>
-    public void Replace(Nf4Tensor packed)
+    public void Replace(Nf4Tensor quantized)
     {
         Release();
-        Packed = packed;
+        Quantized = quantized;
         _ownsValue = true;
     }
 
@@ -97,14 +97,14 @@ internal sealed class Parameter
         if (_ownsValue)
         {
             _value?.Dispose();
-            Packed?.Dispose();
+            Quantized?.Dispose();
         }
         _ownsValue = false;
     }
 
-    private void RefusePacked()
+    private void RefuseQuantized()
     {
-        if (Packed is not null)
+        if (Quantized is not null)
             throw new InvalidOperationException($"'{Name}' is held in 4 bits: it can neither be trained nor take other values.");
     }
 

@@ -16,36 +16,36 @@ internal static class QuantizedBase
     /// <summary>A base of its own on the device; the plain one stays the caller's.</summary>
     /// <param name="plain">The base as the checkpoint has it, fp32 for the exact result.</param>
     /// <param name="device">Where it is wanted.</param>
-    /// <param name="dtype">What passes compute with, and the type of what is not packed.</param>
+    /// <param name="dtype">What passes compute with, and the type of what is not quantized.</param>
     /// <param name="original">Reads a weight in full precision again, into the caller's scope; null to have none.</param>
     public static BaseWeights Pack(BaseWeights plain, Device device, ScalarType dtype, Func<string, Tensor>? original = null)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        var packed = new Dictionary<string, Nf4Tensor>(StringComparer.Ordinal);
+        var quantized = new Dictionary<string, Nf4Tensor>(StringComparer.Ordinal);
         foreach (var (name, value) in plain.Tensors)
         {
             using var each = NewDisposeScope();
             if (Holds(name, value))
             {
                 using var onCpu = Nf4.Quantize(value.to(ScalarType.Float32).cpu());
-                packed[name] = onCpu.To(device);
+                quantized[name] = onCpu.To(device);
             }
             else
             {
                 tensors[name] = value.to(dtype).to(device).alias().MoveToOuterDisposeScope();
             }
         }
-        return new(plain.Config, plain.Identity, tensors, new(packed, original));
+        return new(plain.Config, plain.Identity, tensors, new(quantized, original));
     }
 
-    /// <summary>A weight of the quantised base in fp32 on the CPU, from the plain or the packed form alike.</summary>
+    /// <summary>A weight of the quantised base in fp32 on the CPU, from the plain or the quantized form alike.</summary>
     public static Tensor Weight(BaseWeights weights, string name)
     {
-        if (weights.Packed.TryGetValue(name, out var packed))
+        if (weights.Quantized.TryGetValue(name, out var quantized))
         {
-            using var onCpu = packed.To(CPU);
+            using var onCpu = quantized.To(CPU);
             return onCpu.Dequantize();
         }
         using var scope = NewDisposeScope();

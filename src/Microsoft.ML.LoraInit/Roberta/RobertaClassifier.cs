@@ -85,8 +85,8 @@ internal sealed class RobertaClassifier : IDisposable
         _base.Dispose();
     }
 
-    private Parameter FromBase(string name) => Register(_base.Packed.TryGetValue(name, out var packed)
-        ? new Parameter(name, packed, _base.DType)
+    private Parameter FromBase(string name) => Register(_base.Quantized.TryGetValue(name, out var quantized)
+        ? new Parameter(name, quantized, _base.DType)
         : new Parameter(name, _base[name], decay: !IsBiasOrNorm(name)));
 
     private Linear BaseLinear(string name)

@@ -20,7 +20,7 @@ internal static class LoraTrainerOptionsValidator
         Given(options.BaseModel, nameof(options.BaseModel), "choose RobertaCheckpoint.Mini, FromDirectory or FromHub");
         Given(options.Method, nameof(options.Method), "choose a FineTuningMethod, such as FineTuningMethod.Lora()");
         CheckAdapters(options);
-        StartingAdapter.Check(options);
+        InitialAdapterFolder.Check(options);
         CheckOptimisation(options);
         CheckValidation(options);
         CheckDevices(options);

@@ -163,7 +163,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var maxLength = CheckLength(options, config);
         options.Method.Validate(config);
         QuantizationCheck.Method(options, AdapterPlanner.Modules(config).Select(m => m.Name));
-        var initial = StartingAdapter.Read(options, config, outputs);
+        var initial = InitialAdapterFolder.Read(options, config, outputs);
         if (initial is null)
             foreach (var target in options.Method.Targets(options.ToAdapterSettings(), config))
                 options.Initialization.Validate(target);

@@ -68,7 +68,7 @@ internal sealed class FineTuningRun
         _options.CancellationToken.ThrowIfCancellationRequested();
         using var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
         using var resumed = checkpoint?.Open();
-        using var start = new StartingPoint();
+        using var start = new InitialFactors();
         Prepare(model, start, resumed);
         foreach (var adapter in Adapters(model))
             adapter.B.LearningRateFactor = _options.LoraPlusRatio;
@@ -91,7 +91,7 @@ internal sealed class FineTuningRun
     }
 
     /// <summary>Puts on the model what the method adds, started as the initialisation says or as the checkpoint has it.</summary>
-    private void Prepare(RobertaClassifier model, StartingPoint start, TrainingCheckpoint.Reader? resumed)
+    private void Prepare(RobertaClassifier model, InitialFactors start, TrainingCheckpoint.Reader? resumed)
     {
         if (_initial is not null)
         {
@@ -108,7 +108,7 @@ internal sealed class FineTuningRun
     }
 
     /// <summary>Computes the factors of the adapters, or reads those that an interrupted run computed.</summary>
-    private void Start(RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, StartingPoint start, TrainingCheckpoint.Reader? resumed)
+    private void Start(RobertaClassifier model, IReadOnlyList<AdapterTarget> targets, InitialFactors start, TrainingCheckpoint.Reader? resumed)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();

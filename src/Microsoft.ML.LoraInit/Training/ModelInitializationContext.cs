@@ -59,7 +59,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
     {
         using var noGrad = no_grad();
         var weight = _linears[target.ModuleName].Weight;
-        return weight.Packed?.Dequantize() ?? weight.Value.to(ScalarType.Float32, true);
+        return weight.Quantized?.Dequantize() ?? weight.Value.to(ScalarType.Float32, true);
     }
 
     public override Tensor? Bias(AdapterTarget target)

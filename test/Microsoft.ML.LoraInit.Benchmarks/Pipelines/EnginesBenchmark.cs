@@ -86,8 +86,8 @@ internal static class EnginesBenchmark
             using var files = trained.Checkpoint.Open(null, CancellationToken.None);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             var tokenizer = files.OpenTokenizer();
-            Add(Tensors, Scorer(new() { HostThreads = threads }));
-            Add(BenchmarkReport.Ours, Scorer(new() { HostThreads = threads, ScoresOnHost = true }));
+            Add(Tensors, Scorer(new() { CpuThreads = threads }));
+            Add(BenchmarkReport.Ours, Scorer(new() { CpuThreads = threads, ScoresOnHost = true }));
             foreach (bool int8 in new[] { false, true })
             {
                 var onnx = model.ToOnnxRuntime(new() { Int8 = int8, CpuThreads = threads });

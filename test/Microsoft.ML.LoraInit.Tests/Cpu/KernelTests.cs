@@ -28,22 +28,22 @@ public sealed unsafe class KernelTests
     public void BitsDependOnNeitherTileNorVectors()
     {
         const int Rows = 15, Inputs = 70;
-        var panel = Fill(new(FloatProduct.Width * Inputs));
-        var bias = Fill(new(FloatProduct.Width));
+        var panel = Fill(new(PanelGemm.Width * Inputs));
+        var bias = Fill(new(PanelGemm.Width));
         var x = Fill(new(Rows * Inputs));
-        var expected = new AlignedArray<float>(FloatProduct.Width);
+        var expected = new AlignedArray<float>(PanelGemm.Width);
         for (int row = 0; row < Rows; row++)
         {
-            FloatTiles256.Multiply(x.Pointer + (row * Inputs), Inputs, 1, Inputs, panel.Pointer, bias.Pointer, expected.Pointer, FloatProduct.Width);
+            FloatTiles256.Multiply(x.Pointer + (row * Inputs), Inputs, 1, Inputs, panel.Pointer, bias.Pointer, expected.Pointer, PanelGemm.Width);
             foreach (var actual in new[] { Tiled(FloatTiles256.Multiply), Vector512.IsHardwareAccelerated ? Tiled(FloatTiles512.Multiply) : expected.Span.ToArray() })
-                CollectionAssert.AreEqual(expected.Span.ToArray(), actual.Length == FloatProduct.Width ? actual : actual[(row * FloatProduct.Width)..((row + 1) * FloatProduct.Width)]);
+                CollectionAssert.AreEqual(expected.Span.ToArray(), actual.Length == PanelGemm.Width ? actual : actual[(row * PanelGemm.Width)..((row + 1) * PanelGemm.Width)]);
         }
 
         float[] Tiled(Tile tile)
         {
-            var y = new AlignedArray<float>(Rows * FloatProduct.Width);
+            var y = new AlignedArray<float>(Rows * PanelGemm.Width);
             for (int row = 0; row < Rows;)
-                row += tile(x.Pointer + (row * Inputs), Inputs, Rows - row, Inputs, panel.Pointer, bias.Pointer, y.Pointer + (row * FloatProduct.Width), FloatProduct.Width);
+                row += tile(x.Pointer + (row * Inputs), Inputs, Rows - row, Inputs, panel.Pointer, bias.Pointer, y.Pointer + (row * PanelGemm.Width), PanelGemm.Width);
             return y.Span.ToArray();
         }
     }
@@ -92,7 +92,7 @@ public sealed unsafe class KernelTests
             foreach (long cost in new[] { 1L, 10_000_000 })
             {
                 var seen = new int[23];
-                new HostTeam(threads).For(seen.Length, cost, (first, end) =>
+                new CpuTeam(threads).For(seen.Length, cost, (first, end) =>
                 {
                     for (int i = first; i < end; i++)
                         Interlocked.Increment(ref seen[i]);
@@ -106,7 +106,7 @@ public sealed unsafe class KernelTests
     private static float[] Apply(FloatLinear linear, float[] x, int rows)
     {
         var y = new float[rows * linear.Outputs];
-        foreach (var team in new[] { new HostTeam(3), HostTeam.Alone })
+        foreach (var team in new[] { new CpuTeam(3), CpuTeam.Alone })
             fixed (float* source = x, target = y)
                 linear.Apply(source, linear.Inputs, rows, target, linear.Outputs, team);
         return y;

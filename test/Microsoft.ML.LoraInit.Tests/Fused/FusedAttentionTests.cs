@@ -67,9 +67,9 @@ public sealed class FusedAttentionTests
             return Result;
         }
 
-        public override NormResult AddNorm(Tensor update, Tensor residual, Tensor gain, Tensor shift, double eps, DropoutMask dropout) => throw new NotSupportedException();
+        public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout) => throw new NotSupportedException();
 
-        public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor gain, DropoutMask dropout) => throw new NotSupportedException();
+        public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout) => throw new NotSupportedException();
 
         public override Tensor Gelu(Tensor x) => throw new NotSupportedException();
 

@@ -23,7 +23,7 @@ public sealed class FusedEncoderTests
         ["ranks of their own"] = new() { Rank = 2, RankPattern = new Dictionary<string, int> { ["query"] = 5 }, RankStabilized = true },
     };
 
-    private static readonly Dictionary<string, EncoderKernels> Kernels = new() { ["tensor"] = new TensorKernels(), ["host"] = new HostKernels() };
+    private static readonly Dictionary<string, EncoderKernels> Kernels = new() { ["tensor"] = new TensorKernels(), ["host"] = new CpuKernels() };
 
     public static IEnumerable<object[]> Settings => from name in ByName.Keys from kernels in Kernels.Keys select new object[] { name, kernels };
 

@@ -23,7 +23,7 @@ public sealed class OnnxScorerTests
         var expected = tensors.Predict(texts);
         foreach (int? tokens in new int?[] { null, 1, 1 << 20 })
         {
-            using var predictor = Predictor(false, withBottlenecks, new() { MaxTokensPerBatch = tokens, HostThreads = 2 });
+            using var predictor = Predictor(false, withBottlenecks, new() { MaxTokensPerBatch = tokens, CpuThreads = 2 });
             Assert.AreEqual(RandomModel.Outputs, predictor.Outputs);
             Assert.AreEqual(0, Difference(expected, predictor.Predict(texts)), 2e-5, $"{tokens} tokens");
             Assert.AreEqual(0, Difference(expected, [.. texts.Select(t => predictor.PredictOne(t))]), 2e-5);

@@ -62,7 +62,7 @@ public sealed class Nf4Tests
         using var twice = Nf4.Quantize(weight, true);
         Assert.AreEqual(4.5, plain.Bytes * 8.0 / weight.numel(), 1e-9);
         Assert.AreEqual(4.127, twice.Bytes * 8.0 / weight.numel(), 1e-3);
-        Assert.AreEqual(ScalarType.Byte, twice.Packed.dtype);
+        Assert.AreEqual(ScalarType.Byte, twice.Codes.dtype);
         Compare.Below(0.01, Compare.Relative(twice.Dequantize(), plain.Dequantize()), "What double quantisation adds");
     }
 

@@ -20,18 +20,18 @@ public sealed class QuantizedBaseTests
     [TestMethod]
     public void LinearWeightsTakeFourBitsAndTheRestStays()
     {
-        using var packed = QuantizedBase.Pack(ToyRun.Base, CPU, ScalarType.Float32);
+        using var quantized = QuantizedBase.Pack(ToyRun.Base, CPU, ScalarType.Float32);
         var plain = ToyRun.Base;
 
-        CollectionAssert.AreEquivalent(AdapterPlanner.Modules(plain.Config).Select(m => $"{m.Name}.weight").ToArray(), packed.Packed.Keys.ToArray());
-        CollectionAssert.AreEquivalent(plain.Names.ToArray(), packed.Names.ToArray());
-        long weights = packed.Packed.Keys.Sum(n => plain[n].numel());
+        CollectionAssert.AreEquivalent(AdapterPlanner.Modules(plain.Config).Select(m => $"{m.Name}.weight").ToArray(), quantized.Quantized.Keys.ToArray());
+        CollectionAssert.AreEquivalent(plain.Names.ToArray(), quantized.Names.ToArray());
+        long weights = quantized.Quantized.Keys.Sum(n => plain[n].numel());
         Assert.AreEqual(3_145_728, weights, "4 layers × 12 · 256²");
-        Assert.AreEqual(4.127, packed.Packed.Values.Sum(p => p.Bytes) * 8.0 / weights, 0.01);
-        foreach (var (name, value) in packed.Tensors)
+        Assert.AreEqual(4.127, quantized.Quantized.Values.Sum(p => p.Bytes) * 8.0 / weights, 0.01);
+        foreach (var (name, value) in quantized.Tensors)
             TensorAssert.Identical(plain[name], value, name);
         using var scope = NewDisposeScope();
-        foreach (var (name, value) in packed.Packed)
+        foreach (var (name, value) in quantized.Quantized)
         {
             var error = ((value.Dequantize() - plain[name]).norm() / plain[name].norm()).item<float>();
             Assert.IsTrue(error is > 0.05f and < 0.13f, $"{name}: {error}");
@@ -46,12 +46,12 @@ public sealed class QuantizedBaseTests
     {
         using var scope = NewDisposeScope();
         using var plain = TinyModel.Base();
-        using var packed = QuantizedBase.Pack(plain, CPU, type);
-        using var dequantized = new BaseWeights(plain.Config, plain.Identity, packed.Names.ToDictionary(
-            n => n, n => packed.Packed.TryGetValue(n, out var p) ? p.Dequantize(type) : packed[n].alias()));
+        using var quantized = QuantizedBase.Pack(plain, CPU, type);
+        using var dequantized = new BaseWeights(plain.Config, plain.Identity, quantized.Names.ToDictionary(
+            n => n, n => quantized.Quantized.TryGetValue(n, out var p) ? p.Dequantize(type) : quantized[n].alias()));
         var settings = AdapterTests.Settings with { UseDora = dora };
         using var expected = TinyModel.Create(dequantized);
-        using var actual = TinyModel.Create(packed);
+        using var actual = TinyModel.Create(quantized);
         AdapterTests.Attach(expected, settings: settings);
         AdapterTests.Attach(actual, settings: settings);
 
@@ -77,7 +77,7 @@ public sealed class QuantizedBaseTests
     public void ItLearnsAndItsStateIsTheModelThatWasValidated(string initialization)
     {
         var request = Request(initialization, null, validationRows: 16);
-        using var packed = request.Base;
+        using var quantized = request.Base;
         using var trained = FineTuningRun.Execute(request);
         Assert.IsTrue(trained.History.Epochs[^1].TrainLoss < 0.9 * trained.History.Epochs[0].TrainLoss, trained.History.ToJson());
         Assert.AreEqual("nf4", (string?)trained.State.FineTuning["baseQuantization"]);
@@ -94,11 +94,11 @@ public sealed class QuantizedBaseTests
     public void MergingFromThePackedAndFromThePlainBaseGivesTheSameBits()
     {
         var request = Request("kaiming", null);
-        using var packed = request.Base;
+        using var quantized = request.Base;
         using var trained = FineTuningRun.Execute(request);
         using var scope = NewDisposeScope();
         var fromPlain = trained.State.MergedWeights(ToyRun.Base, CPU, ScalarType.Float32);
-        var fromPacked = trained.State.MergedWeights(packed, CPU, ScalarType.Float32);
+        var fromPacked = trained.State.MergedWeights(quantized, CPU, ScalarType.Float32);
         Assert.AreEqual(fromPlain.Count, fromPacked.Count);
         foreach (var (name, value) in fromPlain)
             TensorAssert.Identical(value, fromPacked[name], name);
@@ -110,8 +110,8 @@ public sealed class QuantizedBaseTests
     public void LoftqsCodesAreWhatTheLayersHold()
     {
         using var scope = NewDisposeScope();
-        using var packed = Packed();
-        using var model = TinyModel.Create(packed);
+        using var quantized = Quantized();
+        using var model = TinyModel.Create(quantized);
         var targets = AdapterPlanner.Plan(AdapterTests.Settings with { TargetModules = TargetModules.QueryValue }, model.Config);
         using var context = new ModelInitializationContext(model, targets, 1, new ProgressReporter(null, null), CancellationToken.None);
         IReadOnlyList<InitializedAdapter> made;
@@ -121,10 +121,10 @@ public sealed class QuantizedBaseTests
         foreach (var (target, start) in targets.Zip(made))
         {
             var weight = model.Linears.Single(l => l.Name == target.ModuleName).Weight;
-            Assert.IsNotNull(weight.Packed);
+            Assert.IsNotNull(weight.Quantized);
             TensorAssert.Identical(start.ReplacementBase!, weight.Value, target.ModuleName);
             var original = ToyRun.Base[$"{target.ModuleName}.weight"];
-            var plain = (packed.Packed[$"{target.ModuleName}.weight"].Dequantize() - original).norm().item<float>();
+            var plain = (quantized.Quantized[$"{target.ModuleName}.weight"].Dequantize() - original).norm().item<float>();
             var mended = (weight.Value + start.B.matmul(start.A) * target.Scaling - original).norm().item<float>();
             Assert.IsTrue(mended < 0.97 * plain, $"{target.ModuleName}: {mended} against {plain}");
         }
@@ -170,11 +170,11 @@ public sealed class QuantizedBaseTests
         StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => FineTuningRun.Execute(other)).Message, "unquantised");
     }
 
-    private static BaseWeights Packed() => QuantizedBase.Pack(ToyRun.Base, CPU, ScalarType.Float32, name => ToyRun.Base[name].alias());
+    private static BaseWeights Quantized() => QuantizedBase.Pack(ToyRun.Base, CPU, ScalarType.Float32, name => ToyRun.Base[name].alias());
 
     private static FineTuningRequest Request(string initialization, string? checkpoints, int validationRows = 0) => ToyRun.Request(
         o => (o.Initialization, o.BaseQuantization, o.CheckpointDirectory, o.CheckpointEverySteps, o.MaxEpochs) =
             (LoraInitialization.Parse(initialization), BaseQuantization.Nf4, checkpoints, checkpoints is null ? null : 1, 3),
         rows: 48, validationRows) with
-    { Base = Packed() };
+    { Base = Quantized() };
 }

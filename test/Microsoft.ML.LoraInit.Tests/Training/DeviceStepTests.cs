@@ -16,7 +16,7 @@ public sealed class DeviceStepTests
     {
         // 21 rows in batches of 4: the last batch is filled up with rows of weight 0.
         var request = StepRun.Request(weighted, accumulate, new MulticlassTask(3));
-        var expected = StepRun.Train(request, parts => new HostStep(parts));
+        var expected = StepRun.Train(request, parts => new CpuStep(parts));
         var capture = new Recording();
         DeviceStep? device = null;
         var actual = StepRun.Train(request, parts => device = new DeviceStep(parts, new(Pass(parts, fused), capture)));
@@ -29,7 +29,7 @@ public sealed class DeviceStepTests
     public void ItTrainsRegressionToo()
     {
         var request = StepRun.Request(false, 1, new RegressionTask());
-        var expected = StepRun.Train(request, parts => new HostStep(parts));
+        var expected = StepRun.Train(request, parts => new CpuStep(parts));
         var actual = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), null)));
         StepRun.AssertClose(expected, actual, 2e-4);
     }

@@ -24,7 +24,7 @@ public sealed class ParallelStepTests
         // 21 rows in batches of 4: the last batch has one row, fewer than there are devices. Weighted in half of the cases.
         var request = StepRun.Request(weighted: accumulate == 3, accumulate, new MulticlassTask(3));
         var adapters = new AdapterSettings { Rank = 2, Alpha = 4, UseDora = dora };
-        var host = StepRun.Train(request, parts => new HostStep(parts), adapters);
+        var host = StepRun.Train(request, parts => new CpuStep(parts), adapters);
         var one = StepRun.Train(request, parts => new DeviceStep(parts, DeviceWork.For(parts.Gradients)), adapters);
         var several = StepRun.Train(On(request, devices), parts => ParallelStep.Create(parts, DeviceWork.For), adapters);
         StepRun.AssertClose(one, several, 1e-4);

@@ -1,4 +1,4 @@
-// y = LN(dropout(update) + residual), and its backward pass for frozen gain and shift.
+// y = LN(dropout(update) + residual), and its backward pass for frozen weight and bias.
 // A warp a row, which stays in registers as CHUNKS x WIDE values a lane; CHUNKS is given to the compiler.
 
 #define ROWS_A_BLOCK 4

@@ -2,12 +2,12 @@ namespace Microsoft.ML.LoraInit.Data.Batching;
 
 /// <summary>A batch dealt out to devices: consecutive rows in as equal shares as there are, the first ones the larger.</summary>
 /// <param name="Shares">One a device; null for one without rows, where the batch has fewer rows than there are devices.</param>
-internal sealed record DealtBatch(IReadOnlyList<PackedBatch?> Shares) : IDisposable
+internal sealed record DealtBatch(IReadOnlyList<BatchBuffer?> Shares) : IDisposable
 {
     /// <param name="rows">The batch's rows.</param>
     /// <param name="devices">How many there are.</param>
     /// <param name="pack">Packs a share of one row or more, of the batch size over the devices, rounded up, at most.</param>
-    public static DealtBatch Build(int[] rows, int devices, Func<int[], PackedBatch> pack) => new(
+    public static DealtBatch Build(int[] rows, int devices, Func<int[], BatchBuffer> pack) => new(
         [.. Enumerable.Range(0, devices).Select(device => Share(rows, devices, device)).Select(share => share.Length == 0 ? null : pack(share))]);
 
     /// <summary>The rows of a device.</summary>

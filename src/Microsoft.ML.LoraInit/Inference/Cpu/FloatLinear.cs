@@ -13,17 +13,17 @@ internal sealed unsafe class FloatLinear
     public FloatLinear(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias)
     {
         (Inputs, Outputs) = (weight.Length / bias.Length, bias.Length);
-        int panels = FloatProduct.Panels(Outputs);
-        _panels = new((long)panels * FloatProduct.Width * Inputs);
-        _bias = new(panels * FloatProduct.Width);
+        int panels = PanelGemm.Panels(Outputs);
+        _panels = new((long)panels * PanelGemm.Width * Inputs);
+        _bias = new(panels * PanelGemm.Width);
         bias.CopyTo(_bias.Span);
         var packed = _panels.Span;
         for (int row = 0; row < Outputs; row++)
         {
-            var (panel, lane) = Math.DivRem(row, FloatProduct.Width);
+            var (panel, lane) = Math.DivRem(row, PanelGemm.Width);
             var source = weight.Slice(row * Inputs, Inputs);
-            int target = (panel * Inputs * FloatProduct.Width) + lane;
-            for (int i = 0; i < source.Length; i++, target += FloatProduct.Width)
+            int target = (panel * Inputs * PanelGemm.Width) + lane;
+            for (int i = 0; i < source.Length; i++, target += PanelGemm.Width)
                 packed[target] = source[i];
         }
     }
@@ -41,15 +41,15 @@ internal sealed unsafe class FloatLinear
     /// <param name="y">fp32 [rows, outputs].</param>
     /// <param name="yStride">Numbers from a row of y to the next.</param>
     /// <param name="team">Who may help.</param>
-    public void Apply(float* x, int xStride, int rows, float* y, int yStride, HostTeam team)
+    public void Apply(float* x, int xStride, int rows, float* y, int yStride, CpuTeam team)
     {
-        team.For(FloatProduct.Panels(Outputs), (long)rows * Inputs * FloatProduct.Width, (first, end) =>
+        team.For(PanelGemm.Panels(Outputs), (long)rows * Inputs * PanelGemm.Width, (first, end) =>
         {
-            int start = first * FloatProduct.Width;
-            FloatProduct.Multiply(
+            int start = first * PanelGemm.Width;
+            PanelGemm.Multiply(
                 x, xStride, rows, Inputs,
                 _panels.Pointer + ((long)start * Inputs), _bias.Pointer + start,
-                y + start, yStride, Math.Min(end * FloatProduct.Width, Outputs) - start);
+                y + start, yStride, Math.Min(end * PanelGemm.Width, Outputs) - start);
         });
     }
 
@@ -59,9 +59,9 @@ internal sealed unsafe class FloatLinear
         var weight = new float[Outputs * Inputs];
         for (int row = 0; row < Outputs; row++)
         {
-            var (panel, lane) = Math.DivRem(row, FloatProduct.Width);
-            int source = (panel * Inputs * FloatProduct.Width) + lane;
-            for (int i = 0; i < Inputs; i++, source += FloatProduct.Width)
+            var (panel, lane) = Math.DivRem(row, PanelGemm.Width);
+            int source = (panel * Inputs * PanelGemm.Width) + lane;
+            for (int i = 0; i < Inputs; i++, source += PanelGemm.Width)
                 weight[(row * Inputs) + i] = _panels[source];
         }
         return weight;

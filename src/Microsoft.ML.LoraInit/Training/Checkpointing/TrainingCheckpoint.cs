@@ -79,7 +79,7 @@ internal sealed class TrainingCheckpoint : IDisposable
             var tensors = optimizer.Select(t => KeyValuePair.Create(OptimizerPrefix + t.Key, t.Value))
                 .Append(KeyValuePair.Create(ParametersName, parts.Parameters.Flat.detach()))
                 .Concat(state.Best is null ? [] : [KeyValuePair.Create(BestName, state.Best)])
-                .Concat(InitialAdapters.Tensors(parts.Start.Targets, parts.Start.Adapters));
+                .Concat(InitialFactorsFile.Tensors(parts.Start.Targets, parts.Start.Adapters));
             var numbers = new Numbers(
                 state.Step, state.Epoch, state.StepInEpoch, state.LossSum.cpu().item<double>(), state.WeightSum, state.EpochSeconds, parts.Start.Seconds,
                 state.BestEpoch, state.BestMetric, state.Finished, state.StoppedEarly, state.Epochs);
@@ -87,7 +87,7 @@ internal sealed class TrainingCheckpoint : IDisposable
             {
                 [FingerprintKey] = JsonSerializer.Serialize(_fingerprint),
                 [StateKey] = JsonSerializer.Serialize(numbers, Json),
-                [InitialKey] = InitialAdapters.Describe(parts.Start.Targets, parts.Start.Adapters),
+                [InitialKey] = InitialFactorsFile.Describe(parts.Start.Targets, parts.Start.Adapters),
             };
             SafetensorsWriter.WriteChecked(_path, tensors, metadata, ChecksumKey);
         }
@@ -181,7 +181,7 @@ internal sealed class TrainingCheckpoint : IDisposable
 
         /// <summary>The factors that the run started from; in the caller's scope.</summary>
         public IReadOnlyList<InitializedAdapter> Initial(IReadOnlyList<AdapterTarget> targets, Device device) =>
-            owner.Guard(() => InitialAdapters.Read(file, Text(file, InitialKey), targets, device));
+            owner.Guard(() => InitialFactorsFile.Read(file, Text(file, InitialKey), targets, device));
 
         /// <summary>Puts parameters, optimiser and state back to where they were.</summary>
         public void Restore(TrainableParameters parameters, FlatAdamW optimizer, TrainingState state) => owner.Guard(() =>
@@ -221,4 +221,4 @@ internal sealed class TrainingCheckpoint : IDisposable
 /// <param name="Optimizer">Its optimiser.</param>
 /// <param name="State">Where the run stands.</param>
 /// <param name="Start">What the adapters started from.</param>
-internal sealed record RunParts(TrainableParameters Parameters, FlatAdamW Optimizer, TrainingState State, StartingPoint Start);
+internal sealed record RunParts(TrainableParameters Parameters, FlatAdamW Optimizer, TrainingState State, InitialFactors Start);

@@ -19,7 +19,7 @@ internal sealed class DeviceGradients : IDisposable
     private readonly GradientParts _parts;
     private readonly GradientPass _pass;
     private readonly WorkCapture? _capture;
-    private readonly Dictionary<PackedShape, ShapeBuffers> _shapes = [];
+    private readonly Dictionary<BatchBufferShape, ShapeBuffers> _shapes = [];
     private readonly Tensor _scalars; // fp64 [2]: dropout's seed, 1 / weight
 
     /// <param name="parts">What a pass works on.</param>
@@ -45,7 +45,7 @@ internal sealed class DeviceGradients : IDisposable
     /// <param name="batch">The batch.</param>
     /// <param name="seed">Of its dropout.</param>
     /// <param name="inverseWeight">One over the sum of weights of the whole optimiser step.</param>
-    public void Add(PackedBatch batch, ulong seed, double inverseWeight)
+    public void Add(BatchBuffer batch, ulong seed, double inverseWeight)
     {
         // 52 bits of the seed survive the trip as a double.
         using (no_grad())

@@ -40,7 +40,7 @@ internal sealed class DeviceStep : TrainingStep
         _update.Run(learningRate);
     }
 
-    private sealed record Queue(PrefetchQueue<PackedBatch> Batches) : IStepBatches
+    private sealed record Queue(PrefetchQueue<BatchBuffer> Batches) : IStepBatches
     {
         public void Dispose() => Batches.Dispose();
     }

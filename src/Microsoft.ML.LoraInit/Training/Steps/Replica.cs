@@ -48,7 +48,7 @@ internal sealed class Replica : IDisposable
     /// <param name="inverseWeight">One over the sum of weights of the whole optimiser step.</param>
     /// <param name="first">Whether a step begins, for which <see cref="Sent"/> starts at zero.</param>
     /// <returns>Ends when all is queued on the device.</returns>
-    public Task Add(PackedBatch? share, ulong seed, double inverseWeight, bool first) => _thread.Post(() =>
+    public Task Add(BatchBuffer? share, ulong seed, double inverseWeight, bool first) => _thread.Post(() =>
     {
         using var scope = NewDisposeScope();
         if (first)

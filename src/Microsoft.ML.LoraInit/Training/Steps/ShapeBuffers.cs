@@ -18,7 +18,7 @@ internal sealed class ShapeBuffers : IDisposable
     /// <param name="scalars">Fp64 [2]: dropout's seed and 1 / weight; not owned.</param>
     /// <param name="config">The model's.</param>
     /// <param name="drops">Whether anything is dropped out.</param>
-    public ShapeBuffers(PackedShape shape, Tensor scalars, RobertaConfig config, bool drops)
+    public ShapeBuffers(BatchBufferShape shape, Tensor scalars, RobertaConfig config, bool drops)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -33,7 +33,7 @@ internal sealed class ShapeBuffers : IDisposable
         _floats = zeros(shape.FloatCount, ScalarType.Float32, scalars.device).DetachFromDisposeScope();
     }
 
-    public PackedShape Shape { get; }
+    public BatchBufferShape Shape { get; }
 
     /// <summary>The recorded pass; null where it runs call by call.</summary>
     public CapturedWork? Captured { get; set; }
@@ -42,7 +42,7 @@ internal sealed class ShapeBuffers : IDisposable
     public int Attempts { get; set; }
 
     /// <summary>Queues the copy of a batch to the device.</summary>
-    public void Upload(PackedBatch batch)
+    public void Upload(BatchBuffer batch)
     {
         using var noGrad = no_grad();
         _integers.copy_(batch.Integers, true);

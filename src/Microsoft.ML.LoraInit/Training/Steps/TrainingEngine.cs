@@ -20,7 +20,7 @@ internal sealed class TrainingEngine : IDisposable
     {
         var (device, alone) = (parts.Model.Device, parts.Request.OtherDevices.Count == 0);
         if (alone && device.type != DeviceType.CUDA)
-            return new(new HostStep(parts), null);
+            return new(new CpuStep(parts), null);
         var stream = DeviceWork.Stream(device);
         try
         {

@@ -38,11 +38,11 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
     }
 
     /// <summary>Rows as a batch of a fixed number of rows, in page-locked memory where a GPU reads it.</summary>
-    protected PackedBatch Pack(int[] rows, int size)
+    protected BatchBuffer Pack(int[] rows, int size)
     {
         var (request, config) = (Parts.Request, Parts.Model.Config);
         var pinned = Parts.Model.Device.type == TorchSharp.DeviceType.CUDA;
-        return PackedBatch.Build(request.Train, rows, request.Task, config.PadTokenId, size, config.MaxLength, pinned);
+        return BatchBuffer.Build(request.Train, rows, request.Task, config.PadTokenId, size, config.MaxLength, pinned);
     }
 }
 

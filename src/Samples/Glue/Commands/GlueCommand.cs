@@ -68,7 +68,7 @@ internal sealed class GlueCommand
         using var session = new GlueSession(ml, checkpoint, result.GetRequiredValue(_grid.DataDirectory), cancellation);
         var plan = Plan(result, recipe, session, checkpoint, devices[0]) with { Command = _grid.CommandLine(result) };
         var store = new RunStore(output);
-        var starts = new StartingAdapters(store.Directory, plan.Starts ?? new Dictionary<string, RunConfig>());
+        var starts = new InitialAdapterFolders(store.Directory, plan.Starts ?? new Dictionary<string, RunConfig>());
         starts.Check(plan.Groups);
         var part = GridPart.Of(plan, shard);
         if (shard != Shard.Whole)

@@ -18,7 +18,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
     public int? CheckpointEverySteps { get; init; }
 
     /// <summary>Adapters that runs start from.</summary>
-    public StartingAdapters? Starts { get; init; }
+    public InitialAdapterFolders? Starts { get; init; }
 
     public RunEnvironment Environment(int slot) => RunEnvironment.Current(Of(slot).ToString());
 

@@ -10,9 +10,9 @@ namespace Microsoft.ML.LoraInit.Data.Batching;
 /// row with weight 0.
 /// </summary>
 /// <param name="Shape">Which shape.</param>
-/// <param name="Integers">Int64, as <see cref="PackedShape"/> lays it out.</param>
+/// <param name="Integers">Int64, as <see cref="BatchBufferShape"/> lays it out.</param>
 /// <param name="Floats">Fp32, likewise.</param>
-internal sealed record PackedBatch(PackedShape Shape, Tensor Integers, Tensor Floats) : IDisposable
+internal sealed record BatchBuffer(BatchBufferShape Shape, Tensor Integers, Tensor Floats) : IDisposable
 {
     /// <param name="data">All rows.</param>
     /// <param name="rows">The batch's rows; at most <paramref name="batchSize"/>.</param>
@@ -21,7 +21,7 @@ internal sealed record PackedBatch(PackedShape Shape, Tensor Integers, Tensor Fl
     /// <param name="batchSize">Rows of the shape.</param>
     /// <param name="maxLength">The model's maximal length.</param>
     /// <param name="pinned">Whether the memory is page-locked, for copies that do not wait.</param>
-    public static PackedBatch Build(TextDataset data, int[] rows, TextTask task, int padId, int batchSize, int maxLength, bool pinned)
+    public static BatchBuffer Build(TextDataset data, int[] rows, TextTask task, int padId, int batchSize, int maxLength, bool pinned)
     {
         using var scope = NewDisposeScope();
         var all = new int[batchSize];
@@ -32,7 +32,7 @@ internal sealed record PackedBatch(PackedShape Shape, Tensor Integers, Tensor Fl
 
         var targets = task.Targets(data.LabelsOf(all), CPU);
         var integral = targets.dtype == ScalarType.Int64;
-        var shape = new PackedShape(batchSize, length, shortest < length, targets.shape.Aggregate(1L, (a, b) => a * b) / batchSize, integral, targets.shape.Length);
+        var shape = new BatchBufferShape(batchSize, length, shortest < length, targets.shape.Aggregate(1L, (a, b) => a * b) / batchSize, integral, targets.shape.Length);
 
         var integers = new long[shape.IntegerCount];
         var floats = new float[shape.FloatCount];
@@ -65,14 +65,14 @@ internal sealed record PackedBatch(PackedShape Shape, Tensor Integers, Tensor Fl
     }
 }
 
-/// <summary>The shape of a <see cref="PackedBatch"/>: batches of one shape can share buffers and a captured graph.</summary>
+/// <summary>The shape of a <see cref="BatchBuffer"/>: batches of one shape can share buffers and a captured graph.</summary>
 /// <param name="Rows">Rows, those of weight 0 included.</param>
 /// <param name="Length">Tokens a row, padding included.</param>
 /// <param name="Padded">Whether any row has padding.</param>
 /// <param name="TargetsARow">Numbers a row that the loss takes.</param>
 /// <param name="IntegerTargets">Whether these are integers.</param>
 /// <param name="TargetDimensions">1 for [rows], 2 for [rows, targets].</param>
-internal sealed record PackedShape(int Rows, int Length, bool Padded, long TargetsARow, bool IntegerTargets, int TargetDimensions)
+internal sealed record BatchBufferShape(int Rows, int Length, bool Padded, long TargetsARow, bool IntegerTargets, int TargetDimensions)
 {
     /// <summary>Ids [rows, length], lengths [rows], then integer targets.</summary>
     public long IntegerCount => (long)Rows * Length + Rows + (IntegerTargets ? Rows * TargetsARow : 0);

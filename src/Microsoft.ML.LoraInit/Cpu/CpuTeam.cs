@@ -2,13 +2,13 @@ namespace Microsoft.ML.LoraInit.Cpu;
 
 /// <summary>The threads that may share an operation.</summary>
 /// <param name="Threads">At most so many, the caller among them.</param>
-internal readonly record struct HostTeam(int Threads)
+internal readonly record struct CpuTeam(int Threads)
 {
     // Multiply-adds that a thread does in the time that it takes to call it.
     private const long WorthAThread = 2_000_000;
 
     /// <summary>The caller alone.</summary>
-    public static HostTeam Alone => new(1);
+    public static CpuTeam Alone => new(1);
 
     /// <summary>Runs <paramref name="body"/> over parts [first, end) of <paramref name="count"/> pieces.</summary>
     /// <param name="count">Number of pieces.</param>

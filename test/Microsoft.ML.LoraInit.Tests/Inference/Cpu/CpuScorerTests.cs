@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Tests.Inference.Cpu;
 
 [TestClass]
-public sealed class HostScorerTests
+public sealed class CpuScorerTests
 {
     // Sizes that are no multiples of the vectors, and a head that is.
     private static readonly RobertaConfig Odd = RandomModel.Config with { HiddenSize = 36, IntermediateSize = 50, Heads = 3 };
@@ -30,13 +30,13 @@ public sealed class HostScorerTests
     public void ScoresDependOnNeitherCompanyNorThreads()
     {
         var texts = RandomModel.Texts(60, Even);
-        using var reference = Predictor(RandomModel.Weights(Even), Even, new() { HostThreads = 1 });
+        using var reference = Predictor(RandomModel.Weights(Even), Even, new() { CpuThreads = 1 });
         var expected = texts.SelectMany(text => reference.Predict([text])[0]).ToArray();
         Assert.IsTrue(expected.Distinct().Count() > 100, "The rows are too alike to tell their order.");
         foreach (int threads in new[] { 1, 2, 7 })
             foreach (int tokens in new[] { 1, 300, 1 << 20 })
             {
-                using var predictor = Predictor(RandomModel.Weights(Even), Even, new() { HostThreads = threads, MaxTokensPerBatch = tokens });
+                using var predictor = Predictor(RandomModel.Weights(Even), Even, new() { CpuThreads = threads, MaxTokensPerBatch = tokens });
                 CollectionAssert.AreEqual(expected, predictor.Predict(texts).SelectMany(row => row).ToArray(), $"{threads} threads, {tokens} tokens");
                 CollectionAssert.AreEqual(expected, texts.SelectMany(text => predictor.PredictOne(text)).ToArray());
             }

@@ -3,12 +3,12 @@ using Microsoft.ML.LoraInit.Tokenization;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>Some texts' tokens, one text after another, without padding.</summary>
-internal sealed class PackedTexts
+internal sealed class UnpaddedTexts
 {
     private readonly EncodedText[] _texts;
     private readonly int[] _starts;
 
-    public PackedTexts(params EncodedText[] texts)
+    public UnpaddedTexts(params EncodedText[] texts)
     {
         _texts = texts;
         _starts = new int[texts.Length + 1];

@@ -3,12 +3,12 @@ using Microsoft.ML.LoraInit.Cpu;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>Layer normalisation, after the residual is added.</summary>
-internal sealed unsafe class HostNorm
+internal sealed unsafe class CpuNorm
 {
     private readonly AlignedArray<float> _weight, _bias;
     private readonly float _epsilon;
 
-    public HostNorm(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, double epsilon)
+    public CpuNorm(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, double epsilon)
     {
         (_weight, _bias, _epsilon) = (new(weight.Length), new(bias.Length), (float)epsilon);
         weight.CopyTo(_weight.Span);

@@ -3,10 +3,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Quantization;
 
 /// <summary>
-/// y = x Wᵀ with W held in NF4 (QLoRA, arXiv 2305.14314, equation 5). The tape keeps the packed weight, not a dequantised
+/// y = x Wᵀ with W held in NF4 (QLoRA, arXiv 2305.14314, equation 5). The tape keeps the quantized weight, not a dequantised
 /// copy: backward dequantises again, dL/dx = dL/dy · W. W itself has no gradient.
 /// </summary>
-internal sealed class PackedProduct : autograd.SingleTensorFunction<PackedProduct>
+internal sealed class Nf4Product : autograd.SingleTensorFunction<Nf4Product>
 {
     private const string Weight = "weight";
 
@@ -17,7 +17,7 @@ internal sealed class PackedProduct : autograd.SingleTensorFunction<PackedProduc
     [ThreadStatic]
     private static Tensor? _returned;
 
-    public override string Name => nameof(PackedProduct);
+    public override string Name => nameof(Nf4Product);
 
     /// <summary>x [..., in] times weight [out, in] transposed → [..., out], in x's type.</summary>
     public static Tensor Of(Tensor x, Nf4Tensor weight)

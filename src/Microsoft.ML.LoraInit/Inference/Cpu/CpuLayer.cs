@@ -7,19 +7,19 @@ namespace Microsoft.ML.LoraInit.Inference.Cpu;
 /// One block: what <see cref="ScoringLayer"/> computes, without tensors. Query, key and value are one product; the last block goes on
 /// with first tokens alone, which are all that the head reads.
 /// </summary>
-internal sealed unsafe class HostLayer
+internal sealed unsafe class CpuLayer
 {
     private readonly RobertaConfig _config;
     private readonly bool _isLast;
     private readonly FloatLinear _keyValue, _attentionOutput, _intermediate, _output;
     private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
-    private readonly HostNorm _attentionNorm, _outputNorm;
-    private readonly HostBottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
+    private readonly CpuNorm _attentionNorm, _outputNorm;
+    private readonly CpuBottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
     /// <param name="reader">Where the weights come from.</param>
-    public HostLayer(RobertaConfig config, int index, HostWeightReader reader)
+    public CpuLayer(RobertaConfig config, int index, CpuWeightReader reader)
     {
         (_config, _isLast) = (config, index == config.Layers - 1);
         int hidden = config.HiddenSize;
@@ -31,9 +31,9 @@ internal sealed unsafe class HostLayer
         _intermediate = Linear(EncoderModule.Intermediate);
         _output = Linear(EncoderModule.Output);
         _outputNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.OutputNorm));
-        _attentionBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Attention), hidden, reader);
-        _outputBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Output), hidden, reader);
-        _layerBottleneck = HostBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Layer), hidden, reader);
+        _attentionBottleneck = CpuBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Attention), hidden, reader);
+        _outputBottleneck = CpuBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Output), hidden, reader);
+        _layerBottleneck = CpuBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Layer), hidden, reader);
 
         FloatLinear Linear(params EncoderModule[] modules)
         {
@@ -45,12 +45,12 @@ internal sealed unsafe class HostLayer
     /// <param name="texts">Where the texts lie.</param>
     /// <param name="x">[tokens, hidden]; gets the block's result, of the last block [texts, hidden].</param>
     /// <param name="team">Who may help.</param>
-    public void Apply(PackedTexts texts, float* x, HostTeam team)
+    public void Apply(UnpaddedTexts texts, float* x, CpuTeam team)
     {
         int hidden = _config.HiddenSize, tokens = texts.Tokens;
         int rows = _isLast ? texts.Count : tokens; // that go on
         int width = _keyValue.Outputs + (_query?.Outputs ?? 0), wide = _intermediate.Outputs;
-        var memory = HostScratch.Floats(((long)tokens * width) + (2L * rows * hidden) + ((long)rows * wide), out float* projected);
+        var memory = CpuScratch.Floats(((long)tokens * width) + (2L * rows * hidden) + ((long)rows * wide), out float* projected);
         float* attended = projected + ((long)tokens * width);
         float* y = attended + ((long)rows * hidden);
         float* inner = y + ((long)rows * hidden);
@@ -65,23 +65,23 @@ internal sealed unsafe class HostLayer
         _outputBottleneck?.Apply(x, rows, team);
         _outputNorm.Apply(x, y, rows);
         _layerBottleneck?.Apply(x, rows, team);
-        HostScratch.Return(memory);
+        CpuScratch.Return(memory);
     }
 
     /// <summary>In the last block x becomes the texts' first tokens on the way.</summary>
-    private void Attend(PackedTexts texts, float* x, float* projected, float* attended, HostTeam team)
+    private void Attend(UnpaddedTexts texts, float* x, float* projected, float* attended, CpuTeam team)
     {
         int hidden = _config.HiddenSize, stride = _keyValue.Outputs;
         _keyValue.Apply(x, hidden, texts.Tokens, projected, stride, team);
         if (_query is null)
         {
-            HostAttention.Apply(_config, texts, new(projected, stride), firstOnly: false, new(projected + hidden, stride), attended, team);
+            CpuAttention.Apply(_config, texts, new(projected, stride), firstOnly: false, new(projected + hidden, stride), attended, team);
             return;
         }
         for (int text = 1; text < texts.Count; text++)
             new ReadOnlySpan<float>(x + ((long)texts.Start(text) * hidden), hidden).CopyTo(new(x + ((long)text * hidden), hidden));
         float* queries = projected + ((long)texts.Tokens * stride);
         _query.Apply(x, hidden, texts.Count, queries, hidden, team);
-        HostAttention.Apply(_config, texts, new(queries, hidden), firstOnly: true, new(projected, stride), attended, team);
+        CpuAttention.Apply(_config, texts, new(queries, hidden), firstOnly: true, new(projected, stride), attended, team);
     }
 }

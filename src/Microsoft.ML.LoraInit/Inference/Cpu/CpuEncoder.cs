@@ -9,19 +9,19 @@ namespace Microsoft.ML.LoraInit.Inference.Cpu;
 /// another without padding, no native call and no native thread. Nothing in it changes, so any number of threads may run it. A
 /// text's logits do not depend on the texts beside it or on who helps, to the last bit.
 /// </summary>
-internal sealed unsafe class HostEncoder
+internal sealed unsafe class CpuEncoder
 {
     private readonly RobertaConfig _config;
-    private readonly HostWeightReader _reader;
+    private readonly CpuWeightReader _reader;
     private readonly AlignedArray<float> _words, _positions;
-    private readonly HostNorm _norm;
-    private readonly HostLayer[] _layers;
+    private readonly CpuNorm _norm;
+    private readonly CpuLayer[] _layers;
     private readonly FloatLinear _dense, _outProjection;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder and head by full name; taken over and freed, also when this fails.</param>
     /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
-    public HostEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    public CpuEncoder(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
@@ -35,7 +35,7 @@ internal sealed unsafe class HostEncoder
         for (int i = 0; i < config.MaxPositions; i++)
             RowMath.Add(_positions.Pointer + ((long)i * config.HiddenSize), types.Pointer, config.HiddenSize);
         _norm = _reader.Norm(RobertaNames.EmbeddingNorm);
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new HostLayer(config, i, _reader))];
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new CpuLayer(config, i, _reader))];
         _dense = _reader.Linear(config.HiddenSize, config.HiddenSize, RobertaNames.HeadDense);
         _outProjection = _reader.Linear(_reader.RowsOf(RobertaNames.HeadProjection) ?? 0, config.HiddenSize, RobertaNames.HeadProjection);
         bag.CheckAllTaken();
@@ -45,16 +45,16 @@ internal sealed unsafe class HostEncoder
     public int Outputs => _outProjection.Outputs;
 
     /// <summary>A row of logits for each text.</summary>
-    public float[][] Score(PackedTexts texts, HostTeam team)
+    public float[][] Score(UnpaddedTexts texts, CpuTeam team)
     {
         int hidden = _config.HiddenSize;
-        var memory = HostScratch.Floats((long)texts.Tokens * hidden, out float* x);
+        var memory = CpuScratch.Floats((long)texts.Tokens * hidden, out float* x);
         Embed(texts, x);
         _norm.Apply(x, null, texts.Tokens);
         foreach (var layer in _layers)
             layer.Apply(texts, x, team);
         var logits = Classify(x, texts.Count, team);
-        HostScratch.Return(memory);
+        CpuScratch.Return(memory);
         GC.KeepAlive(this);
         return logits;
     }
@@ -72,7 +72,7 @@ internal sealed unsafe class HostEncoder
             tensors.Add(name, tensor(table.Span.ToArray(), table.Length / _config.HiddenSize, _config.HiddenSize).DetachFromDisposeScope());
     }
 
-    private void Embed(PackedTexts texts, float* x)
+    private void Embed(UnpaddedTexts texts, float* x)
     {
         int hidden = _config.HiddenSize;
         for (int text = 0; text < texts.Count; text++)
@@ -92,10 +92,10 @@ internal sealed unsafe class HostEncoder
     /// <param name="x">[texts, hidden], the first tokens.</param>
     /// <param name="count">Number of texts.</param>
     /// <param name="team">Who may help.</param>
-    private float[][] Classify(float* x, int count, HostTeam team)
+    private float[][] Classify(float* x, int count, CpuTeam team)
     {
         int hidden = _config.HiddenSize;
-        var memory = HostScratch.Floats((long)count * (hidden + Outputs), out float* pooled);
+        var memory = CpuScratch.Floats((long)count * (hidden + Outputs), out float* pooled);
         float* y = pooled + ((long)count * hidden);
         _dense.Apply(x, hidden, count, pooled, hidden, team);
         RowMath.Tanh(pooled, count * hidden);
@@ -103,7 +103,7 @@ internal sealed unsafe class HostEncoder
         var logits = new float[count][];
         for (int i = 0; i < count; i++)
             logits[i] = new ReadOnlySpan<float>(y + ((long)i * Outputs), Outputs).ToArray();
-        HostScratch.Return(memory);
+        CpuScratch.Return(memory);
         return logits;
     }
 }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Cpu;
 /// Products of fp32 rows with packed panels of 32 columns, [inputs, 32] each. Every number is one chain of fused multiply-adds
 /// in the order of the inputs, whatever tile it falls into and whatever the vectors' width: so its bits depend on nothing else.
 /// </summary>
-internal static unsafe class FloatProduct
+internal static unsafe class PanelGemm
 {
     /// <summary>Columns of a panel.</summary>
     public const int Width = 32;

@@ -9,7 +9,7 @@ namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 /// What the initialisation made, kept in checkpoints: a resumed run starts from the same factors without preparing them
 /// again, however costly they were.
 /// </summary>
-internal static class InitialAdapters
+internal static class InitialFactorsFile
 {
     private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
 

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 
 /// <summary>What the adapters of a run start from, kept so that checkpoints can hold it.</summary>
-internal sealed class StartingPoint : IDisposable
+internal sealed class InitialFactors : IDisposable
 {
     /// <summary>The layers initialised; empty where the method has no low-rank adapters.</summary>
     public IReadOnlyList<AdapterTarget> Targets { get; private set; } = [];

@@ -9,35 +9,35 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// The encoder's kernels for CPUs in fp32, each one pass over its numbers: norms and GELU by <see cref="RowMath"/>, the masks of
 /// <see cref="TensorKernels"/> bit for bit, and a softmax that overwrites what nobody reads any more. Other types go the way of tensors.
 /// </summary>
-internal sealed unsafe class HostKernels : TensorKernels
+internal sealed unsafe class CpuKernels : TensorKernels
 {
-    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor gain, Tensor shift, double eps, DropoutMask dropout)
+    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
     {
-        if (!Serves(update, residual, gain, shift))
-            return base.AddNorm(update, residual, gain, shift, eps, dropout);
+        if (!Serves(update, residual, weight, bias))
+            return base.AddNorm(update, residual, weight, bias, eps, dropout);
         int rows = (int)update.shape[0], size = (int)update.shape[1];
         var sum = dropout.Drops ? Mask(update.shape, update.dtype, dropout).mul_(update).add_(residual) : update + residual;
         var (output, means, inverses) = (empty_like(sum), empty(rows), empty(rows));
-        fixed (byte* x = sum.bytes, y = output.bytes, m = means.bytes, d = inverses.bytes, g = gain.bytes, b = shift.bytes)
+        fixed (byte* x = sum.bytes, y = output.bytes, m = means.bytes, d = inverses.bytes, g = weight.bytes, b = bias.bytes)
         {
-            var (from, to, mean, inverse, weight, bias) = ((nint)x, (nint)y, (nint)m, (nint)d, (nint)g, (nint)b);
+            var (from, to, mean, inverse, scale, offset) = ((nint)x, (nint)y, (nint)m, (nint)d, (nint)g, (nint)b);
             EachRow(rows, size, row => RowMath.Normalize(
-                At(from, row, size), At(to, row, size), size, At(weight), At(bias), (float)eps, out At(mean)[row], out At(inverse)[row]));
+                At(from, row, size), At(to, row, size), size, At(scale), At(offset), (float)eps, out At(mean)[row], out At(inverse)[row]));
         }
         return new(output, sum, means, inverses);
     }
 
-    public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor gain, DropoutMask dropout)
+    public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
     {
-        if (!Serves(gradient, forward.Sum, gain, forward.Mean))
-            return base.AddNormBackward(gradient, forward, gain, dropout);
+        if (!Serves(gradient, forward.Sum, weight, forward.Mean))
+            return base.AddNormBackward(gradient, forward, weight, dropout);
         int rows = (int)gradient.shape[0], size = (int)gradient.shape[1];
         var result = empty_like(gradient);
-        fixed (byte* i = gradient.bytes, x = forward.Sum.bytes, o = result.bytes, m = forward.Mean.bytes, d = forward.InverseDeviation.bytes, g = gain.bytes)
+        fixed (byte* i = gradient.bytes, x = forward.Sum.bytes, o = result.bytes, m = forward.Mean.bytes, d = forward.InverseDeviation.bytes, g = weight.bytes)
         {
-            var (incoming, sum, to, mean, inverse, weight) = ((nint)i, (nint)x, (nint)o, (nint)m, (nint)d, (nint)g);
+            var (incoming, sum, to, mean, inverse, scale) = ((nint)i, (nint)x, (nint)o, (nint)m, (nint)d, (nint)g);
             EachRow(rows, size, row => RowMath.NormalizeGradient(
-                At(incoming, row, size), At(sum, row, size), At(to, row, size), size, At(weight), At(mean)[row], At(inverse)[row]));
+                At(incoming, row, size), At(sum, row, size), At(to, row, size), size, At(scale), At(mean)[row], At(inverse)[row]));
         }
         return new(result, dropout.Drops ? Mask(result.shape, result.dtype, dropout).mul_(result) : result);
     }
@@ -103,7 +103,7 @@ internal sealed unsafe class HostKernels : TensorKernels
     private static bool Serves(params ReadOnlySpan<Tensor> tensors)
     {
         foreach (var tensor in tensors)
-            if (!TensorProduct.Serves(tensor) || tensor.numel() > int.MaxValue)
+            if (!TensorGemm.Serves(tensor) || tensor.numel() > int.MaxValue)
                 return false;
         return true;
     }
@@ -112,7 +112,7 @@ internal sealed unsafe class HostKernels : TensorKernels
 
     // Some ten operations an element.
     private static void EachRow(int rows, int size, Action<int> body) =>
-        new HostTeam(get_num_threads()).For(rows, 10L * size, (first, end) =>
+        new CpuTeam(get_num_threads()).For(rows, 10L * size, (first, end) =>
         {
             for (int row = first; row < end; row++)
                 body(row);
@@ -122,7 +122,7 @@ internal sealed unsafe class HostKernels : TensorKernels
     {
         const int Part = 1024;
         int count = (int)tensor.numel();
-        new HostTeam(get_num_threads()).For((count + Part - 1) / Part, 30L * Part, (first, end) =>
+        new CpuTeam(get_num_threads()).For((count + Part - 1) / Part, 30L * Part, (first, end) =>
             body(first * Part, Math.Min(count, end * Part) - (first * Part)));
     }
 

@@ -1,7 +1,7 @@
 namespace Microsoft.ML.LoraInit.Cpu;
 
 /// <summary>Memory for the time of an operation: pinned, not cleared, kept by its thread for the next one.</summary>
-internal static unsafe class HostScratch
+internal static unsafe class CpuScratch
 {
     [ThreadStatic]
     private static Stack<AlignedArray<byte>>? _free;

@@ -3,10 +3,10 @@ using Microsoft.ML.LoraInit.Cpu;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>A bottleneck adapter, which no merge removes: x + U gelu(D x + d) + u, or with a norm x + U relu(D norm(x) + d) + u.</summary>
-internal sealed unsafe class HostBottleneck(FloatLinear down, FloatLinear up, HostNorm? norm)
+internal sealed unsafe class CpuBottleneck(FloatLinear down, FloatLinear up, CpuNorm? norm)
 {
     /// <summary>Null where the model has none of this name.</summary>
-    public static HostBottleneck? ReadIfThere(string name, int hidden, HostWeightReader reader)
+    public static CpuBottleneck? ReadIfThere(string name, int hidden, CpuWeightReader reader)
     {
         if (reader.RowsOf($"{name}.down") is not { } size)
             return null;
@@ -16,10 +16,10 @@ internal sealed unsafe class HostBottleneck(FloatLinear down, FloatLinear up, Ho
     /// <param name="x">[rows, hidden], changed.</param>
     /// <param name="rows">Number of rows.</param>
     /// <param name="team">Who may help.</param>
-    public void Apply(float* x, int rows, HostTeam team)
+    public void Apply(float* x, int rows, CpuTeam team)
     {
         int hidden = up.Outputs, size = down.Outputs;
-        var memory = HostScratch.Floats((long)rows * (size + hidden), out float* low);
+        var memory = CpuScratch.Floats((long)rows * (size + hidden), out float* low);
         float* high = low + ((long)rows * size);
         if (norm is null)
         {
@@ -37,6 +37,6 @@ internal sealed unsafe class HostBottleneck(FloatLinear down, FloatLinear up, Ho
         }
         up.Apply(low, size, rows, high, hidden, team);
         RowMath.Add(x, high, rows * hidden);
-        HostScratch.Return(memory);
+        CpuScratch.Return(memory);
     }
 }

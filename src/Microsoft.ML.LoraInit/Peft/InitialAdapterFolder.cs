@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Peft;
 
 /// <summary>The trainers' option <see cref="LoraTrainerOptions.InitialAdapter"/>: training goes on from a PEFT adapter.</summary>
-internal static class StartingAdapter
+internal static class InitialAdapterFolder
 {
     /// <summary>Refuses options that the adapter decides and that were set to something of their own.</summary>
     /// <exception cref="ArgumentException">Such an option is not at its default; the message names it.</exception>

@@ -4,7 +4,7 @@ using Microsoft.ML.LoraInit.Roberta;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>softmax(q kᵀ / √d) v, each text among its own tokens: texts lie one after another without padding.</summary>
-internal static unsafe class HostAttention
+internal static unsafe class CpuAttention
 {
     // Queries at a time: their scores against 512 keys fill a quarter of a usual second-level cache.
     private const int Block = 64;
@@ -16,7 +16,7 @@ internal static unsafe class HostAttention
     /// <param name="key">[tokens, …] keys, and after them the values, hidden numbers each.</param>
     /// <param name="y">[queries, hidden].</param>
     /// <param name="team">Who may help.</param>
-    public static void Apply(RobertaConfig config, PackedTexts texts, Columns query, bool firstOnly, Columns key, float* y, HostTeam team)
+    public static void Apply(RobertaConfig config, UnpaddedTexts texts, Columns query, bool firstOnly, Columns key, float* y, CpuTeam team)
     {
         int heads = config.Heads, hidden = config.HiddenSize, size = config.HeadSize;
         long cost = (long)texts.Tokens / texts.Count * (firstOnly ? 1 : texts.Tokens / texts.Count) * size * 2;
@@ -37,38 +37,38 @@ internal static unsafe class HostAttention
 
     private static void Head(Columns query, int queries, Columns key, Columns value, int length, int size, float* y, int yStride)
     {
-        int padded = FloatProduct.Panels(length) * FloatProduct.Width;
-        int valuePanels = FloatProduct.Panels(size);
-        var memory = HostScratch.Floats(((long)padded * size) + ((long)valuePanels * FloatProduct.Width * length) + ((long)Math.Min(Block, queries) * padded), out float* keys);
+        int padded = PanelGemm.Panels(length) * PanelGemm.Width;
+        int valuePanels = PanelGemm.Panels(size);
+        var memory = CpuScratch.Floats(((long)padded * size) + ((long)valuePanels * PanelGemm.Width * length) + ((long)Math.Min(Block, queries) * padded), out float* keys);
         float* values = keys + ((long)padded * size);
-        float* scores = values + ((long)valuePanels * FloatProduct.Width * length);
+        float* scores = values + ((long)valuePanels * PanelGemm.Width * length);
         PackKeys(key, length, size, keys, padded);
         PackValues(value, length, size, values);
         float scale = 1 / MathF.Sqrt(size);
         for (int start = 0; start < queries; start += Block)
         {
             int count = Math.Min(Block, queries - start);
-            FloatProduct.Multiply(query.At(start, 0).Pointer, query.Stride, count, size, keys, null, scores, padded, padded);
+            PanelGemm.Multiply(query.At(start, 0).Pointer, query.Stride, count, size, keys, null, scores, padded, padded);
             for (int i = 0; i < count; i++)
                 RowMath.Softmax(scores + ((long)i * padded), length, padded, scale);
-            FloatProduct.Multiply(scores, padded, count, length, values, null, y + ((long)start * yStride), yStride, size);
+            PanelGemm.Multiply(scores, padded, count, length, values, null, y + ((long)start * yStride), yStride, size);
         }
-        HostScratch.Return(memory);
+        CpuScratch.Return(memory);
     }
 
     /// <summary>Panels of 32 keys, [size, 32] each; keys beyond the text are 0.</summary>
     private static void PackKeys(Columns key, int length, int size, float* packed, int padded)
     {
-        for (int start = 0; start < padded; start += FloatProduct.Width)
+        for (int start = 0; start < padded; start += PanelGemm.Width)
         {
             float* source = key.At(start, 0).Pointer;
-            int count = Math.Min(FloatProduct.Width, length - start);
-            for (int d = 0; d < size; d++, source++, packed += FloatProduct.Width)
+            int count = Math.Min(PanelGemm.Width, length - start);
+            for (int d = 0; d < size; d++, source++, packed += PanelGemm.Width)
             {
                 float* from = source;
                 for (int lane = 0; lane < count; lane++, from += key.Stride)
                     packed[lane] = *from;
-                new Span<float>(packed + count, FloatProduct.Width - count).Clear();
+                new Span<float>(packed + count, PanelGemm.Width - count).Clear();
             }
         }
     }
@@ -76,11 +76,11 @@ internal static unsafe class HostAttention
     /// <summary>Panels of 32 of a value's numbers, [length, 32] each.</summary>
     private static void PackValues(Columns value, int length, int size, float* packed)
     {
-        for (int start = 0; start < size; start += FloatProduct.Width)
-            for (int i = 0; i < length; i++, packed += FloatProduct.Width)
+        for (int start = 0; start < size; start += PanelGemm.Width)
+            for (int i = 0; i < length; i++, packed += PanelGemm.Width)
             {
-                var target = new Span<float>(packed, FloatProduct.Width);
-                int count = Math.Min(FloatProduct.Width, size - start);
+                var target = new Span<float>(packed, PanelGemm.Width);
+                int count = Math.Min(PanelGemm.Width, size - start);
                 new ReadOnlySpan<float>(value.At(i, start).Pointer, count).CopyTo(target);
                 target[count..].Clear();
             }

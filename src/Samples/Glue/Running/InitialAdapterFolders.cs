@@ -9,7 +9,7 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
 /// </summary>
 /// <param name="directory">The results' folder.</param>
 /// <param name="makers">The runs that make adapters, by name.</param>
-internal sealed class StartingAdapters(string directory, IReadOnlyDictionary<string, RunConfig> makers)
+internal sealed class InitialAdapterFolders(string directory, IReadOnlyDictionary<string, RunConfig> makers)
 {
     private const string ConfigFile = "adapter_config.json";
 

@@ -8,9 +8,9 @@ namespace Microsoft.ML.LoraInit.Training.Steps;
 /// <summary>
 /// The step on a CPU: batches as long as their longest row. Plain LoRA goes through the fused encoder, all else by autograd.
 /// </summary>
-internal sealed class HostStep(StepParts parts) : TrainingStep(parts)
+internal sealed class CpuStep(StepParts parts) : TrainingStep(parts)
 {
-    private readonly GradientPass _pass = GradientPass.For(parts.Gradients, new HostKernels());
+    private readonly GradientPass _pass = GradientPass.For(parts.Gradients, new CpuKernels());
 
     public override IStepBatches Open(IReadOnlyList<int[]> plan) =>
         new Queue(new(Parts.Request.Train, plan, Parts.Request.Task, Parts.Model.Config.PadTokenId, Parts.Model.Device));

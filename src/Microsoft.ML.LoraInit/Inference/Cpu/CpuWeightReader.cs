@@ -4,13 +4,13 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
-/// <summary>Makes the parts of a <see cref="HostEncoder"/> out of a merged model's tensors, and remembers which is which.</summary>
+/// <summary>Makes the parts of a <see cref="CpuEncoder"/> out of a merged model's tensors, and remembers which is which.</summary>
 /// <param name="config">The model's shape.</param>
 /// <param name="bag">The tensors, fp32 on the CPU.</param>
-internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag)
+internal sealed class CpuWeightReader(RobertaConfig config, WeightBag bag)
 {
     private readonly List<(string[] Modules, FloatLinear Linear)> _linears = [];
-    private readonly List<(string Module, HostNorm Norm)> _norms = [];
+    private readonly List<(string Module, CpuNorm Norm)> _norms = [];
 
     /// <summary>Linear layers of one input, one below the other as one layer.</summary>
     /// <param name="outputs">Of each.</param>
@@ -24,9 +24,9 @@ internal sealed class HostWeightReader(RobertaConfig config, WeightBag bag)
         return linear;
     }
 
-    public HostNorm Norm(string module)
+    public CpuNorm Norm(string module)
     {
-        var norm = new HostNorm(Numbers($"{module}.weight", config.HiddenSize), Numbers($"{module}.bias", config.HiddenSize), config.LayerNormEps);
+        var norm = new CpuNorm(Numbers($"{module}.weight", config.HiddenSize), Numbers($"{module}.bias", config.HiddenSize), config.LayerNormEps);
         _norms.Add((module, norm));
         return norm;
     }

@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Cpu;
 
 /// <summary>
-/// Products of fp32 tensors on the CPU with a weight, by <see cref="FloatProduct"/>: panels of the weight are packed as they are
+/// Products of fp32 tensors on the CPU with a weight, by <see cref="PanelGemm"/>: panels of the weight are packed as they are
 /// needed, so that nothing is held beside it. With torch's number of threads.
 /// </summary>
-internal static unsafe class TensorProduct
+internal static unsafe class TensorGemm
 {
     /// <summary>Whether vector code serves a tensor: fp32, on the CPU, row by row in memory.</summary>
     public static bool Serves(Tensor weight) =>
@@ -28,7 +28,7 @@ internal static unsafe class TensorProduct
             {
                 float* from = w + ((long)(start + row) * inputs);
                 float* to = panel + row;
-                for (int i = 0; i < inputs; i++, to += FloatProduct.Width)
+                for (int i = 0; i < inputs; i++, to += PanelGemm.Width)
                     *to = from[i];
             }
         });
@@ -44,8 +44,8 @@ internal static unsafe class TensorProduct
         return Multiply(x, weight, null, outputs, inputs, (w, panel, start, count) =>
         {
             float* from = w + start;
-            for (int i = 0; i < outputs; i++, from += inputs, panel += FloatProduct.Width)
-                new ReadOnlySpan<float>(from, count).CopyTo(new(panel, FloatProduct.Width));
+            for (int i = 0; i < outputs; i++, from += inputs, panel += PanelGemm.Width)
+                new ReadOnlySpan<float>(from, count).CopyTo(new(panel, PanelGemm.Width));
         });
     }
 
@@ -60,19 +60,19 @@ internal static unsafe class TensorProduct
         fixed (byte* from = rows.bytes, by = weight.bytes, to = y.bytes, plus = bias is null ? default : bias.bytes)
         {
             var (source, factor, target, added) = ((nint)from, (nint)by, (nint)to, (nint)plus);
-            new HostTeam(get_num_threads()).For(FloatProduct.Panels(columns), (long)count * depth * FloatProduct.Width, (first, end) =>
+            new CpuTeam(get_num_threads()).For(PanelGemm.Panels(columns), (long)count * depth * PanelGemm.Width, (first, end) =>
             {
-                var memory = HostScratch.Floats((long)(depth + 1) * FloatProduct.Width, out float* panel);
-                float* offsets = panel + ((long)depth * FloatProduct.Width);
-                for (int start = first * FloatProduct.Width; start < Math.Min(end * FloatProduct.Width, columns); start += FloatProduct.Width)
+                var memory = CpuScratch.Floats((long)(depth + 1) * PanelGemm.Width, out float* panel);
+                float* offsets = panel + ((long)depth * PanelGemm.Width);
+                for (int start = first * PanelGemm.Width; start < Math.Min(end * PanelGemm.Width, columns); start += PanelGemm.Width)
                 {
-                    int width = Math.Min(FloatProduct.Width, columns - start);
+                    int width = Math.Min(PanelGemm.Width, columns - start);
                     pack((float*)factor, panel, start, width);
                     if (added != 0)
-                        new ReadOnlySpan<float>((float*)added + start, width).CopyTo(new(offsets, FloatProduct.Width));
-                    FloatProduct.Multiply((float*)source, depth, count, depth, panel, added == 0 ? null : offsets, (float*)target + start, columns, width);
+                        new ReadOnlySpan<float>((float*)added + start, width).CopyTo(new(offsets, PanelGemm.Width));
+                    PanelGemm.Multiply((float*)source, depth, count, depth, panel, added == 0 ? null : offsets, (float*)target + start, columns, width);
                 }
-                HostScratch.Return(memory);
+                CpuScratch.Return(memory);
             });
         }
         return y;

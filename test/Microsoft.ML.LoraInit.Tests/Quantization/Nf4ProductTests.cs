@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Tests.Quantization;
 
 [TestClass]
-public sealed class PackedProductTests
+public sealed class Nf4ProductTests
 {
     [TestMethod]
     [DataRow(ScalarType.Float32, 1e-6)]
@@ -21,7 +21,7 @@ public sealed class PackedProductTests
         var direction = Draw(3, 2, 48, 5).to(type).transpose(1, 2); // not contiguous, as a head's gradient is not
 
         var expected = nn.functional.linear(x, weight);
-        var actual = PackedProduct.Of(same, packed);
+        var actual = Nf4Product.Of(same, packed);
         (expected * direction).sum().backward();
         (actual * direction).sum().backward();
 
@@ -36,11 +36,11 @@ public sealed class PackedProductTests
         using var scope = NewDisposeScope();
         using var packed = Nf4.Quantize(Draw(1, 48, 80));
         var x = Draw(2, 5, 80);
-        Assert.IsFalse(PackedProduct.Of(x, packed).requires_grad);
+        Assert.IsFalse(Nf4Product.Of(x, packed).requires_grad);
         x.requires_grad_(true);
         using (no_grad())
-            Assert.IsFalse(PackedProduct.Of(x, packed).requires_grad);
-        Assert.IsTrue(PackedProduct.Of(x, packed).requires_grad);
+            Assert.IsFalse(Nf4Product.Of(x, packed).requires_grad);
+        Assert.IsTrue(Nf4Product.Of(x, packed).requires_grad);
     }
 
     [TestMethod]
@@ -50,11 +50,11 @@ public sealed class PackedProductTests
         using var scope = NewDisposeScope();
         using var packed = Nf4.Quantize(Draw(1, Size, Size) * (1 / Math.Sqrt(Size)));
         var leaf = Draw(2, 4, Size).requires_grad_(true);
-        PackedProduct.Of(leaf, packed).sum().backward(); // what the first call allocates for good
+        Nf4Product.Of(leaf, packed).sum().backward(); // what the first call allocates for good
         var before = WorkingSet();
         var x = leaf;
         for (int i = 0; i < Products; i++)
-            x = PackedProduct.Of(x, packed);
+            x = Nf4Product.Of(x, packed);
         var grown = WorkingSet() - before;
         x.sum().backward();
         Assert.IsTrue(grown < Products * Size * Size * sizeof(float) / 2, $"{grown >> 20} MiB more for {Products} products on the tape.");

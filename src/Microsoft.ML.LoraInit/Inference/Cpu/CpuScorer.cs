@@ -7,24 +7,24 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Inference.Cpu;
 
 /// <summary>
-/// Scores with a <see cref="HostEncoder"/>. Where there are batches for all threads, each computes one by itself; otherwise
+/// Scores with a <see cref="CpuEncoder"/>. Where there are batches for all threads, each computes one by itself; otherwise
 /// they share the operations of a batch. Calls that run at the same time share the threads.
 /// </summary>
-internal sealed class HostScorer : IMergedScorer
+internal sealed class CpuScorer : IMergedScorer
 {
     // A second-level cache holds the activations of about this many tokens.
     private const int Tokens = 256;
 
-    private readonly HostEncoder _encoder;
+    private readonly CpuEncoder _encoder;
     private readonly int _tokensPerBatch, _threads;
     private int _calls;
 
     /// <inheritdoc cref="RobertaPredictor(RobertaConfig, IReadOnlyDictionary{string, Tensor}, PredictorOptions)"/>
-    public HostScorer(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions options)
+    public CpuScorer(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions options)
     {
         _encoder = new(config, weights);
         _tokensPerBatch = options.MaxTokensPerBatch ?? Tokens;
-        _threads = options.HostThreads;
+        _threads = options.CpuThreads;
     }
 
     public Device Device => CPU;
@@ -65,21 +65,21 @@ internal sealed class HostScorer : IMergedScorer
             foreach (var batch in batches)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                Score(texts, batch, logits, new HostTeam(threads));
+                Score(texts, batch, logits, new CpuTeam(threads));
             }
         else
             Parallel.ForEach(batches, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellationToken },
-                batch => Score(texts, batch, logits, HostTeam.Alone));
+                batch => Score(texts, batch, logits, CpuTeam.Alone));
         return logits;
     }
 
-    private void Score(IReadOnlyList<EncodedText> texts, Range rows, float[][] logits, HostTeam team)
+    private void Score(IReadOnlyList<EncodedText> texts, Range rows, float[][] logits, CpuTeam team)
     {
         var (start, count) = rows.GetOffsetAndLength(texts.Count);
-        var packed = new EncodedText[count];
+        var batch = new EncodedText[count];
         for (int i = 0; i < count; i++)
-            packed[i] = texts[start + i];
-        _encoder.Score(new PackedTexts(packed), team).CopyTo(logits, start);
+            batch[i] = texts[start + i];
+        _encoder.Score(new UnpaddedTexts(batch), team).CopyTo(logits, start);
     }
 
     /// <summary>Neighbouring rows: without padding, there is nothing to gain from another order.</summary>
