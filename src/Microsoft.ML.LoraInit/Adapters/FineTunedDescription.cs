@@ -57,7 +57,7 @@ internal static class FineTunedDescription
     };
 
     /// <exception cref="InvalidDataException">An adapter does not fit the base's shape.</exception>
-    public static IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters(JsonObject fineTuning, RobertaConfig config)
+    public static IReadOnlyList<StoredAdapter> Adapters(JsonObject fineTuning, FineTuningMethod method, RobertaConfig config)
     {
         if (fineTuning[AdaptersKey] is not JsonArray array)
             throw new InvalidDataException($"The model's description has no list '{AdaptersKey}'.");
@@ -66,7 +66,7 @@ internal static class FineTunedDescription
         return
         [
             .. array.Select(AdapterDescription.FromJson).Select(d => seen.Add(d.Module)
-                ? (d, d.Target(shapes))
+                ? new StoredAdapter(d, d.Target(shapes), method.Kind(d.Kind) ?? throw new InvalidDataException($"The adapter on '{d.Module}' is of the kind '{d.Kind}', which the method '{method.Name}' does not have."))
                 : throw new InvalidDataException($"The model has two adapters on '{d.Module}'.")),
         ];
     }

@@ -61,6 +61,6 @@ internal static class InitialAdapterFolder
         var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
         foreach (var adapter in weights.Adapters)
             AdapterAttacher.Attach(model, linears[adapter.Target.ModuleName], new AdapterBlueprint(
-                adapter.Target, adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora, new(adapter.A, adapter.B), adapter.Magnitude, null, dropout, TrainA: true, TrainB: true));
+                adapter.Target, adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora, AdapterBlueprint.PartsOf(new(adapter.A, adapter.B), adapter.Magnitude), null, dropout));
     }
 }

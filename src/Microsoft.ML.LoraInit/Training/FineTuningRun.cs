@@ -76,7 +76,9 @@ internal sealed class FineTuningRun
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay, DecayEverything = _options.DecayBiasesAndNorms });
         using var state = new TrainingState(model.Device);
-        resumed?.Restore(parameters, optimizer, state);
+        using var hooks = _options.Method.Hooks(new(model, parameters, (long)TrainingLoop.StepsPerEpoch(_request) * _options.MaxEpochs, _request.Seed));
+        var parts = new RunParts(parameters, optimizer, state, start, hooks);
+        resumed?.Restore(parts);
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
@@ -84,7 +86,6 @@ internal sealed class FineTuningRun
             ? new RiemannianPreconditioner(parameters, Adapters(model), _options.PreconditioningDamping)
             : null;
 
-        var parts = new RunParts(parameters, optimizer, state, start);
         var cancelled = Loop(model, parts, preconditioner, checkpoint, isNew: resumed is null);
         _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
         return new(Capture(model, parameters, state), History(model, parts, cancelled));
@@ -131,7 +132,7 @@ internal sealed class FineTuningRun
             Save(); // what the initialisation made is not lost, however early the process ends
         try
         {
-            var step = new StepParts(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State);
+            var step = new StepParts(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State, parts.Hooks);
             using var engine = TrainingEngine.For(step);
             new TrainingLoop(step, engine.Step, _reporter, Save).Run();
             return false;
@@ -146,7 +147,7 @@ internal sealed class FineTuningRun
         }
     }
 
-    private static IEnumerable<LinearAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>();
+    private static IEnumerable<LowRankAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>();
 
     private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {

@@ -44,8 +44,7 @@ internal sealed class TrainingLoop
         _state = state;
         _save = save;
         _lengths = [.. request.Train.Texts.Select(t => t.Length)];
-        var batches = Plan(1).Count;
-        _stepsPerEpoch = (batches + _options.GradientAccumulationSteps - 1) / _options.GradientAccumulationSteps;
+        _stepsPerEpoch = StepsPerEpoch(request);
         var total = (long)_stepsPerEpoch * _options.MaxEpochs;
         _rate = LearningRate.WithWarmupRatio(_options.LearningRateSchedule, _options.InitialLearningRate, _options.WarmupRatio, total);
         _reports = new LoopReports(request, state, reporter, total);
@@ -62,6 +61,13 @@ internal sealed class TrainingLoop
             CloseEpoch();
             _save();
         }
+    }
+
+    /// <summary>Optimiser steps of one epoch.</summary>
+    public static int StepsPerEpoch(FineTuningRequest request)
+    {
+        var batches = BatchPlanner.Shuffled([.. request.Train.Texts.Select(t => t.Length)], request.Options.BatchSize, request.Seed, 1).Count;
+        return (batches + request.Options.GradientAccumulationSteps - 1) / request.Options.GradientAccumulationSteps;
     }
 
     private IReadOnlyList<int[]> Plan(int epoch) => BatchPlanner.Shuffled(_lengths, _options.BatchSize, _request.Seed, epoch);
