@@ -66,7 +66,7 @@ internal static class FineTunedDescription
         return
         [
             .. array.Select(AdapterDescription.FromJson).Select(d => seen.Add(d.Module)
-                ? new StoredAdapter(d, d.Target(shapes), method.Kind(d.Kind) ?? throw new InvalidDataException($"The adapter on '{d.Module}' is of the kind '{d.Kind}', which the method '{method.Name}' does not have."))
+                ? new StoredAdapter(d, d.Target(shapes), method.Kind(d.Kind) ?? throw new InvalidDataException($"The model's description of an adapter gives '{d.Module}' the kind '{d.Kind}', which the method '{method.Name}' does not have."))
                 : throw new InvalidDataException($"The model has two adapters on '{d.Module}'.")),
         ];
     }

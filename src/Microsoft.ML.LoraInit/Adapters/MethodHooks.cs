@@ -52,7 +52,8 @@ internal abstract class MethodHooks : IDisposable
 /// <param name="Parameters">What is trained.</param>
 /// <param name="Steps">Optimiser steps of the whole run.</param>
 /// <param name="Seed">Of every draw.</param>
-internal sealed record MethodRun(RobertaClassifier Model, TrainableParameters Parameters, long Steps, int Seed)
+/// <param name="Settings">Rank and scale, as the trainer's options have them.</param>
+internal sealed record MethodRun(RobertaClassifier Model, TrainableParameters Parameters, long Steps, int Seed, AdapterSettings Settings)
 {
     /// <summary>The model's adapters of a kind, in the model's order.</summary>
     public IReadOnlyList<T> Adapters<T>()

@@ -45,7 +45,7 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
     /// <param name="weight">What the layer holds, fp32: the corrected base weight, or with <see cref="Start"/> the untouched one.</param>
     public abstract Tensor EffectiveWeight(Tensor weight);
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         foreach (var parameter in Parameters)
             parameter.Release();

@@ -57,11 +57,14 @@ internal sealed class FineTuningRun
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
+        _options.Method.CheckRun(Steps);
         if (_request.Base.IsQuantized != (_options.BaseQuantization != BaseQuantization.None))
             throw new InvalidOperationException($"BaseQuantization is {_options.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
         if ((_initial is null) != (_options.InitialAdapter is null))
             throw new InvalidOperationException($"InitialAdapter is '{_options.InitialAdapter}', but {(_initial is null ? "no adapter was" : "an adapter was")} read.");
     }
+
+    private long Steps => (long)TrainingLoop.StepsPerEpoch(_request) * _options.MaxEpochs;
 
     private FineTuningResult Train(RobertaClassifier model)
     {
@@ -71,12 +74,12 @@ internal sealed class FineTuningRun
         using var start = new InitialFactors();
         Prepare(model, start, resumed);
         foreach (var adapter in Adapters(model))
-            adapter.B.LearningRateFactor = _options.LoraPlusRatio;
+            adapter.B.LearningRateFactor *= _options.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay, DecayEverything = _options.DecayBiasesAndNorms });
         using var state = new TrainingState(model.Device);
-        using var hooks = _options.Method.Hooks(new(model, parameters, (long)TrainingLoop.StepsPerEpoch(_request) * _options.MaxEpochs, _request.Seed));
+        using var hooks = _options.Method.Hooks(new(model, parameters, Steps, _request.Seed, _options.ToAdapterSettings()));
         var parts = new RunParts(parameters, optimizer, state, start, hooks);
         resumed?.Restore(parts);
         resumed?.Dispose(); // the file is about to be replaced
