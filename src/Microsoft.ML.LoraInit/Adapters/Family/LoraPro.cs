@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Roberta;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
 
