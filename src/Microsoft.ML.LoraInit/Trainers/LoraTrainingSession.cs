@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
