@@ -55,7 +55,18 @@ public static class AtomicFolder
         var folder = Path.GetFullPath(path);
         while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } parent)
             folder = parent;
-        AtomicFile.Check(Path.Combine(folder, "probe"));
+        try
+        {
+            AtomicFile.Check(Path.Combine(folder, "probe"));
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            throw new UnauthorizedAccessException($"The folder '{path}' cannot be made or written to: '{folder}' allows no new files.", e);
+        }
+        catch (IOException e)
+        {
+            throw new IOException($"The folder '{path}' cannot be made or written to. {e.Message}", e) { HResult = e.HResult };
+        }
     }
 
     private static void DeleteQuietly(string path)
