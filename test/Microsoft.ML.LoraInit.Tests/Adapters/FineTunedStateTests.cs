@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Persistence;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;
@@ -59,7 +60,7 @@ public sealed class FineTunedStateTests
         using var state = FineTunedState.Capture(model, FineTuningMethod.Parse(method), LoraInitialization.Kaiming());
         SafetensorsWriter.Write(folder.File("m.safetensors"), state.Tensors);
         using var file = SafetensorsFile.Open(folder.File("m.safetensors"));
-        var description = JsonNode.Parse(state.FineTuning.ToJsonString())!.AsObject();
+        var description = DescriptionJson.Read(DescriptionJson.Of(state));
 
         using var read = new FineTunedState(state.Base, state.Config, state.Outputs, description, file.Names.ToDictionary(n => n, n => file.Read(n)));
 
@@ -120,9 +121,10 @@ public sealed class FineTunedStateTests
         using var model = Trained(weights, "lora", "subtract");
         using var state = FineTunedState.Capture(model, FineTuningMethod.Lora(), LoraInitialization.Kaiming());
 
-        Assert.AreEqual("lora", (string?)state.FineTuning["method"]!["name"]);
-        Assert.AreEqual("kaiming", (string?)state.FineTuning["initialization"]!["name"]);
-        var first = state.FineTuning["adapters"]![0]!;
+        var json = DescriptionJson.Of(state);
+        Assert.AreEqual("lora", (string?)json["method"]!["name"]);
+        Assert.AreEqual("kaiming", (string?)json["initialization"]!["name"]);
+        var first = json["adapters"]![0]!;
         Assert.AreEqual("roberta.encoder.layer.0.attention.self.query", (string?)first["module"]);
         Assert.AreEqual("lora", (string?)first["kind"]);
         Assert.AreEqual(4, (int)first["rank"]!);
@@ -196,7 +198,7 @@ public sealed class FineTunedStateTests
         using var model = Trained(weights, "lora", "plain");
         using var state = FineTunedState.Capture(model, FineTuningMethod.Lora(), LoraInitialization.Kaiming());
         var tensors = state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone());
-        var json = state.FineTuning.DeepClone().AsObject();
+        var json = DescriptionJson.Of(state);
         var first = json["adapters"]![0]!.AsObject();
         const string Module = "roberta.encoder.layer.0.attention.self.query";
         switch (damage)
@@ -214,7 +216,7 @@ public sealed class FineTunedStateTests
             case "method": json["method"]!["name"] = "magic"; break;
             case "list": json.Remove("adapters"); break;
         }
-        var error = Assert.ThrowsExactly<InvalidDataException>(() => new FineTunedState(state.Base, state.Config, state.Outputs, json, tensors));
+        var error = Assert.ThrowsExactly<InvalidDataException>(() => new FineTunedState(state.Base, state.Config, state.Outputs, DescriptionJson.Read(json), tensors));
         StringAssert.Contains(error.Message, expected);
         Assert.IsTrue(tensors.Values.All(t => t.IsInvalid), "a refused state frees what it took over");
     }
