@@ -100,12 +100,12 @@ internal static class DescriptionJson
         {
             return json switch
             {
-                JsonObject weights => ClassWeights.PerClass(weights.ToDictionary(w => w.Key, w => w.Value!.GetValue<double>())),
+                JsonObject weights => ClassWeights.PerClass(weights.ToDictionary(w => w.Key, w => (double?)w.Value ?? double.NaN)),
                 JsonValue value when value.TryGetValue(out string? name) => Array.Find([ClassWeights.None, ClassWeights.Balanced], w => w.ToString() == name),
                 _ => null,
             };
         }
-        catch (Exception e) when (e is ArgumentException or InvalidOperationException or FormatException or NullReferenceException)
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException or FormatException)
         {
             return null;
         }
