@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -38,21 +37,14 @@ public abstract record ClassWeights
         return new ExplicitClassWeights(weights);
     }
 
-    /// <summary>As trained models store it: <c>none</c>, <c>balanced</c>, or an object of names and weights.</summary>
-    internal abstract JsonNode ToJson();
-
     private sealed record NoClassWeights : ClassWeights
     {
         public override string ToString() => "none";
-
-        internal override JsonNode ToJson() => "none";
     }
 
     private sealed record BalancedClassWeights : ClassWeights
     {
         public override string ToString() => "balanced";
-
-        internal override JsonNode ToJson() => "balanced";
     }
 }
 
@@ -70,6 +62,4 @@ internal sealed record ExplicitClassWeights : ClassWeights
 
     public override string ToString() =>
         string.Join(", ", Weights.Select(w => string.Create(CultureInfo.InvariantCulture, $"{w.Key}: {w.Value}")));
-
-    internal override JsonNode ToJson() => new JsonObject(Weights.Select(w => KeyValuePair.Create(w.Key, (JsonNode?)JsonValue.Create(w.Value))));
 }
