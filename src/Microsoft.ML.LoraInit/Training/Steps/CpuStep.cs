@@ -30,7 +30,7 @@ internal sealed class CpuStep(StepParts parts) : TrainingStep(parts)
             _pass.Run(new(batch.Inputs, lengths, batch.Targets, batch.Weights, inverse) { Seed = seed }, Parts.State.LossSum);
         }
         AddPenalty(inverseWeight);
-        GradientClipping.Apply(Parts.Parameters, Parts.Request.Options.MaxGradientNorm);
+        GradientClipping.Apply(Parts.Parameters, Parts.Request.Settings.Optimizer.MaxGradientNorm);
         Parts.BeforeUpdate?.Invoke(learningRate);
         Parts.Optimizer.Step(learningRate);
         Parts.AfterUpdate(learningRate);

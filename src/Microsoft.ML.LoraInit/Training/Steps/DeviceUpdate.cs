@@ -45,5 +45,5 @@ internal sealed class DeviceUpdate : IDisposable
         _scalars.Dispose();
     }
 
-    private void UpdateNow(Action? before) => _parts.Optimizer.Update(_scalars, _parts.Request.Options.MaxGradientNorm, before);
+    private void UpdateNow(Action? before) => _parts.Optimizer.Update(_scalars, _parts.Request.Settings.Optimizer.MaxGradientNorm, before);
 }
