@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
