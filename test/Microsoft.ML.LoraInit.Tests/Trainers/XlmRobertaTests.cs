@@ -126,7 +126,7 @@ public sealed class XlmRobertaTests
         library.Add("topic", LazyModel.Value);
         var expected = LazyModel.Value.Transform(Topics.View(Topics.Context(), Topics.Rows.Take(3))).GetColumn<float>("Probability").ToArray();
         for (int i = 0; i < 3; i++)
-            Assert.AreEqual(expected[i], library.Predict("topic", Topics.Rows[i].Text).Probability, 1e-5f);
+            Assert.AreEqual(expected[i], library.Predict("topic", Topics.Rows[i].Text).Score[1], 1e-5f);
     }
 
     [TestMethod]
