@@ -1,4 +1,3 @@
-using System.Text;
 using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Tokenization.SentencePiece;
