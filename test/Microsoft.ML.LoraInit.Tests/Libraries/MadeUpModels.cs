@@ -20,7 +20,7 @@ internal static class MadeUpModels
         return files.LoadWeights(CPU, ScalarType.Float32);
     });
 
-    private static readonly Lazy<RobertaTokenizer> LazyTokenizer = new(() =>
+    private static readonly Lazy<SubwordTokenizer> LazyTokenizer = new(() =>
     {
         using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);
         return files.OpenTokenizer();
