@@ -1,7 +1,7 @@
-using Microsoft.ML.LoraInit.Adapters;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Adapters;
 
 namespace Microsoft.ML.LoraInit.Peft;
 
@@ -32,7 +32,7 @@ internal static class PeftConfigWriter
         json["revision"] = config.Revision;
         json["target_modules"] = Modules(config.Settings.TargetModules);
         json["task_type"] = config.TaskType;
-        return json;
+        return new(json.OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => KeyValuePair.Create(m.Key, m.Value?.DeepClone())));
     }
 
     private static JsonObject ToJson(PeftConfig config)
