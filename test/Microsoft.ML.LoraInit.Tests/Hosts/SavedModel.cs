@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.ML.LoraInit.Samples.Web.Endpoints;
 using Microsoft.ML.LoraInit.Samples.Web.Serving;
 using Microsoft.ML.LoraInit.Tests.Trainers;
@@ -38,6 +39,8 @@ internal sealed class SavedModel
     public static IReadOnlyList<string> Texts { get; } = [.. Topics.Rows.Select(r => r.Text)];
 
     public byte[] Bytes { get; }
+
+    public string Sha256 => Convert.ToHexStringLower(SHA256.HashData(Bytes));
 
     /// <summary>Whether an answer is this model's.</summary>
     public bool Says(string text, PredictEndpoint.Prediction prediction) =>
