@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
-using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Hosting.Explanations;
 using Microsoft.ML.LoraInit.Hosting.Telemetry;
 
@@ -19,6 +18,7 @@ internal sealed class TextPredictor<TInput, TPrediction> : ITextPredictor<TInput
     private readonly ModelSlot<TInput, TPrediction> _slot;
     private readonly ModelWatch _watch;
     private readonly Admission _admission;
+    private bool _disposed;
 
     /// <exception cref="ArgumentException">An option cannot be used.</exception>
     public TextPredictor(string name, MLContext ml, LoraTextOptions<TInput> options, HostingMetrics metrics, ILogger logger)
@@ -65,8 +65,11 @@ internal sealed class TextPredictor<TInput, TPrediction> : ITextPredictor<TInput
         return Ask(Explain, 0, model => PredictionExplainer.Explain(model.ML, model.Transformer, input, options), cancellationToken);
     }
 
+    // Services dispose of it once for each kind of service that it is.
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+            return;
         _watch.Dispose();
         _slot.Dispose();
     }
@@ -103,10 +106,8 @@ internal sealed class TextPredictor<TInput, TPrediction> : ITextPredictor<TInput
             try
             {
                 activity?.AddEvent(new("admitted"));
-                // Not on a thread that belongs to somebody, such as a window's or the one that reads a console.
-                var answer = Thread.CurrentThread.IsThreadPoolThread
-                    ? Compute(compute, activity)
-                    : await Task.Run(() => Compute(compute, activity), cancellationToken).ConfigureAwait(false);
+                // On another thread, so that whoever asks several questions before awaiting one has them answered side by side.
+                var answer = await Task.Run(() => Compute(compute, activity), cancellationToken).ConfigureAwait(false);
                 outcome = HostingMetrics.Ok;
                 return answer;
             }

@@ -59,7 +59,6 @@ public sealed class FileEventTests
     [TestMethod]
     public async Task ContentOfTheSameTimeAndLengthIsFoundInTheEnd()
     {
-        // Both files padded to one length: what follows an archive is ignored by none of its readers, so the names differ instead.
         await using var host = new HostedTopics(SavedModel.First, o => o.ContentCheckInterval = TimeSpan.FromMilliseconds(50));
         await Serves(host, SavedModel.First);
         var time = File.GetLastWriteTimeUtc(host.ModelPath);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.LoraInit.Tests.Hosts;
 using Microsoft.ML.LoraInit.Tests.Libraries;
 using Microsoft.ML.LoraInit.Tests.Trainers;
@@ -66,9 +67,21 @@ internal static class FileEvents
         var folder = Path.GetDirectoryName(path)!;
         Write(folder, "..2", SavedModel.First);
         Directory.CreateSymbolicLink(Path.Combine(folder, "..data_tmp"), "..2");
-        // File.Move follows no link to a folder here: rename(2) replaces the link itself.
-        File.Move(Path.Combine(folder, "..data_tmp"), Path.Combine(folder, "..data"), overwrite: true);
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.Delete(Path.Combine(folder, "..data"));
+            Directory.Move(Path.Combine(folder, "..data_tmp"), Path.Combine(folder, "..data"));
+        }
+        else
+        {
+            Assert.AreEqual(0, Rename(Path.Combine(folder, "..data_tmp"), Path.Combine(folder, "..data")));
+        }
     }
+
+    // File.Move refuses links to folders.
+    [DllImport("libc", EntryPoint = "rename")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int Rename([MarshalAs(UnmanagedType.LPUTF8Str)] string from, [MarshalAs(UnmanagedType.LPUTF8Str)] string to);
 
     private static void Write(string folder, string name, SavedModel model)
     {

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
+using Microsoft.ML.LoraInit.Hosting.Serving;
 using Microsoft.ML.LoraInit.Samples.Web.Endpoints;
-using Microsoft.ML.LoraInit.Samples.Web.Serving;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Hosts;
@@ -26,7 +26,7 @@ internal sealed class SavedModel
         ml.Model.Save(model, Topics.View(ml).Schema, stream);
         Bytes = stream.ToArray();
         using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
-        _classes = ServedModel.ClassesOf(engine.OutputSchema);
+        _classes = [.. Pipeline.OutputNames(engine.OutputSchema)];
         foreach (var text in Texts)
             _answers[text] = _classes.Zip(engine.Predict(new Topics.Row { Text = text }).Score).ToDictionary(c => c.First, c => c.Second);
     }
