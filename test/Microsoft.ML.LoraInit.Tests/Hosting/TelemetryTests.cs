@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.LoraInit.Hosting;
+using Microsoft.ML.LoraInit.Hosting.Telemetry;
 using Microsoft.ML.LoraInit.Tests.Hosts;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
@@ -90,7 +91,7 @@ public sealed class TelemetryTests
     }
 
     [TestMethod]
-    public async Task TheLogTellsOfModelsAndOfWhatMLNetSays()
+    public async Task TheLogTellsOfModelsOnce()
     {
         await using var host = new HostedTopics(SavedModel.First);
         await host.Predictor.PredictAsync(Topics.Rows[0]);
@@ -100,6 +101,17 @@ public sealed class TelemetryTests
 
         Assert.AreEqual(1, host.Log.Entries.Count(e => e.Level == LogLevel.Information && e.Message.Contains("version " + host.Predictor.Current!.Version, StringComparison.Ordinal)));
         Assert.AreEqual(1, host.Log.Entries.Count(e => e.Level == LogLevel.Warning && e.Message.Contains(host.ModelPath, StringComparison.Ordinal)), "said once, however often it is looked at");
-        Assert.IsTrue(host.Log.Entries.Any(e => e.Category == "Microsoft.ML"), "ML.NET's own log");
+    }
+
+    [TestMethod]
+    public void WhatMLNetSaysIsLoggedWithItsSource()
+    {
+        using var log = new HostedTopics.LogList();
+        var ml = new MLContext(seed: 1);
+        MLContextLog.Attach(ml, log.CreateLogger(MLContextLog.Category));
+        var rows = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new Topics.Row { Text = "a", Value = i, Weight = i }));
+        ml.Transforms.Concatenate("Features", "Weight").Append(ml.Regression.Trainers.Sdca("Value")).Fit(rows);
+
+        Assert.IsTrue(log.Entries.Any(e => e.Category == "Microsoft.ML" && e.Message.StartsWith("[Sdca", StringComparison.Ordinal)), string.Join('\n', log.Entries));
     }
 }
