@@ -137,7 +137,7 @@ internal sealed class PredictCommand
             AtomicFile.Write(output, stream =>
             {
                 using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
-                count = PredictionWriter.Write(writer, format, predictions, file, skipped);
+                count = PredictionWriter.Write(writer, format, predictions, file, skipped, mayBeEmpty: part.Count > 1);
             });
         skipped.Report(_terminal, " In the output their rows are empty.");
         words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
