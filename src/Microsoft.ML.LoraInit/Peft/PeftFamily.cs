@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Peft;

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Peft;

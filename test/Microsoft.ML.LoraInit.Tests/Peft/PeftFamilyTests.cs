@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;

@@ -2,7 +2,6 @@ using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
-using Microsoft.ML.LoraInit.Tests.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters.Family;
