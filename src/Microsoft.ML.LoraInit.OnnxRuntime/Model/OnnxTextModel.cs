@@ -26,7 +26,7 @@ internal sealed class OnnxTextModel : IDisposable
         _config = RobertaConfigReader.Parse(tokenizer.Config, CheckpointNames.Config);
         if (settings.MaxLength < RobertaTextTokenizer.LeastLength || settings.MaxLength > _config.MaxLength)
             throw new InvalidDataException($"The model's maximum length is {settings.MaxLength}, and its base takes {RobertaTextTokenizer.LeastLength} to {_config.MaxLength} tokens.");
-        _scorer = new(tokenizer.Tokenizer(_config), Predictor(scoring), settings.MaxLength);
+        _scorer = new(new(tokenizer.Tokenizer(_config), settings.MaxLength) { Empty = settings.Scores.Calibration.Empty }, Predictor(scoring));
     }
 
     public Settings ModelSettings { get; }

@@ -41,6 +41,9 @@ public sealed record TrainingHistory
     /// </summary>
     public double? FactorizationError { get; init; }
 
+    /// <summary>How the probabilities were calibrated; null where they were not.</summary>
+    public CalibrationHistory? Calibration { get; init; }
+
     /// <summary>Training rows per second over all epochs, validation left out.</summary>
     public double TrainSamplesPerSecond { get; init; }
 

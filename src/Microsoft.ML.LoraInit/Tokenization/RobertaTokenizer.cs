@@ -74,6 +74,9 @@ internal sealed class RobertaTokenizer
             : [_bos, .. CollectionsMarshal.AsSpan(first), _eos, _eos, .. CollectionsMarshal.AsSpan(second), _eos]);
     }
 
+    /// <summary>How many special tokens stand around a text, or around two.</summary>
+    public static int SpecialTokens(bool pair) => pair ? SpecialTokensOfPair : SpecialTokensOfOne;
+
     /// <summary>Refuses a maximum length that leaves no room for text or is beyond the model's.</summary>
     public void CheckMaxLength(int maxLength, bool pair)
     {

@@ -129,6 +129,7 @@ public sealed class LoraTrainingSession : IDisposable
             ClassWeighting.Check(classWeights, task);
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
         }
+        task = task.Smoothed(own.LabelSmoothing);
         using var scope = NewDisposeScope(); // of the initial adapter
         var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
         var devices = ComputeDevice.ResolveAll(_environment, own);

@@ -83,8 +83,10 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 
         var task = outputs.Task;
+        var prior = task.PriorLogits(train.Labels, train.Weights);
         if (classWeights is not null)
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
+        task = task.Smoothed(options.LabelSmoothing);
 
         var settings = new FineTunedModel.Settings(
             outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule);
@@ -104,7 +106,29 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         });
         if (classWeights is not null && classWeights != ClassWeights.None)
             result.State.FineTuning[ClassWeightsKey] = classWeights.ToJson();
-        return Finish(settings, result, files, tokenizer, device, weights);
+        var model = Finish(settings, result, files, tokenizer, device, weights);
+        try
+        {
+            Calibrate(model, prior, held, seed, messages.Log);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What the model answers to an empty text, and the temperature of its probabilities.</summary>
+    private void Calibrate(FineTunedModel model, float[] prior, TextDataset? validation, int seed, Action<string> log)
+    {
+        // A run that was cancelled ends at once.
+        var history = options.TemperatureScaling && !model.History.Cancelled
+            ? TemperatureScaling.Fit(model, model.ModelSettings.Scores.Task, validation, seed, log)
+            : null;
+        double temperature = history?.Temperature ?? 1;
+        // The scores of an empty text are the rows' shares, whatever the temperature.
+        model.Calibrate(new(temperature, Array.ConvertAll(prior, z => (float)(z * temperature))), history);
     }
 
     private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, RobertaTokenizer tokenizer, Device device, BaseWeights trained)

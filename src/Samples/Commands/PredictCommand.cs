@@ -14,6 +14,7 @@ internal sealed class PredictCommand
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
     private readonly Option<string?> _input = new("--input") { Description = "Tab-separated rows to predict for.", HelpName = "FILE" };
     private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions, tab-separated, in the input's order.", HelpName = "FILE" };
+    private readonly Option<double?> _notSure = new("--not-sure-below") { Description = $"Answer \"{Prediction.NotSure}\" where the label's probability (of several labels: the least sure one's) is lower.", HelpName = "P" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
     private readonly RunOptions _run;
@@ -21,7 +22,7 @@ internal sealed class PredictCommand
     private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
-        Option[] options = [_model, _text, _text2, _input, _output];
+        Option[] options = [_model, _text, _text2, _input, _output, _notSure];
         foreach (var option in options)
             command.Options.Add(option);
         _engine = new(command);
@@ -51,19 +52,33 @@ internal sealed class PredictCommand
 
         var ml = _run.Start(result, _terminal);
         using var file = _engine.Load(ml, result.GetRequiredValue(_model), result);
+        double threshold = Threshold(result.GetValue(_notSure), file);
         if (text is not null)
         {
             file.Check(text2 is not null, "--text2");
-            One(ml, file, text, text2);
+            One(ml, file, text, text2, threshold);
         }
         else
         {
-            Many(ml, file, input!, output!, _data.Read(result, file.Kind), cancellation);
+            Many(ml, file, input!, output!, _data.Read(result, file.Kind), threshold, cancellation);
         }
         return ExitCodes.Success;
     }
 
-    private void One(MLContext ml, ModelFile file, string text, string? text2)
+    private static double Threshold(double? asked, ModelFile file)
+    {
+        if (asked is not { } threshold)
+            return 0;
+        if (!(threshold is > 0 and < 1))
+            throw new UsageException($"--not-sure-below is a probability above 0 and below 1, not {threshold}.");
+        if (file.Kind == TaskKind.Regression)
+            throw new UsageException("--not-sure-below goes with classes and labels: this model predicts numbers, which have no probability.");
+        return file.Classes.Contains(Prediction.NotSure, StringComparer.Ordinal)
+            ? throw new UsageException($"--not-sure-below: the model has a class named '{Prediction.NotSure}', which could not be told from the answer.")
+            : threshold;
+    }
+
+    private void One(MLContext ml, ModelFile file, string text, string? text2, double threshold)
     {
         var data = DataViews.Create(ml, [new TextFileRow(text, text2, null)], file.Kind, file.IsPair, file.LabelDelimiter);
         var prediction = PredictionWriter.Read(file.Model.Transform(data), file).Single();
@@ -83,9 +98,11 @@ internal sealed class PredictCommand
                 _terminal.Output.WriteLine($"{prediction.Scores[0]:0.0000}");
                 break;
         }
+        if (prediction.Confidence < threshold)
+            _terminal.Output.WriteLine($"Not sure: {prediction.Confidence:0.0 %} is below {threshold:0.0 %}.");
     }
 
-    private void Many(MLContext ml, ModelFile file, string input, string output, TextLayout layout, CancellationToken cancellation)
+    private void Many(MLContext ml, ModelFile file, string input, string output, TextLayout layout, double threshold, CancellationToken cancellation)
     {
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
         // The rows are read as the model asks for them, so a file may be larger than memory.
@@ -97,7 +114,7 @@ internal sealed class PredictCommand
             return row;
         });
         var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
-        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file), file, skipped);
+        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file).Select(p => p.Unless(threshold)), file, skipped);
         skipped.Report(_terminal, " In the output their rows are empty.");
         _terminal.Output.WriteLine($"{count} predictions written to {Path.GetFullPath(output)}.");
     }

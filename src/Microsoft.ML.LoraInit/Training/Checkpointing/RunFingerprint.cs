@@ -36,6 +36,7 @@ internal static class RunFingerprint
         nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Devices), nameof(LoraTrainerOptions.Seed),
         nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
+        nameof(LoraTrainerOptions.TemperatureScaling), // comes after training
     ];
 
     private static readonly LoraTrainerOptions Defaults = new Common();
