@@ -26,4 +26,7 @@ public sealed record CalibrationHistory
 
     /// <summary>The same without it.</summary>
     public required double UncalibratedBrierScore { get; init; }
+
+    /// <summary>Ranges of the probability with the temperature, as a reliability plot shows them.</summary>
+    public required IReadOnlyList<CalibrationBin> Bins { get; init; }
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
@@ -53,6 +52,7 @@ internal static class TemperatureScaling
             UncalibratedError = before.ExpectedCalibrationError,
             BrierScore = after.BrierScore,
             UncalibratedBrierScore = before.BrierScore,
+            Bins = after.Bins,
         };
     }
 
