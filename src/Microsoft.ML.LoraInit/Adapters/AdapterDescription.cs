@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -10,13 +7,6 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <summary>One adapter as a stored model describes it; its tensors lie beside, by name.</summary>
 internal sealed record AdapterDescription
 {
-    private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
-    });
-
-    private static readonly JsonSource Source = new("The model's description of an adapter", "Get or save the model again.");
-
     public required string Module { get; init; }
 
     public required AdapterKind Kind { get; init; }
@@ -64,11 +54,6 @@ internal sealed record AdapterDescription
             _ => CorrectionKind.Replaced,
         },
     };
-
-    public JsonNode ToJson() => JsonSerializer.SerializeToNode(this, Json)!;
-
-    /// <exception cref="InvalidDataException">A member is missing, unknown or of the wrong kind.</exception>
-    public static AdapterDescription FromJson(JsonNode? json) => UntrustedJson.Read<AdapterDescription>(json, Source, Json);
 
     /// <summary>The target in a model, checked: the description may come from a damaged file.</summary>
     /// <param name="shapes">out and in of the model's linear layers by name.</param>

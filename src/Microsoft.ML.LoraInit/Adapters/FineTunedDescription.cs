@@ -1,71 +1,39 @@
-using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
 
-/// <summary>Writes and reads the description in a <see cref="FineTunedState"/>; a description read may come from a damaged file.</summary>
-internal static class FineTunedDescription
+/// <summary>What was trained and how it started: what a <see cref="FineTunedState"/> is beside its tensors.</summary>
+/// <remarks>A new member that a model cannot be understood without raises ModelFormat.Version, so that older libraries refuse it as newer.</remarks>
+internal sealed record FineTunedDescription
 {
-    private const string MethodKey = "method";
-    private const string InitializationKey = "initialization";
-    private const string AdaptersKey = "adapters";
-    private const string QuantizationKey = "baseQuantization";
-    private const string OptimizerKey = "optimizer";
-    private const string Nf4 = "nf4";
+    /// <summary>What was trained.</summary>
+    public required FineTuningMethod Method { get; init; }
 
-    // A member that is not here raises ModelFormat.Version, so that older libraries refuse it as newer.
-    private static readonly HashSet<string> Members = [MethodKey, InitializationKey, AdaptersKey, QuantizationKey, OptimizerKey, "classWeights"];
+    /// <summary>How the adapters started; null for methods without, and where it is not known.</summary>
+    public LoraInitialization? Initialization { get; init; }
 
-    private static readonly JsonSource Source = new("The model's description", "Get or save the model again.");
-
-    /// <param name="method">What was trained.</param>
-    /// <param name="initialization">How its adapters started, or null.</param>
-    /// <param name="adapters">The adapters.</param>
-    /// <param name="quantized">Whether the base was held in 4 bits.</param>
-    /// <param name="optimizer">How the adapters were trained, for readers of the file; or null.</param>
-    public static JsonObject Write(FineTuningMethod method, LoraInitialization? initialization, IEnumerable<AdapterDescription> adapters, bool quantized = false, JsonObject? optimizer = null) => new()
-    {
-        [QuantizationKey] = quantized ? Nf4 : null,
-        [OptimizerKey] = method.UsesAdapters ? optimizer : null,
-        [MethodKey] = method.ToJson(),
-        [InitializationKey] = method.UsesAdapters && initialization is not null ? InitializationRegistry.ToJson(initialization) : null,
-        [AdaptersKey] = new JsonArray([.. adapters.Select(a => a.ToJson())]),
-    };
-
-    /// <exception cref="InvalidDataException">There is none, or an unknown one.</exception>
-    public static FineTuningMethod Method(JsonObject fineTuning)
-    {
-        if (fineTuning.Select(m => m.Key).FirstOrDefault(m => !Members.Contains(m)) is { } unknown)
-            throw Source.Bad(unknown, "is a member that this library does not know");
-        if (fineTuning[MethodKey] is not JsonObject json)
-            throw Source.Bad(MethodKey, "is missing or no object");
-        if (fineTuning[InitializationKey] is { } start)
-            _ = UntrustedJson.Guard(Source, () => InitializationRegistry.FromJson(start.AsObject()));
-        return UntrustedJson.Guard(Source, () => FineTuningMethodRegistry.FromJson(json));
-    }
+    /// <summary>The adapters, in the model's order.</summary>
+    public IReadOnlyList<AdapterDescription> Adapters { get; init; } = [];
 
     /// <summary>Whether the base was held in 4 bits.</summary>
-    /// <exception cref="InvalidDataException">The kind is unknown.</exception>
-    public static bool IsQuantized(JsonObject fineTuning) => fineTuning[QuantizationKey] switch
-    {
-        null => false,
-        JsonValue value when value.TryGetValue(out string? kind) && kind == Nf4 => true,
-        var other => throw new InvalidDataException($"The model's description has the unknown '{QuantizationKey}' {other.ToJsonString()}."),
-    };
+    public BaseQuantization BaseQuantization { get; init; } = BaseQuantization.None;
 
+    /// <summary>How the adapters were trained, for readers; null for methods without, and where it is not known.</summary>
+    public OptimizerDescription? Optimizer { get; init; }
+
+    /// <summary>How much each class counted, for readers; null where all counted alike.</summary>
+    public ClassWeights? ClassWeights { get; init; }
+
+    /// <summary>The layers that the adapters sit on.</summary>
     /// <exception cref="InvalidDataException">An adapter does not fit the base's shape.</exception>
-    public static IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters(JsonObject fineTuning, RobertaConfig config)
+    public IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Targets(RobertaConfig config)
     {
-        if (fineTuning[AdaptersKey] is not JsonArray array)
-            throw new InvalidDataException($"The model's description has no list '{AdaptersKey}'.");
         var shapes = AdapterPlanner.Modules(config).ToDictionary(m => m.Name, m => (m.Outputs, m.Inputs), StringComparer.Ordinal);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         return
         [
-            .. array.Select(AdapterDescription.FromJson).Select(d => seen.Add(d.Module)
+            .. Adapters.Select(d => seen.Add(d.Module)
                 ? (d, d.Target(shapes))
                 : throw new InvalidDataException($"The model has two adapters on '{d.Module}'.")),
         ];
@@ -90,3 +58,9 @@ internal static class FineTunedDescription
             throw new InvalidDataException($"The model has the tensor '{surplus}', which its description has no place for.");
     }
 }
+
+/// <summary>What was peculiar about the training of the adapters.</summary>
+/// <param name="LoraPlusRatio">B's learning rate over everybody else's.</param>
+/// <param name="GradientPreconditioning">What was done to the gradients of A and B.</param>
+/// <param name="PreconditioningDamping">Its ε; null where nothing was done.</param>
+internal sealed record OptimizerDescription(double LoraPlusRatio, GradientPreconditioning GradientPreconditioning, double? PreconditioningDamping);

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -19,23 +18,23 @@ internal sealed class FineTunedState : IDisposable
     /// <param name="identity">The base that the tensors belong to.</param>
     /// <param name="config">Its shape.</param>
     /// <param name="outputs">Number of logits.</param>
-    /// <param name="fineTuning">Method, initialisation and adapters, as <see cref="FineTuning"/> holds them.</param>
+    /// <param name="description">Method, initialisation and adapters.</param>
     /// <param name="tensors">By name, fp32 on the CPU; taken over, also where this constructor throws.</param>
+    /// <param name="stored">The description's text in the file that it was read from, or null.</param>
     /// <exception cref="InvalidDataException">Description and tensors do not fit together or to the base's shape; the message names what.</exception>
-    public FineTunedState(BaseIdentity identity, RobertaConfig config, int outputs, JsonObject fineTuning, IReadOnlyDictionary<string, Tensor> tensors)
+    public FineTunedState(BaseIdentity identity, RobertaConfig config, int outputs, FineTunedDescription description, IReadOnlyDictionary<string, Tensor> tensors, string? stored = null)
     {
         Base = identity;
         Config = config;
         Outputs = outputs;
-        FineTuning = fineTuning;
+        Description = description;
+        Stored = stored;
         _tensors = new(tensors, StringComparer.Ordinal);
         foreach (var tensor in _tensors.Values)
             tensor.DetachFromDisposeScope();
         try
         {
-            Method = FineTunedDescription.Method(fineTuning);
-            IsQuantized = FineTunedDescription.IsQuantized(fineTuning);
-            _adapters = FineTunedDescription.Adapters(fineTuning, config);
+            _adapters = description.Targets(config);
             _adapted = _adapters.Select(a => a.Target.ModuleName).ToHashSet(StringComparer.Ordinal);
             FineTunedDescription.Check(_tensors, Layout());
         }
@@ -52,16 +51,22 @@ internal sealed class FineTunedState : IDisposable
 
     public int Outputs { get; }
 
-    /// <summary><c>method</c>, <c>initialization</c> (null where nothing was initialised) and <c>adapters</c>.</summary>
-    public JsonObject FineTuning { get; }
+    /// <summary>What was trained and how it started.</summary>
+    public FineTunedDescription Description { get; }
 
-    public FineTuningMethod Method { get; }
+    /// <summary>
+    /// <see cref="Description"/> as the file has it that this was read from, null for what was trained here: written back as it is,
+    /// since it may say more than this version reads, and a file that is saved again does not change.
+    /// </summary>
+    public string? Stored { get; }
+
+    public FineTuningMethod Method => Description.Method;
 
     /// <summary>The low-rank adapters in the model's order; empty for methods without.</summary>
     public IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters => _adapters;
 
     /// <summary>Whether the base was held in 4 bits, so that its quantised form is what the tensors belong to.</summary>
-    public bool IsQuantized { get; }
+    public bool IsQuantized => Description.BaseQuantization != BaseQuantization.None;
 
     /// <summary>
     /// Trained values by parameter name; for corrected bases the initial factors <c>{module}.lora_A.initial</c>,
@@ -82,9 +87,11 @@ internal sealed class FineTunedState : IDisposable
     /// <param name="method">What it was trained by.</param>
     /// <param name="initialization">How its adapters started; stored only where the method has adapters.</param>
     /// <param name="trained">Trained values by parameter name, such as a snapshot of the best epoch; null to take the model's own.</param>
-    /// <param name="optimizer">How the adapters were trained, for readers of the description; or null.</param>
+    /// <param name="optimizer">How the adapters were trained; or null.</param>
+    /// <param name="classWeights">How much each class counted; or null.</param>
     public static FineTunedState Capture(
-        RobertaClassifier model, FineTuningMethod method, LoraInitialization? initialization, IReadOnlyDictionary<string, Tensor>? trained = null, JsonObject? optimizer = null)
+        RobertaClassifier model, FineTuningMethod method, LoraInitialization? initialization, IReadOnlyDictionary<string, Tensor>? trained = null,
+        OptimizerDescription? optimizer = null, ClassWeights? classWeights = null)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -95,8 +102,16 @@ internal sealed class FineTunedState : IDisposable
         foreach (var adapter in adapters)
             foreach (var (suffix, value) in adapter.Correction?.Tensors() ?? [])
                 tensors.Add(adapter.Target.ModuleName + suffix, AdapterFactors.Copy(value, CPU));
-        var fineTuning = FineTunedDescription.Write(method, initialization, adapters.Select(AdapterDescription.Of), model.Base.IsQuantized, optimizer);
-        return new(model.Base.Identity, model.Config, model.Outputs, fineTuning, tensors);
+        var description = new FineTunedDescription
+        {
+            Method = method,
+            Initialization = method.UsesAdapters ? initialization : null,
+            Adapters = [.. adapters.Select(AdapterDescription.Of)],
+            BaseQuantization = model.Base.IsQuantized ? BaseQuantization.Nf4 : BaseQuantization.None,
+            Optimizer = method.UsesAdapters ? optimizer : null,
+            ClassWeights = classWeights,
+        };
+        return new(model.Base.Identity, model.Config, model.Outputs, description, tensors);
     }
 
     /// <summary>The model as it was trained: adapters beside the base, for going on with the training.</summary>

@@ -76,7 +76,7 @@ internal static class AdapterReader
     };
 
     private static FineTunedState HeadAlone(FineTunedState state, IReadOnlyDictionary<string, Tensor> head) => new(
-        state.Base, state.Config, state.Outputs, FineTunedDescription.Write(FineTuningMethod.HeadOnly(), null, []),
+        state.Base, state.Config, state.Outputs, new FineTunedDescription { Method = FineTuningMethod.HeadOnly() },
         head.ToDictionary(h => h.Key, h => h.Value.clone(), StringComparer.Ordinal));
 
     private static string Why(FineTunedState state) => state.Bottlenecks.Count > 0

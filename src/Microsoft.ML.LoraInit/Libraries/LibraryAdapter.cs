@@ -81,7 +81,7 @@ internal sealed record AdapterSource(FineTunedState State, FineTunedModel.Settin
     public FineTunedState CloneState()
     {
         using var scope = NewDisposeScope();
-        return new(State.Base, State.Config, State.Outputs, State.FineTuning.DeepClone().AsObject(),
-            State.Tensors.ToDictionary(t => t.Key, t => t.Value.clone(), StringComparer.Ordinal));
+        return new(State.Base, State.Config, State.Outputs, State.Description,
+            State.Tensors.ToDictionary(t => t.Key, t => t.Value.clone(), StringComparer.Ordinal), State.Stored);
     }
 }

@@ -121,8 +121,8 @@ internal static class LibraryFolder
         {
             var settings = entry.Settings();
             settings.Check(origin.Config);
-            var state = new FineTunedState(origin.Identity, origin.Config, settings.Scores.Task.OutputCount, entry.FineTuning,
-                file.Names.ToDictionary(n => n, n => file.Read(n, ScalarType.Float32), StringComparer.Ordinal));
+            var state = new FineTunedState(origin.Identity, origin.Config, settings.Scores.Task.OutputCount, DescriptionJson.Read(entry.FineTuning),
+                file.Names.ToDictionary(n => n, n => file.Read(n, ScalarType.Float32), StringComparer.Ordinal), entry.FineTuning.ToJsonString());
             return new(state, settings, TrainingHistory.FromJson(entry.History.ToJsonString()));
         }
         catch (FormatException e)
@@ -184,7 +184,7 @@ internal static class LibraryFolder
                 Name = adapter.Name,
                 File = file,
                 Sha256 = sha256,
-                FineTuning = state.FineTuning.DeepClone().AsObject(),
+                FineTuning = DescriptionJson.Of(state),
                 Scores = settings.Scores.ToJson(),
                 Text = settings.Texts.Text,
                 Text2 = settings.Texts.Text2,

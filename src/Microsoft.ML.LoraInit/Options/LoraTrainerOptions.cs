@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Options;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit;
@@ -204,6 +205,36 @@ public abstract class LoraTrainerOptions
         LayersToTransform = LayersToTransform,
         RankPattern = RankPattern,
         AlphaPattern = AlphaPattern,
+    };
+
+    /// <summary>What the options say to the engine.</summary>
+    internal FineTuningSettings ToSettings() => new()
+    {
+        Method = Method,
+        Initialization = Initialization,
+        InitialAdapter = InitialAdapter,
+        BaseQuantization = BaseQuantization,
+        Adapters = ToAdapterSettings(),
+        Optimizer = new()
+        {
+            WeightDecay = WeightDecay,
+            DecayBiasesAndNorms = DecayBiasesAndNorms,
+            MaxGradientNorm = MaxGradientNorm,
+            LoraPlusRatio = LoraPlusRatio,
+            GradientPreconditioning = GradientPreconditioning,
+            PreconditioningDamping = PreconditioningDamping,
+        },
+        Schedule = new()
+        {
+            MaxEpochs = MaxEpochs,
+            BatchSize = BatchSize,
+            GradientAccumulationSteps = GradientAccumulationSteps,
+            InitialLearningRate = InitialLearningRate,
+            LearningRateSchedule = LearningRateSchedule,
+            WarmupRatio = WarmupRatio,
+            EarlyStoppingPatience = EarlyStoppingPatience,
+        },
+        Checkpoints = CheckpointDirectory is null ? null : new(CheckpointDirectory, CheckpointEverySteps),
     };
 
     /// <summary>A copy, so that neither Fit nor a caller changes the other's options.</summary>

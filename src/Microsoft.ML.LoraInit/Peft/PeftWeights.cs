@@ -49,7 +49,7 @@ internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOn
             if (adapter.Magnitude is not null)
                 tensors.Add(adapter.Target.ModuleName + LinearAdapter.Names.Magnitude, adapter.Magnitude.clone());
         }
-        return new(identity, config, Outputs, FineTunedDescription.Write(FineTuningMethod.Lora(), null, Adapters.Select(Describe)), tensors);
+        return new(identity, config, Outputs, new FineTunedDescription { Method = FineTuningMethod.Lora(), Adapters = [.. Adapters.Select(Describe)] }, tensors);
     }
 
     private AdapterDescription Describe(PlainAdapter adapter) => new()

@@ -54,7 +54,7 @@ internal sealed record ModelHeader
         Base = StoredBase.Of(model.Checkpoint, model.State.Base),
         Config = model.State.Config,
         Outputs = model.State.Outputs,
-        FineTuning = (JsonObject)model.State.FineTuning.DeepClone(),
+        FineTuning = DescriptionJson.Of(model.State),
         Scores = model.ModelSettings.Scores.ToJson(),
         Text = model.ModelSettings.Texts.Text,
         Text2 = model.ModelSettings.Texts.Text2,

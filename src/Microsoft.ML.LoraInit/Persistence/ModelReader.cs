@@ -54,9 +54,10 @@ internal static class ModelReader
     private static FineTunedState State(ModelHeader header, byte[] tensors)
     {
         using var scope = NewDisposeScope();
+        var description = DescriptionJson.Read(header.FineTuning);
         using var file = SafetensorsFile.Open(new MemoryStream(tensors, writable: false), ModelFormat.Tensors);
-        return new(new BaseIdentity(header.Base.Id, header.Base.Sha256), header.Config, header.Outputs, header.FineTuning,
-            file.Names.ToDictionary(n => n, n => file.Read(n, ScalarType.Float32), StringComparer.Ordinal));
+        return new(new BaseIdentity(header.Base.Id, header.Base.Sha256), header.Config, header.Outputs, description,
+            file.Names.ToDictionary(n => n, n => file.Read(n, ScalarType.Float32), StringComparer.Ordinal), header.FineTuning.ToJsonString());
     }
 
     private static StoredCheckpoint Stored(ModelHeader header, Dictionary<string, byte[]> parts) => new(

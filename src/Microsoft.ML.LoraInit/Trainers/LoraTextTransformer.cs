@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Persistence;
@@ -42,14 +41,13 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
     public FineTuningMethod Method => _model.State.Method;
 
     /// <summary>How the adapters started; null for a method without adapters.</summary>
-    public LoraInitialization? Initialization =>
-        _model.State.FineTuning["initialization"] is JsonObject json ? InitializationRegistry.FromJson(json) : null;
+    public LoraInitialization? Initialization => _model.State.Description.Initialization;
 
     /// <summary>
     /// What was trained and how it started, as a saved model stores it: <c>method</c>, <c>initialization</c> and, for each layer
     /// with an adapter, <c>adapters</c> with its module, rank and alpha; <c>classWeights</c> where there were some. A copy.
     /// </summary>
-    public JsonObject FineTuning => _model.State.FineTuning.DeepClone().AsObject();
+    public JsonObject FineTuning => DescriptionJson.Of(_model.State);
 
     /// <summary>The base model's id: <c>mini</c>, a hub id, or a folder's name.</summary>
     public string BaseModelId => _model.State.Base.Id;

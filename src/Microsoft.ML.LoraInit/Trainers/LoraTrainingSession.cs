@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
@@ -134,12 +133,10 @@ public sealed class LoraTrainingSession : IDisposable
         var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
         var devices = ComputeDevice.ResolveAll(_environment, own);
         using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
-        own.Progress = messages;
-        own.CancellationToken = messages.Token;
         var weights = Weights(devices[0], own);
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Options = own,
+            Settings = own.ToSettings(),
             InitialAdapter = initial,
             Task = task,
             Train = train,
@@ -147,6 +144,8 @@ public sealed class LoraTrainingSession : IDisposable
             Base = weights,
             OtherDevices = [.. devices.Skip(1)],
             Seed = own.Seed ?? MLNetEnvironment.Seed(_environment) ?? 0,
+            Progress = messages,
+            CancellationToken = messages.Token,
             Log = messages.Log,
         });
         if (adapterFolder is not null && !result.History.Cancelled)

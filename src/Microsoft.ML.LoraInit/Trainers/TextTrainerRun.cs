@@ -20,7 +20,6 @@ namespace Microsoft.ML.LoraInit.Trainers;
 /// </summary>
 internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options)
 {
-    private const string ClassWeightsKey = "classWeights";
 
     private readonly TrainerKind _kind = TrainerKind.Of(options);
     private readonly TextColumns _columns = Columns(options);
@@ -64,9 +63,6 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         using var messages = new TrainingMessages(environment, "LoRA fine-tuning", options);
         messages.Token.ThrowIfCancellationRequested();
-        var run = options.Clone();
-        run.Progress = messages;
-        run.CancellationToken = messages.Token;
 
         messages.Report(new() { Phase = TrainingPhase.LoadingModel, MaxEpochs = options.MaxEpochs, Message = $"Opening {options.BaseModel.Id}" });
         using var files = options.BaseModel.Open(messages, messages.Token);
@@ -93,19 +89,20 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Options = run,
+            Settings = options.ToSettings(),
             InitialAdapter = initial,
             Task = task,
             Train = train,
+            ClassWeights = classWeights == ClassWeights.None ? null : classWeights,
             Validation = held,
             Base = weights,
             OtherDevices = [.. devices.Skip(1)],
             Seed = seed,
+            Progress = messages,
+            CancellationToken = messages.Token,
             Log = messages.Log,
             Warn = messages.Warn,
         });
-        if (classWeights is not null && classWeights != ClassWeights.None)
-            result.State.FineTuning[ClassWeightsKey] = classWeights.ToJson();
         var model = Finish(settings, result, files, tokenizer, device, weights);
         try
         {

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -9,10 +10,10 @@ namespace Microsoft.ML.LoraInit.Training;
 /// <summary>Everything that a fine-tuning run needs, with all data read and checked.</summary>
 internal sealed record FineTuningRequest
 {
-    /// <summary>The options, checked, as a copy that nobody changes. Columns, devices, seed and precision are taken from here no more.</summary>
-    public required LoraTrainerOptions Options { get; init; }
+    /// <summary>What is to be done, checked.</summary>
+    public required FineTuningSettings Settings { get; init; }
 
-    /// <summary>The adapter that <see cref="LoraTrainerOptions.InitialAdapter"/> names, read; null where it names none. Its tensors stay the caller's.</summary>
+    /// <summary>The adapter that <see cref="FineTuningSettings.InitialAdapter"/> names, read; null where it names none. Its tensors stay the caller's.</summary>
     public PeftWeights? InitialAdapter { get; init; }
 
     /// <summary>What is learnt.</summary>
@@ -20,6 +21,9 @@ internal sealed record FineTuningRequest
 
     /// <summary>Training rows.</summary>
     public required TextDataset Train { get; init; }
+
+    /// <summary>The class weights that are in <see cref="Train"/> already, for readers of the model; null where all count alike.</summary>
+    public ClassWeights? ClassWeights { get; init; }
 
     /// <summary>Rows to validate on after each epoch, or null.</summary>
     public TextDataset? Validation { get; init; }
@@ -33,6 +37,12 @@ internal sealed record FineTuningRequest
     /// <summary>Seed of every draw.</summary>
     public required int Seed { get; init; }
 
+    /// <summary>Receives progress; or null.</summary>
+    public IProgress<TrainingProgress>? Progress { get; init; }
+
+    /// <summary>Ends the run.</summary>
+    public CancellationToken CancellationToken { get; init; }
+
     /// <summary>Receives messages for people, one an epoch and some beside; or null.</summary>
     public Action<string>? Log { get; init; }
 
@@ -43,5 +53,5 @@ internal sealed record FineTuningRequest
     public Action<long>? OnStep { get; init; }
 
     /// <summary>Whether anything is dropped out.</summary>
-    public bool DropsOut => Base.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Options.LoraDropout > 0);
+    public bool DropsOut => Base.Config is { } c && (c.HiddenDropout > 0 || c.AttentionDropout > 0 || c.ClassifierDropout > 0 || Settings.Adapters.Dropout > 0);
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
@@ -17,16 +18,16 @@ namespace Microsoft.ML.LoraInit.Training;
 internal sealed class FineTuningRun
 {
     private readonly FineTuningRequest _request;
-    private readonly LoraTrainerOptions _options;
+    private readonly FineTuningSettings _settings;
     private readonly ProgressReporter _reporter;
     private readonly PeftWeights? _initial;
 
     private FineTuningRun(FineTuningRequest request)
     {
         _request = request;
-        _options = request.Options;
+        _settings = request.Settings;
         _initial = request.InitialAdapter;
-        _reporter = new ProgressReporter(_options.Progress, request.Log, request.Warn);
+        _reporter = new ProgressReporter(request.Progress, request.Log, request.Warn);
     }
 
     /// <summary>Runs to the end, or until cancelled after at least one epoch.</summary>
@@ -46,7 +47,7 @@ internal sealed class FineTuningRun
         using var gate = device.type == TorchSharp.DeviceType.CUDA ? CudaGate.Enter() : null;
         var head = _initial?.Head(outputs, device);
         if (_initial is not null && head is null)
-            _reporter.Log($"The adapter in '{_options.InitialAdapter}' has {(_initial.Head is null ? "no head" : $"a head of {_initial.Outputs} outputs")}; a fresh head of {outputs} is trained.");
+            _reporter.Log($"The adapter in '{_settings.InitialAdapter}' has {(_initial.Head is null ? "no head" : $"a head of {_initial.Outputs} outputs")}; a fresh head of {outputs} is trained.");
         using var model = new RobertaClassifier(_request.Base, outputs, head ?? HeadInitializer.Create(config, outputs, _request.Seed, device));
         return Train(model);
     }
@@ -57,36 +58,36 @@ internal sealed class FineTuningRun
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
-        if (_request.Base.IsQuantized != (_options.BaseQuantization != BaseQuantization.None))
-            throw new InvalidOperationException($"BaseQuantization is {_options.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
-        if ((_initial is null) != (_options.InitialAdapter is null))
-            throw new InvalidOperationException($"InitialAdapter is '{_options.InitialAdapter}', but {(_initial is null ? "no adapter was" : "an adapter was")} read.");
+        if (_request.Base.IsQuantized != (_settings.BaseQuantization != BaseQuantization.None))
+            throw new InvalidOperationException($"BaseQuantization is {_settings.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
+        if ((_initial is null) != (_settings.InitialAdapter is null))
+            throw new InvalidOperationException($"InitialAdapter is '{_settings.InitialAdapter}', but {(_initial is null ? "no adapter was" : "an adapter was")} read.");
     }
 
     private FineTuningResult Train(RobertaClassifier model)
     {
-        _options.CancellationToken.ThrowIfCancellationRequested();
-        using var checkpoint = _options.CheckpointDirectory is null ? null : new TrainingCheckpoint(_options.CheckpointDirectory, _request);
+        _request.CancellationToken.ThrowIfCancellationRequested();
+        using var checkpoint = _settings.Checkpoints is null ? null : new TrainingCheckpoint(_settings.Checkpoints.Directory, _request);
         using var resumed = checkpoint?.Open();
         using var start = new InitialFactors();
         Prepare(model, start, resumed);
         foreach (var adapter in Adapters(model))
-            adapter.B.LearningRateFactor = _options.LoraPlusRatio;
+            adapter.B.LearningRateFactor = _settings.Optimizer.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
-        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _options.WeightDecay, DecayEverything = _options.DecayBiasesAndNorms });
+        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms });
         using var state = new TrainingState(model.Device);
         resumed?.Restore(parameters, optimizer, state);
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
-        using var preconditioner = _options.GradientPreconditioning == GradientPreconditioning.Riemannian && _options.Method.UsesAdapters
-            ? new RiemannianPreconditioner(parameters, Adapters(model), _options.PreconditioningDamping)
+        using var preconditioner = _settings.Optimizer.GradientPreconditioning == GradientPreconditioning.Riemannian && _settings.Method.UsesAdapters
+            ? new RiemannianPreconditioner(parameters, Adapters(model), _settings.Optimizer.PreconditioningDamping)
             : null;
 
         var parts = new RunParts(parameters, optimizer, state, start);
         var cancelled = Loop(model, parts, preconditioner, checkpoint, isNew: resumed is null);
-        _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _options.MaxEpochs });
+        _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _settings.Schedule.MaxEpochs });
         return new(Capture(model, parameters, state), History(model, parts, cancelled));
     }
 
@@ -95,16 +96,15 @@ internal sealed class FineTuningRun
     {
         if (_initial is not null)
         {
-            _initial.Attach(model, _options.LoraDropout);
+            _initial.Attach(model, _settings.Adapters.Dropout);
             return;
         }
-        var settings = _options.ToAdapterSettings();
-        var targets = _options.Method.Targets(settings, model.Config);
+        var targets = _settings.Method.Targets(_settings.Adapters, model.Config);
         if (targets.Count > 0)
             Start(model, targets, start, resumed);
-        _options.Method.Apply(model, new FineTuningPlan(settings, _request.Seed, targets, start.Adapters));
+        _settings.Method.Apply(model, new FineTuningPlan(_settings.Adapters, _request.Seed, targets, start.Adapters));
         if (start.Seconds >= 1)
-            _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_options.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
+            _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_settings.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
     }
 
     /// <summary>Computes the factors of the adapters, or reads those that an interrupted run computed.</summary>
@@ -117,10 +117,10 @@ internal sealed class FineTuningRun
             start.Resume(targets, resumed.Initial(targets, model.Device), resumed.InitializationSeconds);
             return;
         }
-        _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_options.Initialization.Name}" });
-        _options.CancellationToken.ThrowIfCancellationRequested();
-        using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _options.CancellationToken, _request.Task, _request.Train);
-        start.Compute(_options.Initialization, context, model.Device);
+        _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_settings.Initialization.Name}" });
+        _request.CancellationToken.ThrowIfCancellationRequested();
+        using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _request.CancellationToken, _request.Task, _request.Train);
+        start.Compute(_settings.Initialization, context, model.Device);
     }
 
     /// <returns>Whether the run was cancelled with at least one epoch behind it.</returns>
@@ -136,7 +136,7 @@ internal sealed class FineTuningRun
             new TrainingLoop(step, engine.Step, _reporter, Save).Run();
             return false;
         }
-        catch (OperationCanceledException) when (_options.CancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (_request.CancellationToken.IsCancellationRequested)
         {
             Save();
             if (parts.State.Best is null)
@@ -156,13 +156,19 @@ internal sealed class FineTuningRun
         var best = parameters.Snapshot();
         try
         {
-            return FineTunedState.Capture(model, _options.Method, _initial is null ? _options.Initialization : null, best, OptimizerDescription.Of(_options));
+            return FineTunedState.Capture(model, _settings.Method, _initial is null ? _settings.Initialization : null, best, OptimizerDescription(), _request.ClassWeights);
         }
         finally
         {
             foreach (var tensor in best.Values)
                 tensor.Dispose();
         }
+    }
+
+    private OptimizerDescription OptimizerDescription()
+    {
+        var (ratio, kind, damping) = (_settings.Optimizer.LoraPlusRatio, _settings.Optimizer.GradientPreconditioning, _settings.Optimizer.PreconditioningDamping);
+        return new(ratio, kind, kind == GradientPreconditioning.None ? null : damping);
     }
 
     private TrainingHistory History(RobertaClassifier model, RunParts parts, bool cancelled)
@@ -190,6 +196,6 @@ internal sealed class FineTuningRun
         _reporter.Log(string.Create(CultureInfo.InvariantCulture,
             $"Fine-tuning {model.Base.Identity.Id} on {_request.Train.Count} rows, {parameters.Count} of {model.Parameters.Sum(p => p.Count)} parameters trained, {model.Base.DType} on {string.Join(", ", _request.OtherDevices.Prepend(model.Device))}."));
         if (resumed is not null)
-            _reporter.Log($"Going on from the checkpoint in '{_options.CheckpointDirectory}' at step {resumed.Step}.");
+            _reporter.Log($"Going on from the checkpoint in '{_settings.Checkpoints?.Directory}' at step {resumed.Step}.");
     }
 }

@@ -69,7 +69,7 @@ internal sealed class LoopReports(FineTuningRequest request, TrainingState state
     {
         Phase = phase,
         Epoch = state.Epoch,
-        MaxEpochs = request.Options.MaxEpochs,
+        MaxEpochs = request.Settings.Schedule.MaxEpochs,
         MetricName = request.Validation is null ? null : _metricName,
         Metric = state.Epochs is [.., { Metrics: { } metrics }] ? request.Task.MetricOf(metrics) : null,
     };
@@ -79,7 +79,7 @@ internal sealed class LoopReports(FineTuningRequest request, TrainingState state
         var validation = epoch.Metrics is null ? "" : string.Create(CultureInfo.InvariantCulture,
             $", validation loss {epoch.ValidationLoss:F4}, {_metricName} {request.Task.MetricOf(epoch.Metrics):F4}");
         return string.Create(CultureInfo.InvariantCulture,
-            $"Epoch {epoch.Epoch}/{request.Options.MaxEpochs}: loss {epoch.TrainLoss:F4}{validation}, {epoch.SamplesPerSecond:F0} rows/s");
+            $"Epoch {epoch.Epoch}/{request.Settings.Schedule.MaxEpochs}: loss {epoch.TrainLoss:F4}{validation}, {epoch.SamplesPerSecond:F0} rows/s");
     }
 
     // Rows weigh 1 where there are no example weights; with weights the steps' share of the epoch stands for the rows.

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Batching;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using Microsoft.ML.LoraInit.Training.Steps;
@@ -18,7 +19,7 @@ internal sealed class TrainingLoop
     private const int ProbedRows = 64;
 
     private readonly FineTuningRequest _request;
-    private readonly LoraTrainerOptions _options;
+    private readonly ScheduleSettings _schedule;
     private readonly RobertaClassifier _model;
     private readonly TrainableParameters _parameters;
     private readonly TrainingStep _step;
@@ -37,7 +38,7 @@ internal sealed class TrainingLoop
     {
         var (request, state) = (parts.Request, parts.State);
         _request = request;
-        _options = request.Options;
+        _schedule = request.Settings.Schedule;
         _model = parts.Model;
         _parameters = parts.Parameters;
         _step = step;
@@ -45,9 +46,9 @@ internal sealed class TrainingLoop
         _save = save;
         _lengths = [.. request.Train.Texts.Select(t => t.Length)];
         var batches = Plan(1).Count;
-        _stepsPerEpoch = (batches + _options.GradientAccumulationSteps - 1) / _options.GradientAccumulationSteps;
-        var total = (long)_stepsPerEpoch * _options.MaxEpochs;
-        _rate = LearningRate.WithWarmupRatio(_options.LearningRateSchedule, _options.InitialLearningRate, _options.WarmupRatio, total);
+        _stepsPerEpoch = (batches + _schedule.GradientAccumulationSteps - 1) / _schedule.GradientAccumulationSteps;
+        var total = (long)_stepsPerEpoch * _schedule.MaxEpochs;
+        _rate = LearningRate.WithWarmupRatio(_schedule.LearningRateSchedule, _schedule.InitialLearningRate, _schedule.WarmupRatio, total);
         _reports = new LoopReports(request, state, reporter, total);
     }
 
@@ -64,24 +65,24 @@ internal sealed class TrainingLoop
         }
     }
 
-    private IReadOnlyList<int[]> Plan(int epoch) => BatchPlanner.Shuffled(_lengths, _options.BatchSize, _request.Seed, epoch);
+    private IReadOnlyList<int[]> Plan(int epoch) => BatchPlanner.Shuffled(_lengths, _schedule.BatchSize, _request.Seed, epoch);
 
     private void TrainEpoch()
     {
         var plan = Plan(_state.Epoch);
-        var done = _state.StepInEpoch * _options.GradientAccumulationSteps;
-        var groups = plan.Skip(done).Chunk(_options.GradientAccumulationSteps);
+        var done = _state.StepInEpoch * _schedule.GradientAccumulationSteps;
+        var groups = plan.Skip(done).Chunk(_schedule.GradientAccumulationSteps);
         _reports.EpochStarts();
         using var batches = _step.Open([.. plan.Skip(done)]);
         foreach (var group in groups)
         {
-            _options.CancellationToken.ThrowIfCancellationRequested();
+            _request.CancellationToken.ThrowIfCancellationRequested();
             CudaGate.StepAside();
             var started = Stopwatch.GetTimestamp();
             _step.Run(batches, group, _rate.At(_state.Step));
             _reports.StepDone(_rate.At(_state.Step - 1));
             _state.EpochSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            if (_options.CheckpointEverySteps is int every && _state.Step % every == 0 && _state.StepInEpoch < _stepsPerEpoch)
+            if (_request.Settings.Checkpoints?.EverySteps is int every && _state.Step % every == 0 && _state.StepInEpoch < _stepsPerEpoch)
             {
                 CheckParameters(); // a diverged state is not worth going on from
                 _save();
@@ -98,7 +99,7 @@ internal sealed class TrainingLoop
         _state.EpochSeconds += Stopwatch.GetElapsedTime(started).TotalSeconds; // what the device still had to do
         var task = _request.Task;
         var metrics = _request.Validation is null ? null : Validate(_request.Validation);
-        if (metrics is null && _state.Epoch >= _options.MaxEpochs)
+        if (metrics is null && _state.Epoch >= _schedule.MaxEpochs)
             Probe();
         var epoch = new EpochHistory
         {
@@ -116,9 +117,9 @@ internal sealed class TrainingLoop
         _state.Epochs.Add(epoch);
         _reports.EpochDone(epoch);
 
-        _state.StoppedEarly = metrics is not null && _state.Epoch < _options.MaxEpochs
-            && _options.EarlyStoppingPatience is int patience && _state.Epoch - _state.BestEpoch >= patience;
-        _state.Finished = _state.StoppedEarly || _state.Epoch >= _options.MaxEpochs;
+        _state.StoppedEarly = metrics is not null && _state.Epoch < _schedule.MaxEpochs
+            && _schedule.EarlyStoppingPatience is int patience && _state.Epoch - _state.BestEpoch >= patience;
+        _state.Finished = _state.StoppedEarly || _state.Epoch >= _schedule.MaxEpochs;
         _state.NextEpoch();
     }
 
@@ -127,9 +128,9 @@ internal sealed class TrainingLoop
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         _parameters.Bind();
-        var logits = Validation.Logits(_model, data, _request.Task, _options.BatchSize, done =>
+        var logits = Validation.Logits(_model, data, _request.Task, _schedule.BatchSize, done =>
         {
-            _options.CancellationToken.ThrowIfCancellationRequested();
+            _request.CancellationToken.ThrowIfCancellationRequested();
             CudaGate.StepAside();
             _reports.Validating(done, data.Count);
         });
@@ -145,7 +146,7 @@ internal sealed class TrainingLoop
         using var noGrad = no_grad();
         _parameters.Bind();
         var rows = Enumerable.Range(0, Math.Min(ProbedRows, _request.Train.Count)).ToArray();
-        var logits = Validation.Logits(_model, _request.Train.Take(rows), _request.Task, _options.BatchSize, _ => CudaGate.StepAside());
+        var logits = Validation.Logits(_model, _request.Train.Take(rows), _request.Task, _schedule.BatchSize, _ => CudaGate.StepAside());
         if (!logits.All(row => row.All(float.IsFinite)))
             throw TrainingDivergedException.After(_state.Step, "What the model makes of training rows is", _request.Train.Weights);
     }

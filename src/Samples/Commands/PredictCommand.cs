@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Data.Files;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -12,8 +14,8 @@ internal sealed class PredictCommand
     private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _text = new("--text") { Description = "A text to predict for.", HelpName = "TEXT" };
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
-    private readonly Option<string?> _input = new("--input") { Description = "Tab-separated rows to predict for.", HelpName = "FILE" };
-    private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions, tab-separated, in the input's order.", HelpName = "FILE" };
+    private readonly Option<string?> _input = new("--input") { Description = "Rows to predict for: TSV, CSV, JSONL or Parquet; - for standard input.", HelpName = "FILE" };
+    private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions in the input's order: TSV, CSV or JSONL, by the ending; - for standard output, in the input's format.", HelpName = "FILE" };
     private readonly Option<double?> _notSure = new("--not-sure-below") { Description = $"Answer \"{Prediction.NotSure}\" where the label's probability (of several labels: the least sure one's) is lower.", HelpName = "P" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
@@ -47,7 +49,7 @@ internal sealed class PredictCommand
             throw new UsageException("--input and --output go together.");
         if (text2 is not null && text is null)
             throw new UsageException("--text2 goes with --text.");
-        if (output is not null)
+        if (output is not null and not DataFile.Standard)
             OutputPlace.Check(output, "--output");
 
         var ml = _run.Start(result, _terminal);
@@ -60,7 +62,7 @@ internal sealed class PredictCommand
         }
         else
         {
-            Many(ml, file, input!, output!, _data.Read(result, file.Kind), threshold, cancellation);
+            Many(ml, file, result, output!, threshold, cancellation);
         }
         return ExitCodes.Success;
     }
@@ -102,20 +104,36 @@ internal sealed class PredictCommand
             _terminal.Output.WriteLine($"Not sure: {prediction.Confidence:0.0 %} is below {threshold:0.0 %}.");
     }
 
-    private void Many(MLContext ml, ModelFile file, string input, string output, TextLayout layout, double threshold, CancellationToken cancellation)
+    private void Many(MLContext ml, ModelFile file, ParseResult result, string output, double threshold, CancellationToken cancellation)
     {
+        bool piped = output == DataFile.Standard;
+        var words = piped ? _terminal.Error : _terminal.Output;
+        var (source, layout) = _data.Open(result, result.GetValue(_input)!, _data.Read(result, file.Kind), _terminal, file.IsPair, words);
+        using var owned = source;
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
+        var format = piped ? source.Format : DataFormats.Of(output);
+        if (format == DataFormat.Parquet && !piped)
+            throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
         // The rows are read as the model asks for them, so a file may be larger than memory.
-        var skipped = new SkippedLines(input);
-        var rows = TextFile.Read(input, layout, skipped.Add).Select(row =>
+        var skipped = new SkippedLines(source.Name);
+        var rows = TextFile.Read(source.Lines(), source.Name, layout, skipped.Add).Select(row =>
         {
-            skipped.Read(row.Line);
+            skipped.Read();
             cancellation.ThrowIfCancellationRequested();
             return row;
         });
         var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
-        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file).Select(p => p.Unless(threshold)), file, skipped);
+        var predictions = PredictionWriter.Read(scored, file).Select(p => p.Unless(threshold));
+        long count = 0;
+        if (piped)
+            count = PredictionWriter.Write(_terminal.Output, format, predictions, file, skipped);
+        else
+            AtomicFile.Write(output, stream =>
+            {
+                using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
+                count = PredictionWriter.Write(writer, format, predictions, file, skipped);
+            });
         skipped.Report(_terminal, " In the output their rows are empty.");
-        _terminal.Output.WriteLine($"{count} predictions written to {Path.GetFullPath(output)}.");
+        words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
     }
 }

@@ -3,6 +3,7 @@ using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training;
 
@@ -36,7 +37,7 @@ internal static class EngineSteps
         double? peak = null;
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Options = Options(setup, weights.Config),
+            Settings = Settings(setup, weights.Config),
             Task = new MulticlassTask(StepSetup.Classes),
             Train = setup.Data(weights.Config.VocabularySize),
             Base = weights,
@@ -59,7 +60,7 @@ internal static class EngineSteps
         using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Options = Options(setup, weights.Config),
+            Settings = Settings(setup, weights.Config),
             Task = new MulticlassTask(StepSetup.Classes),
             Train = setup.Data(weights.Config.VocabularySize, rows),
             Base = weights,
@@ -79,7 +80,7 @@ internal static class EngineSteps
         var started = Stopwatch.GetTimestamp();
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Options = Options(setup, weights.Config),
+            Settings = Settings(setup, weights.Config),
             Task = new MulticlassTask(StepSetup.Classes),
             Train = data,
             Base = weights,
@@ -106,20 +107,23 @@ internal static class EngineSteps
         return new(benchmark, variant, setup.Configuration(), metrics);
     }
 
-    private static LoraTextClassificationTrainer.Options Options(StepSetup setup, RobertaConfig config) => new()
+    private static FineTuningSettings Settings(StepSetup setup, RobertaConfig config) => new()
     {
         Initialization = LoraInitialization.Parse(setup.Initialization),
-        Rank = setup.Rank,
-        Alpha = setup.Alpha,
-        LayersToTransform = setup.AdaptedLayers is { } layers ? [.. Enumerable.Range(config.Layers - layers, layers)] : null,
-        BatchSize = setup.Batch,
-        MaxEpochs = 1,
-        InitialLearningRate = setup.LearningRate,
-        LearningRateSchedule = LearningRateSchedule.Constant,
-        WarmupRatio = 0,
-        MaxGradientNorm = 1,
-        Precision = CommonOptions.Parse(setup.Precision),
-        Device = setup.Device,
-        Seed = 0,
+        Adapters = new()
+        {
+            Rank = setup.Rank,
+            Alpha = setup.Alpha,
+            LayersToTransform = setup.AdaptedLayers is { } layers ? [.. Enumerable.Range(config.Layers - layers, layers)] : null,
+        },
+        Optimizer = new() { MaxGradientNorm = 1 },
+        Schedule = new()
+        {
+            BatchSize = setup.Batch,
+            MaxEpochs = 1,
+            InitialLearningRate = setup.LearningRate,
+            LearningRateSchedule = LearningRateSchedule.Constant,
+            WarmupRatio = 0,
+        },
     };
 }

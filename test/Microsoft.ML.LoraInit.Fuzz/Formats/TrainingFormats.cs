@@ -48,7 +48,7 @@ internal sealed class TrainingFormat : FuzzFormat
 
     private FineTuningResult Run(string folder) => FineTuningRun.Execute(new FineTuningRequest
     {
-        Options = new LoraTextClassificationTrainer.Options { BatchSize = 2, MaxEpochs = 2, Rank = 2, CheckpointDirectory = folder },
+        Settings = new() { Adapters = new() { Rank = 2 }, Schedule = new() { BatchSize = 2, MaxEpochs = 2 }, Checkpoints = new(folder) },
         Task = new MulticlassTask(2),
         Train = new TextDataset([new([0, 5, 2]), new([0, 6, 7, 2]), new([0, 8, 2]), new([0, 9, 2])], [0, 1, 0, 1], null),
         Base = _weights,

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Persistence;
 using Microsoft.ML.LoraInit.Samples.Inspection;
 using Microsoft.ML.LoraInit.Tests.Persistence;
 using Microsoft.ML.LoraInit.Tests.Samples;
@@ -141,7 +142,7 @@ public sealed class OwnStrategyTests
 
         foreach (var (name, tensor) in whole.State.Tensors)
             CollectionAssert.AreEqual(tensor.data<float>().ToArray(), resumed.State.Tensors[name].data<float>().ToArray(), name);
-        Assert.AreEqual(whole.State.FineTuning.ToJsonString(), resumed.State.FineTuning.ToJsonString());
+        Assert.AreEqual(DescriptionJson.Of(whole.State).ToJsonString(), DescriptionJson.Of(resumed.State).ToJsonString());
     }
 
     [TestMethod]

@@ -154,7 +154,7 @@ public sealed class AdapterCombinerTests
         Tensor Draw(params long[] shape) => empty(shape).normal_(0.0, 0.5, generator);
         var head = ClassificationHead.Layout(TinyModel.Config, 3).ToDictionary(l => l.Name, l => Draw(l.Shape));
         if (modules.Length == 0)
-            return new(TinyModel.Identity, TinyModel.Config, 3, FineTunedDescription.Write(FineTuningMethod.HeadOnly(), null, []), head);
+            return new(TinyModel.Identity, TinyModel.Config, 3, new FineTunedDescription { Method = FineTuningMethod.HeadOnly() }, head);
         var targets = modules.Select(m => new AdapterTarget(m, m == Output ? 32 : 16, 16, rank, alpha, false));
         return new PeftWeights([.. targets.Select(t => new PlainAdapter(t, Draw(rank, t.InFeatures), Draw(t.OutFeatures, rank), null) { TrainedRank = rank })], head, 0)
             .ToState(TinyModel.Identity, TinyModel.Config);

@@ -55,13 +55,11 @@ public sealed class AdapterLibraryRefusalTests
         using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini);
         using var model = MadeUpModels.Create("plain", MadeUpModels.Binary(), 1);
         var state = model.Model.State;
-        using var other = Like(model, new("other", new string('b', 64)), state.FineTuning.DeepClone().AsObject());
+        using var other = Like(model, new("other", new string('b', 64)), state.Description);
         var message = Assert.ThrowsExactly<ArgumentException>(() => library.Add("x", other)).Message;
         StringAssert.Contains(message, "'other'");
         StringAssert.Contains(message, "'mini'");
-        var quantized = state.FineTuning.DeepClone().AsObject();
-        quantized["baseQuantization"] = "nf4";
-        using var packed = Like(model, state.Base, quantized);
+        using var packed = Like(model, state.Base, state.Description with { BaseQuantization = BaseQuantization.Nf4 });
         StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => library.Add("x", packed)).Message, "4 bits");
     }
 
@@ -104,10 +102,10 @@ public sealed class AdapterLibraryRefusalTests
     }
 
     /// <summary>A model of the same tensors under another description; it scores nothing.</summary>
-    private static LoraTextTransformer Like(LoraTextTransformer model, BaseIdentity identity, System.Text.Json.Nodes.JsonObject fineTuning)
+    private static LoraTextTransformer Like(LoraTextTransformer model, BaseIdentity identity, FineTunedDescription description)
     {
         var state = model.Model.State;
-        var other = new FineTunedState(identity, state.Config, state.Outputs, fineTuning, state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()));
+        var other = new FineTunedState(identity, state.Config, state.Outputs, description, state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()));
         using var weights = new BaseWeights(state.Config, identity, MadeUpModels.Base.Tensors.ToDictionary(t => t.Key, t => t.Value.alias()));
         using var files = RobertaCheckpoint.Mini.Open(null, CancellationToken.None);
         var tokenizer = files.OpenTokenizer();

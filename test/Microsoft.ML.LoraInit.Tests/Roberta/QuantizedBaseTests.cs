@@ -80,7 +80,7 @@ public sealed class QuantizedBaseTests
         using var quantized = request.Base;
         using var trained = FineTuningRun.Execute(request);
         Assert.IsTrue(trained.History.Epochs[^1].TrainLoss < 0.9 * trained.History.Epochs[0].TrainLoss, trained.History.ToJson());
-        Assert.AreEqual("nf4", (string?)trained.State.FineTuning["baseQuantization"]);
+        Assert.AreEqual(BaseQuantization.Nf4, trained.State.Description.BaseQuantization);
 
         var rows = request.Validation!;
         var validated = trained.History.Epochs[trained.History.BestEpoch - 1].ValidationLoss!.Value;

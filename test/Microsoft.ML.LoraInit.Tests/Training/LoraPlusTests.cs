@@ -13,7 +13,7 @@ public sealed class LoraPlusTests
         {
             using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.LoraPlusRatio, o.MaxEpochs) = (ratio, 1), rows: 8));
             Assert.AreEqual(1, trained.History.Steps);
-            Assert.AreEqual(ratio, (double)trained.State.FineTuning["optimizer"]!["loraPlusRatio"]!);
+            Assert.AreEqual(ratio, trained.State.Description.Optimizer!.LoraPlusRatio);
             return ToyRun.Weights(trained);
         }
 

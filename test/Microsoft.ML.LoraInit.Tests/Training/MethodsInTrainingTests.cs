@@ -42,8 +42,7 @@ public class MethodsInTrainingTests
         // Cut off before the first epoch's end: all there is then is the checkpoint of the start.
         Assert.ThrowsExactly<TimeoutException>(() => FineTuningRun.Execute(Request(folder.Path) with { OnStep = _ => throw new TimeoutException() }));
         var phases = new List<string?>();
-        var again = Request(folder.Path);
-        again.Options.Progress = new Collect(phases);
+        var again = Request(folder.Path) with { Progress = new Collect(phases) };
         using var resumed = FineTuningRun.Execute(again);
         Assert.IsFalse(phases.Any(p => p is not null && p.StartsWith("Initialising", StringComparison.Ordinal)), string.Join("; ", phases));
         ToyRun.AssertSameBits(ToyRun.Weights(whole), ToyRun.Weights(resumed));

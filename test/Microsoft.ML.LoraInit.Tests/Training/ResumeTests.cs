@@ -58,8 +58,7 @@ public class ResumeTests
         Assert.IsTrue(cancelled.History.Cancelled);
 
         var steps = new List<long>();
-        request.Options.CancellationToken = default;
-        using var resumed = FineTuningRun.Execute(request with { OnStep = steps.Add });
+        using var resumed = FineTuningRun.Execute(request with { OnStep = steps.Add, CancellationToken = default });
         Assert.AreEqual(7, steps[0]);
         AssertSameRun(whole, resumed);
     }

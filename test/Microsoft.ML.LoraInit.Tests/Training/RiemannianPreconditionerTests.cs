@@ -81,8 +81,7 @@ public sealed class RiemannianPreconditionerTests
             rows: 96, validationRows: 48);
         using var trained = FineTuningRun.Execute(request);
         Assert.IsTrue(trained.History.Epochs[^1].Metrics!.Accuracy > 0.95, trained.History.ToJson());
-        Assert.AreEqual("riemannian", (string?)trained.State.FineTuning["optimizer"]!["gradientPreconditioning"]);
-        Assert.AreEqual(0.01, (double)trained.State.FineTuning["optimizer"]!["preconditioningDamping"]!);
+        Assert.AreEqual(new(1, GradientPreconditioning.Riemannian, 0.01), trained.State.Description.Optimizer);
     }
 
     private static void Close(Tensor expected, Tensor actual, string what) =>

@@ -33,9 +33,9 @@ internal static class StepRun
         double loss = 0;
         foreach (var epoch in new[] { 1, 2 })
         {
-            var plan = BatchPlanner.Shuffled([.. request.Train.Texts.Select(t => t.Length)], request.Options.BatchSize, 1, epoch);
+            var plan = BatchPlanner.Shuffled([.. request.Train.Texts.Select(t => t.Length)], request.Settings.Schedule.BatchSize, 1, epoch);
             using var batches = step.Open(plan);
-            foreach (var group in plan.Chunk(request.Options.GradientAccumulationSteps))
+            foreach (var group in plan.Chunk(request.Settings.Schedule.GradientAccumulationSteps))
                 step.Run(batches, group, 1e-3);
             loss = state.LossSum.cpu().item<double>();
         }

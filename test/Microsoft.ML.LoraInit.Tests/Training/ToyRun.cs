@@ -31,9 +31,12 @@ internal static class ToyRun
     public static FineTuningRequest Request(Action<ToyOptions>? change = null, int rows = 32, int validationRows = 0, TextTask? task = null, int seed = 1)
     {
         task ??= new MulticlassTask(3);
+        var options = Options(change);
         return new()
         {
-            Options = Options(change),
+            Settings = options.ToSettings(),
+            Progress = options.Progress,
+            CancellationToken = options.CancellationToken,
             Task = task,
             Train = Rows(rows, task, 7),
             Validation = validationRows == 0 ? null : Rows(validationRows, task, 8),

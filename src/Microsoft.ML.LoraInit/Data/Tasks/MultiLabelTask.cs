@@ -37,7 +37,7 @@ internal sealed class MultiLabelTask : TextTask
 
     public override string MetricName => "micro F1";
 
-    public override string Description => string.Create(CultureInfo.InvariantCulture,
+    protected override string LossDescription => string.Create(CultureInfo.InvariantCulture,
         $"{Kind} with {OutputCount} outputs from {Threshold} on{(_whenTrue is null ? "" : $", weights {string.Join(' ', _whenTrue)} and {string.Join(' ', _whenFalse!)}")}");
 
     protected override string LabelRule => "each label is 0 or 1";

@@ -1,3 +1,4 @@
+using System.Globalization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -12,7 +13,10 @@ internal abstract class TextTask
     public abstract string Kind { get; }
 
     /// <summary>All that decides the loss, for comparing runs.</summary>
-    public virtual string Description => $"{Kind} with {OutputCount} outputs";
+    public string Description => LabelSmoothing == 0 ? LossDescription : string.Create(CultureInfo.InvariantCulture, $"{LossDescription}, label smoothing {LabelSmoothing}");
+
+    /// <summary>The loss of the true labels.</summary>
+    protected virtual string LossDescription => $"{Kind} with {OutputCount} outputs";
 
     /// <summary>The metric that chooses the best epoch.</summary>
     public abstract string MetricName { get; }

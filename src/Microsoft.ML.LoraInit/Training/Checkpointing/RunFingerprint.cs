@@ -5,13 +5,15 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Initialization;
+using Microsoft.ML.LoraInit.Options;
 
 namespace Microsoft.ML.LoraInit.Training.Checkpointing;
 
 /// <summary>
-/// All that decides what a run computes, as named texts: options, data, base, seed, format. A checkpoint resumes only a
+/// All that decides what a run computes, as named texts: settings, data, base, seed, format. A checkpoint resumes only a
 /// run of the same fingerprint.
 /// </summary>
 internal static class RunFingerprint
@@ -27,23 +29,19 @@ internal static class RunFingerprint
 
     private const string Absent = "absent";
 
-    // What may differ without changing the result, or what other entries cover (the data's rows, the base, the seed).
+    // Decide nothing, or are no option: they come with an adapter's folder, which its own entry names.
     private static readonly HashSet<string> Ignored =
     [
-        nameof(LoraTrainerOptions.TextColumnName), nameof(LoraTrainerOptions.Text2ColumnName), nameof(LoraTrainerOptions.LabelColumnName),
-        nameof(LoraTrainerOptions.ExampleWeightColumnName), nameof(LoraTrainerOptions.ScoreColumnName), nameof(LoraTrainerOptions.BaseModel),
-        nameof(LoraTrainerOptions.MaxLength), nameof(LoraTrainerOptions.ValidationData), nameof(LoraTrainerOptions.ValidationFraction),
-        nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Devices), nameof(LoraTrainerOptions.Seed),
-        nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
-        nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
-        nameof(LoraTrainerOptions.TemperatureScaling), // comes after training
+        nameof(FineTuningSettings.Checkpoints), nameof(AdapterSettings.LayersPattern), nameof(AdapterSettings.AllowsUnusedPatterns), nameof(AdapterSettings.PatternBudget),
     ];
 
-    private static readonly LoraTrainerOptions Defaults = new Common();
+    // Checkpoints name a setting as the trainers' option is called.
+    private static readonly Dictionary<string, string> Names = new(StringComparer.Ordinal) { [nameof(AdapterSettings.Dropout)] = nameof(LoraTrainerOptions.LoraDropout) };
 
-    // The trainers' own options name output columns; only what this library's base class declares decides the result.
-    private static readonly PropertyInfo[] Options =
-        [.. typeof(LoraTrainerOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance).Where(p => !Ignored.Contains(p.Name))];
+    private static readonly Dictionary<string, string> Defaults = Entries(new FineTuningSettings()).ToDictionary(StringComparer.Ordinal);
+
+    /// <summary>The settings that are compared, by the names of the trainers' options.</summary>
+    public static IReadOnlyCollection<string> Settings => Defaults.Keys;
 
     public static SortedDictionary<string, string> Of(FineTuningRequest request)
     {
@@ -62,8 +60,8 @@ internal static class RunFingerprint
         // Sums and dropout masks depend on how many share a batch.
         if (request.OtherDevices.Count > 0)
             entries["devices"] = (1 + request.OtherDevices.Count).ToString(CultureInfo.InvariantCulture);
-        foreach (var option in Options)
-            entries[option.Name] = Text(option.GetValue(request.Options));
+        foreach (var (name, text) in Entries(request.Settings))
+            entries[name] = text;
         return entries;
     }
 
@@ -92,8 +90,17 @@ internal static class RunFingerprint
         }
     }
 
-    private static string Default(string name) =>
-        Options.FirstOrDefault(o => o.Name == name) is { } option ? Text(option.GetValue(Defaults)) : Absent;
+    private static string Default(string name) => Defaults.GetValueOrDefault(name, Absent);
+
+    /// <summary>Every setting, those of the records within it too.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> Entries(object settings) =>
+        from property in settings.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance)
+        where !Ignored.Contains(property.Name)
+        let value = property.GetValue(settings)
+        from entry in value is AdapterSettings or OptimizerSettings or ScheduleSettings
+            ? Entries(value)
+            : [KeyValuePair.Create(Names.GetValueOrDefault(property.Name, property.Name), Text(value))]
+        select entry;
 
     private static string Text(object? value) => value switch
     {
@@ -119,7 +126,4 @@ internal static class RunFingerprint
         hash.AppendData(MemoryMarshal.AsBytes<float>(data.Weights ?? []));
         return $"{data.Count} rows, {Convert.ToHexStringLower(hash.GetHashAndReset())}";
     }
-
-    /// <summary>What the trainers' options have in common, with its defaults.</summary>
-    private sealed class Common : LoraTrainerOptions;
 }

@@ -29,7 +29,7 @@ internal sealed class CpuStep(StepParts parts) : TrainingStep(parts)
             var seed = Parts.Request.DropsOut ? tensor(new[] { unchecked((long)DropoutSeed(i)) }) : null;
             _pass.Run(new(batch.Inputs, lengths, batch.Targets, batch.Weights, inverse) { Seed = seed }, Parts.State.LossSum);
         }
-        GradientClipping.Apply(Parts.Parameters, Parts.Request.Options.MaxGradientNorm);
+        GradientClipping.Apply(Parts.Parameters, Parts.Request.Settings.Optimizer.MaxGradientNorm);
         Parts.Preconditioner?.Apply();
         Parts.Optimizer.Step(learningRate);
     }

@@ -21,7 +21,7 @@ internal sealed class DeviceStep : TrainingStep
     /// <summary>Shapes whose passes are recorded.</summary>
     public int CapturedShapes => _gradients.CapturedShapes;
 
-    public override IStepBatches Open(IReadOnlyList<int[]> plan) => new Queue(new(plan, rows => Pack(rows, Parts.Request.Options.BatchSize)));
+    public override IStepBatches Open(IReadOnlyList<int[]> plan) => new Queue(new(plan, rows => Pack(rows, Parts.Request.Settings.Schedule.BatchSize)));
 
     public override void Dispose()
     {

@@ -44,5 +44,5 @@ internal sealed class DeviceUpdate : IDisposable
     }
 
     private void UpdateNow() => _parts.Optimizer.Update(
-        _scalars, _parts.Request.Options.MaxGradientNorm, _parts.Preconditioner is { } preconditioner ? preconditioner.Apply : null);
+        _scalars, _parts.Request.Settings.Optimizer.MaxGradientNorm, _parts.Preconditioner is { } preconditioner ? preconditioner.Apply : null);
 }

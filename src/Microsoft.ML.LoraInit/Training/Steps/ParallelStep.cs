@@ -53,7 +53,7 @@ internal sealed class ParallelStep : TrainingStep
     public override IStepBatches Open(IReadOnlyList<int[]> plan)
     {
         var devices = _others.Length + 1;
-        var shareSize = (Parts.Request.Options.BatchSize + devices - 1) / devices;
+        var shareSize = (Parts.Request.Settings.Schedule.BatchSize + devices - 1) / devices;
         return new Queue(new(plan, rows => DealtBatch.Build(rows, devices, share => Pack(share, shareSize))));
     }
 
