@@ -49,6 +49,9 @@ public sealed class OnnxTextTransformer : ITransformer, IDisposable
         }
     }
 
+    /// <summary>The model's tokenizer, with the length and the rule for long texts that it scores with.</summary>
+    public RobertaTextTokenizer Tokenizer => _model.TextTokenizer;
+
     /// <summary>Always true: rows are scored independently of each other.</summary>
     bool ITransformer.IsRowToRowMapper => true;
 

@@ -55,6 +55,7 @@ internal static class OnnxModelFormat
             MaxLength = settings.MaxLength,
             Int8 = settings.Int8,
             Tokenizer = model.Tokenizer.Rule,
+            LongText = LongTextText.Write(settings.LongText),
             Parts = parts.Parts,
         };
         parts.Finish(Magic, Version, JsonSerializer.SerializeToUtf8Bytes(header, UntrustedJson.Own));
@@ -71,7 +72,7 @@ internal static class OnnxModelFormat
         try
         {
             var settings = new OnnxTextModel.Settings(
-                ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256);
+                ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256) { LongText = LongTextText.Read(header.LongText) };
             var tokenizer = new TokenizerFiles(Text(CheckpointNames.Config), Text(CheckpointNames.Vocabulary), Text(CheckpointNames.Merges), header.Tokenizer);
             return new(settings, PartReader.Part(parts, Onnx), tokenizer, new OnnxScoringOptions { Int8 = header.Int8 });
         }
@@ -103,6 +104,9 @@ internal static class OnnxModelFormat
 
         /// <summary>How texts become ids; null as in models of version 0.1.0.</summary>
         public TokenizerRule? Tokenizer { get; init; }
+
+        /// <summary>What is read of long texts; null where they are cut.</summary>
+        public string? LongText { get; init; }
 
         public required bool Int8 { get; init; }
 

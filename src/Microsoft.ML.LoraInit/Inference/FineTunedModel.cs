@@ -125,7 +125,7 @@ internal sealed class FineTunedModel : IDisposable
     }
 
     /// <summary>How a model of these settings makes rows of texts.</summary>
-    public static TextEncoder Encoder(Settings settings, RobertaTokenizer tokenizer) => new(tokenizer, settings.MaxLength) { Empty = settings.Scores.Calibration.Empty };
+    public static TextEncoder Encoder(Settings settings, RobertaTokenizer tokenizer) => new(tokenizer, settings.MaxLength, settings.LongText) { Empty = settings.Scores.Calibration.Empty };
 
     private RobertaPredictor Int8Predictor(ScoringOptions options)
     {
@@ -176,6 +176,9 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="Tokenizer">How texts become ids; null for a model of version 0.1.0, which knew <see cref="TokenizerRule.Plain"/> alone.</param>
     internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode, TokenizerRule? Tokenizer = null)
     {
+        /// <summary>What is read of texts beyond <see cref="MaxLength"/>; a model of version 0.1.0 cuts them.</summary>
+        public LongText LongText { get; init; } = LongText.Truncate;
+
         /// <summary>Refuses settings out of a file that no trainer gives a model over this base.</summary>
         /// <exception cref="FormatException">One is out of range.</exception>
         public void Check(RobertaConfig config)
@@ -183,6 +186,9 @@ internal sealed class FineTunedModel : IDisposable
             int least = Texts.Text2 is null ? 3 : 5; // the special tokens and one of text
             if (MaxLength < least || MaxLength > config.MaxLength)
                 throw new FormatException($"'maxLength' is {MaxLength}, and the base takes {least} to {config.MaxLength} tokens.");
+            int room = MaxLength - RobertaTokenizer.SpecialTokens(Texts.Text2 is not null);
+            if (LongText.Stride > room)
+                throw new FormatException($"'longText' is {LongText}, and there is room for {room} tokens.");
             if (string.IsNullOrWhiteSpace(Texts.Text) || (Texts.Text2 is not null && string.IsNullOrWhiteSpace(Texts.Text2)))
                 throw new FormatException("A text column has no name.");
         }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Inference;
@@ -5,16 +6,17 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// <summary>From texts to the rows of ids that a model scores, and from the rows' logits to the texts'.</summary>
 /// <param name="Tokenizer">The base's tokenizer.</param>
 /// <param name="MaxLength">Tokens a row at most.</param>
-internal sealed record TextEncoder(RobertaTokenizer Tokenizer, int MaxLength)
+/// <param name="LongText">What is read of texts that are longer.</param>
+internal sealed record TextEncoder(RobertaTokenizer Tokenizer, int MaxLength, LongText LongText)
 {
     /// <summary>The logits of a text that says nothing; null where the model scores such texts as any other.</summary>
     public float[]? Empty { get; init; }
 
-    /// <summary>A text's rows: one, or none where <see cref="Empty"/> is the answer.</summary>
-    public EncodedText[] Encode(TextPair text) => Empty is not null && text.IsBlank ? [] : [Tokenizer.Encode(text.First, text.Second, MaxLength)];
+    /// <summary>A text's rows: one, or several windows, or none where <see cref="Empty"/> is the answer.</summary>
+    public EncodedText[] Encode(TextPair text) => Empty is not null && text.IsBlank ? [] : Tokenizer.Encode(text.First, text.Second, MaxLength, LongText);
 
-    /// <summary>A text's logits, from those of its rows.</summary>
-    public float[] Combine(ReadOnlySpan<float[]> rows) => rows.IsEmpty ? (float[])Empty!.Clone() : rows[0];
+    /// <summary>A text's logits, from those of its rows: their mean.</summary>
+    public float[] Combine(ReadOnlySpan<float[]> rows) => rows.IsEmpty ? (float[])Empty!.Clone() : TextDataset.Mean(rows);
 
     /// <summary>The texts' logits, from those of all their rows.</summary>
     /// <param name="encoded">What <see cref="Encode"/> gave for each text.</param>

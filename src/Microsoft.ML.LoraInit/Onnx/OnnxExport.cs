@@ -82,6 +82,8 @@ internal static class OnnxExport
         yield return new("lorainit.pad_token_id", config.PadTokenId.ToString(CultureInfo.InvariantCulture));
         if (model.ModelSettings.Scores.Calibration.Temperature is not 1 and var temperature)
             yield return new("lorainit.temperature", temperature.ToString("R", CultureInfo.InvariantCulture));
+        if (model.ModelSettings.LongText is var longText && longText != LongText.Truncate)
+            yield return new("lorainit.long_text", longText.ToString());
         if (int8)
             yield return new("lorainit.int8", "true");
     }

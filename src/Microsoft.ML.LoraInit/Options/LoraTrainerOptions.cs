@@ -130,6 +130,9 @@ public abstract class LoraTrainerOptions
     /// <summary>Tokens a row at most, special tokens included; null (the default) for the model's maximum.</summary>
     public int? MaxLength { get; set; }
 
+    /// <summary>What is read of texts beyond <see cref="MaxLength"/>, in training and scoring. Default their beginning.</summary>
+    public LongText LongText { get; set; } = LongText.Truncate;
+
     /// <summary>
     /// Whether special tokens that users write in their texts, such as <c>&lt;/s&gt;</c> or <c>&lt;mask&gt;</c>, are plain text. Default
     /// false: they are special tokens, as in transformers (whose <c>split_special_tokens</c> is this option). True for texts from

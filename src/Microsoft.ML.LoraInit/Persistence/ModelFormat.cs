@@ -18,7 +18,7 @@ namespace Microsoft.ML.LoraInit.Persistence;
 /// <remarks>
 /// Parts: <c>tensors</c> (safetensors, fp32: <c>FineTunedState</c>), and in a self-contained model the base's <c>config.json</c>,
 /// <c>vocab.json</c>, <c>merges.txt</c> and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
-/// Version 2 added the tokenizer's rule; a model that has none is written as version 1.
+/// Version 2 added the tokenizer's rule, the calibration of scores and what is read of long texts; a model that has none is written as version 1.
 /// A reader refuses a version above its own, and parts and members of the header that it does not know: whatever is new must
 /// raise the version, so that older readers refuse it as newer and not as damaged.
 /// </remarks>

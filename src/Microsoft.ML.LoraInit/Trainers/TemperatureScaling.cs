@@ -37,9 +37,9 @@ internal static class TemperatureScaling
         var (fitted, held) = (validation.Take([.. order.Take(half).Order()]), validation.Take([.. order.Skip(half).Order()]));
         if (fitted.Weights?.All(w => w == 0) == true || held.Weights?.All(w => w == 0) == true)
             return null;
-        if (Temperature(task, model.Score(fitted.Texts), fitted.Labels, fitted.Weights) is not { } temperature)
+        if (Temperature(task, fitted.Combine(model.Score(fitted.Texts)), fitted.Labels, fitted.Weights) is not { } temperature)
             return null;
-        var logits = model.Score(held.Texts);
+        var logits = held.Combine(model.Score(held.Texts));
         var (before, after) = (Judge(task, logits, held, 1), Judge(task, logits, held, temperature));
         log(string.Create(CultureInfo.InvariantCulture,
             $"Temperature {temperature:0.000}, fitted on {fitted.Count} validation rows: on the other {held.Count} the expected calibration error is {after.ExpectedCalibrationError:0.0000} ({before.ExpectedCalibrationError:0.0000} without it)."));

@@ -15,7 +15,7 @@ internal static class Metrics
     /// <summary>Evaluates rows that went through a model, in one pass of the model over them.</summary>
     public static Evaluation Evaluate(MLContext ml, IDataView scored, TaskKind kind)
     {
-        var cached = ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
+        var cached = Cached(ml, scored);
         switch (kind)
         {
             case TaskKind.Regression:
@@ -51,6 +51,10 @@ internal static class Metrics
                 }, Calibration: ml.MulticlassClassification.EvaluateCalibration(cached));
         }
     }
+
+    /// <summary>Scored rows whose labels and scores are kept once they are computed.</summary>
+    public static IDataView Cached(MLContext ml, IDataView scored) =>
+        ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
 
     /// <summary>Names and values for people, in the order of the report.</summary>
     public static IEnumerable<(string Name, double Value)> Present(EpochMetrics metrics)
