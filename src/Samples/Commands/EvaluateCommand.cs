@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 using Microsoft.ML.LoraInit.Samples.Pages.Run;
@@ -59,6 +60,10 @@ internal sealed class EvaluateCommand
         if (jsonPath is not null)
             report.Write(jsonPath);
         _terminal.Output.WriteLine($"{Count.Of(rows.Count, "row")}.");
+        var cut = new CutRows(file.Tokenizer);
+        foreach (var row in rows)
+            cut.Pass(row);
+        cut.Report(_terminal.Output);
         Summary.Write(_terminal, report, null);
         _page.Write(result, _terminal, file.Trained, () => new()
         {

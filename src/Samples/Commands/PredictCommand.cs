@@ -100,6 +100,9 @@ internal sealed class PredictCommand
                 _terminal.Output.WriteLine($"{prediction.Scores[0]:0.0000}");
                 break;
         }
+        var cut = new CutRows(file.Tokenizer);
+        cut.Pass(new(text, text2, null));
+        cut.Report(_terminal.Output);
         if (prediction.Confidence < threshold)
             _terminal.Output.WriteLine($"Not sure: {prediction.Confidence:0.0 %} is below {threshold:0.0 %}.");
     }
@@ -116,11 +119,12 @@ internal sealed class PredictCommand
             throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
         // The rows are read as the model asks for them, so a file may be larger than memory.
         var skipped = new SkippedLines(source.Name);
+        var cut = new CutRows(file.Tokenizer);
         var rows = TextFile.Read(source.Lines(), source.Name, layout, skipped.Add).Select(row =>
         {
             skipped.Read();
             cancellation.ThrowIfCancellationRequested();
-            return row;
+            return cut.Pass(row);
         });
         var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
         var predictions = PredictionWriter.Read(scored, file).Select(p => p.Unless(threshold));
@@ -133,6 +137,7 @@ internal sealed class PredictCommand
                 using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
                 count = PredictionWriter.Write(writer, format, predictions, file, skipped);
             });
+        cut.Report(words);
         skipped.Report(_terminal, " In the output their rows are empty.");
         words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
     }

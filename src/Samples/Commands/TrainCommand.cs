@@ -100,8 +100,9 @@ internal sealed class TrainCommand
         var report = RunReport.Create(layout.Name, used!, history, metrics);
         if (jsonPath is not null)
             report.Write(jsonPath);
-        Summary.Write(_terminal, report, modelPath);
         var step = ModelFile.Find(model)!;
+        CutRows.Say(_terminal.Output, history.CutRows, trainRows.Count, RobertaTextTokenizer.Of(step));
+        Summary.Write(_terminal, report, modelPath);
         _page.Write(result, _terminal, step, () => new()
         {
             Title = $"{Path.GetFileName(result.GetRequiredValue(_train))}: {report.Init} on {step.BaseModelId}",

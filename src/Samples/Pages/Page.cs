@@ -17,7 +17,7 @@ internal static partial class Page
         .Replace("/*styles*/", Asset("page.css"), StringComparison.Ordinal)
         .Replace("<!--body-->", body, StringComparison.Ordinal)
         // The serialiser escapes '<', so no text in the data can end the script element.
-        .Replace("\"charts\"", JsonSerializer.Serialize(charts, Json), StringComparison.Ordinal)
+        .Replace("/*charts*/", JsonSerializer.Serialize(charts, Json), StringComparison.Ordinal)
         .Replace("<!--licence-->", Encode(Asset("chart.LICENSE.md")), StringComparison.Ordinal)
         .Replace("/*library*/", ChartLibrary(), StringComparison.Ordinal)
         .Replace("/*page*/", Asset("page.js"), StringComparison.Ordinal);

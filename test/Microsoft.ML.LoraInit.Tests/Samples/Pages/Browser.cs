@@ -39,7 +39,7 @@ internal static class Browser
         var start = new ProcessStartInfo(program) { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (var argument in new[]
         {
-            "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", $"--user-data-dir={Path.Combine(folder, "profile")}",
+            "--headless", "--hide-scrollbars", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", $"--user-data-dir={Path.Combine(folder, "profile")}",
             "--virtual-time-budget=5000", "--dump-dom", new Uri(frame).AbsoluteUri,
         })
             start.ArgumentList.Add(argument);

@@ -24,9 +24,9 @@ public sealed class InspectionPageTests
     {
         var (one, other) = Reports.Value;
         var page = InspectionPage.Write(one, other);
-        StringAssert.Contains(page, "Overlap of the outputs: pissa");
-        StringAssert.Contains(page, "Overlap of the outputs: kaiming");
-        StringAssert.Contains(page, "≈ 0");
+        Has(page, "Overlap of the inputs: pissa");
+        Has(page, "Overlap of the inputs: kaiming");
+        Has(page, "≈ 0");
         Assert.IsTrue(one.Total.WeightChange is > 0 and < Measure.Rounding);
         int shares = Measure.In(one, other).Count(m => m.Scale == MeasureScale.Share);
         Assert.AreEqual(2 * shares, page.Split("\"y\":{\"title\":\"\",\"least\":0,\"most\":1,").Length - 1);
@@ -38,6 +38,9 @@ public sealed class InspectionPageTests
     [DataRow(7e-8, 1e-7)]
     [DataRow(2.4, 2.5)]
     public void AxesEndAtRoundNumbers(double largest, double end) => Assert.AreEqual(end, InspectionPage.Ceiling(largest), end * 1e-9);
+
+    // The page itself is too long for a message.
+    private static void Has(string page, string part) => Assert.IsTrue(page.Contains(part, StringComparison.Ordinal), $"The page lacks '{part}'.");
 
     private static InspectionReport Inspect(LoraInitialization start, LoraInitialization against) =>
         InitializationInspector.Inspect(new() { Training = new LoraTextClassificationTrainer.Options { Rank = 2, Initialization = start }, Against = against, ProbeRows = 2 });
