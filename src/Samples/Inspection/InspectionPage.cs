@@ -16,7 +16,7 @@ internal static class InspectionPage
         foreach (var each in reports)
         {
             body.Append($"<p class=\"lead\">{Page.Encode(Measure.Strategy(each.Initialization))} · {Page.Encode(Describe(each.Family))}</p>\n");
-            foreach (var sentence in InspectionTable.Sentences(each))
+            foreach (var sentence in InspectionTable.Sentences(each, alone: other is null))
                 body.Append($"<p>{Page.Encode(sentence)}</p>\n");
         }
         body.Append("<h2>All layers together</h2>\n");

@@ -44,7 +44,9 @@ internal static class InspectionTable
     }
 
     /// <summary>What does not fit a table of layers.</summary>
-    public static IEnumerable<string> Sentences(InspectionReport report)
+    /// <param name="report">Of which.</param>
+    /// <param name="alone">Whether the one that it is compared with is not shown by itself.</param>
+    public static IEnumerable<string> Sentences(InspectionReport report, bool alone = true)
     {
         var change = report.OutputChange;
         var rows = report.DataRows > 0 ? $"{report.ProbeRows} of {report.DataRows} training rows" : $"{report.ProbeRows} rows of random tokens";
@@ -56,7 +58,7 @@ internal static class InspectionTable
         if (report.LargestEigenvalue is { } eigenvalue)
             yield return $"The largest eigenvalue of the loss's Hessian by the adapters' factors is about {Measure.Text(eigenvalue)}.";
         yield return $"{(string)report.Initialization["name"]!} took {Cost(report.Cost)} on {report.Device}.";
-        if (report is { Against: { } against, AgainstCost: { } cost })
+        if (alone && report is { Against: { } against, AgainstCost: { } cost })
             yield return $"Compared with {Measure.Strategy(against)}, which took {Cost(cost)}.";
     }
 

@@ -33,6 +33,9 @@ internal enum SeriesKind
     /// <summary>A line with points.</summary>
     Line,
 
+    /// <summary>A thin line without points, of what goes up and down.</summary>
+    Thin,
+
     /// <summary>A dashed line.</summary>
     Dashed,
 

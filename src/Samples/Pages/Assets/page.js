@@ -4,7 +4,7 @@
   const dark = matchMedia('(prefers-color-scheme: dark)');
   const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colour = series => style(series.colour === null ? '--quiet' : `--s${series.colour % 6}`);
-  const line = kind => kind === 'Line' || kind === 'Dashed';
+  const line = kind => kind !== 'Bar' && kind !== 'Dots';
 
   const dataset = (series, labels) => {
     const own = colour(series);
@@ -12,8 +12,8 @@
     if (series.kind === 'Bar') return { type: 'bar', label: series.name, data: points, backgroundColor: own, borderRadius: 2, minBarLength: 1, maxBarThickness: 28 };
     return {
       type: line(series.kind) ? 'line' : 'scatter', label: series.name, data: points, borderColor: own, backgroundColor: own,
-      borderWidth: series.kind === 'Dashed' ? 1.5 : 2, borderDash: series.kind === 'Dashed' ? [5, 4] : [],
-      pointRadius: series.kind === 'Dashed' || points.length > 60 ? 0 : series.kind === 'Dots' ? 3 : 2.5, pointHoverRadius: series.kind === 'Dashed' ? 0 : 5,
+      borderWidth: { Dashed: 1.5, Thin: 1 }[series.kind] || 2, borderDash: series.kind === 'Dashed' ? [5, 4] : [], clip: 6,
+      pointRadius: { Dashed: 0, Thin: 0, Dots: 3 }[series.kind] ?? 2.5, pointHoverRadius: series.kind === 'Dashed' ? 0 : 5,
       showLine: line(series.kind),
     };
   };

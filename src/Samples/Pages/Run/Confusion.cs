@@ -29,7 +29,7 @@ internal static class Confusion
     {
         body.Append("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">true \\ predicted</th>");
         foreach (var name in classes)
-            body.Append($"<th scope=\"col\">{Page.Encode(name)}</th>");
+            body.Append($"<th scope=\"col\" class=\"heat\">{Page.Encode(name)}</th>");
         body.Append("</tr></thead>\n<tbody>\n");
         for (int i = 0; i < classes.Count; i++)
         {

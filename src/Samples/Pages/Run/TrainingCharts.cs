@@ -13,8 +13,8 @@ internal static class TrainingCharts
             series.Add(new("validation", SeriesKind.Line, Points(history, e => e.ValidationLoss)) { Colour = 1 });
         series.Add(new("training, each epoch", SeriesKind.Line, Points(history, e => e.TrainLoss)) { Colour = 0 });
         if (losses.Count > 0)
-            series.Add(new("training, in between", SeriesKind.Line, [.. losses.Select(l => new double?[] { l.Step, l.Loss })]) { Colour = 5 });
-        return new(series, new("step", 0), new("", 0));
+            series.Add(new("training, in between", SeriesKind.Thin, [.. losses.Select(l => new double?[] { l.Step, l.Loss })]) { Colour = 5 });
+        return new(series, new("step", 0, history.Steps), new("", 0));
     }
 
     /// <summary>Null without validation rows.</summary>
@@ -25,7 +25,7 @@ internal static class TrainingCharts
         var axis = Shares.Contains(history.MetricName) ? Axis.Share("")
             : Correlations.Contains(history.MetricName) ? new Axis("", null, 1)
             : new Axis("", 0);
-        return new([new(history.MetricName, SeriesKind.Line, Points(history, e => Value(e.Metrics, history.MetricName))) { Colour = 0 }], new("step", 0), axis);
+        return new([new(history.MetricName, SeriesKind.Line, Points(history, e => Value(e.Metrics, history.MetricName))) { Colour = 0 }], new("step", 0, history.Steps), axis);
     }
 
     private static double? Value(EpochMetrics? metrics, string name) => name switch
