@@ -29,7 +29,7 @@ internal static class TextDatasetReader
         IDataView data,
         TextColumns columns,
         LabelKind kind,
-        RobertaTokenizer tokenizer,
+        SubwordTokenizer tokenizer,
         int maxLength,
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default,
@@ -39,7 +39,7 @@ internal static class TextDatasetReader
         int values = columns.Check(data.Schema, kind);
         tokenizer.CheckMaxLength(maxLength, columns.Text2 is not null);
         longText ??= LongText.Truncate;
-        longText.Check(maxLength - RobertaTokenizer.SpecialTokens(columns.Text2 is not null), columns.Text2 is not null);
+        longText.Check(maxLength - SubwordTokenizer.SpecialTokens(columns.Text2 is not null), columns.Text2 is not null);
         var parallel = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
         var texts = new List<EncodedText[]>();
         var labels = new List<float>();

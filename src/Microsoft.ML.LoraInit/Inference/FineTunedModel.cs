@@ -54,7 +54,7 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="device">Where to score.</param>
     /// <exception cref="InvalidDataException">Numbers of the merged weights are not finite.</exception>
     public static FineTunedModel Create(
-        Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
+        Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device)
     {
         var footprint = new NativeFootprint(state.Tensors.Values);
         try
@@ -125,7 +125,7 @@ internal sealed class FineTunedModel : IDisposable
     }
 
     /// <summary>How a model of these settings makes rows of texts.</summary>
-    public static TextEncoder Encoder(Settings settings, RobertaTokenizer tokenizer) => new(tokenizer, settings.MaxLength, settings.LongText) { Empty = settings.Scores.Calibration.Empty };
+    public static TextEncoder Encoder(Settings settings, SubwordTokenizer tokenizer) => new(tokenizer, settings.MaxLength, settings.LongText) { Empty = settings.Scores.Calibration.Empty };
 
     private RobertaPredictor Int8Predictor(ScoringOptions options)
     {
@@ -186,7 +186,7 @@ internal sealed class FineTunedModel : IDisposable
             int least = Texts.Text2 is null ? 3 : 5; // the special tokens and one of text
             if (MaxLength < least || MaxLength > config.MaxLength)
                 throw new FormatException($"'maxLength' is {MaxLength}, and the base takes {least} to {config.MaxLength} tokens.");
-            int room = MaxLength - RobertaTokenizer.SpecialTokens(Texts.Text2 is not null);
+            int room = MaxLength - SubwordTokenizer.SpecialTokens(Texts.Text2 is not null);
             if (LongText.Stride > room)
                 throw new FormatException($"'longText' is {LongText}, and there is room for {room} tokens.");
             if (string.IsNullOrWhiteSpace(Texts.Text) || (Texts.Text2 is not null && string.IsNullOrWhiteSpace(Texts.Text2)))

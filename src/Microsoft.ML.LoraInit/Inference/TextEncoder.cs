@@ -7,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// <param name="Tokenizer">The base's tokenizer.</param>
 /// <param name="MaxLength">Tokens a row at most.</param>
 /// <param name="LongText">What is read of texts that are longer.</param>
-internal sealed record TextEncoder(RobertaTokenizer Tokenizer, int MaxLength, LongText LongText)
+internal sealed record TextEncoder(SubwordTokenizer Tokenizer, int MaxLength, LongText LongText)
 {
     /// <summary>The logits of a text that says nothing; null where the model scores such texts as any other.</summary>
     public float[]? Empty { get; init; }

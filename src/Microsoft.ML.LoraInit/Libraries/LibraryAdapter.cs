@@ -16,7 +16,7 @@ internal sealed class LibraryAdapter
     /// <param name="source">State (taken over), columns and history.</param>
     /// <param name="weights">Its form beside the base; taken over.</param>
     /// <param name="vocabulary">The base's tokenizer, under any rule.</param>
-    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, RobertaTokenizer vocabulary)
+    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, SubwordTokenizer vocabulary)
     {
         (Name, Source, Weights) = (name, source, weights);
         Encoder = FineTunedModel.Encoder(source.Settings, vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain));

@@ -42,7 +42,7 @@ internal static class OnnxExport
     private static void Write(FineTunedModel model, bool int8, Action<CheckpointFiles, Action<Stream>> write)
     {
         var calibration = model.ModelSettings.Scores.Calibration;
-        int specialTokens = Tokenization.RobertaTokenizer.SpecialTokens(model.ModelSettings.Texts.Text2 is not null);
+        int specialTokens = Tokenization.SubwordTokenizer.SpecialTokens(model.ModelSettings.Texts.Text2 is not null);
         var score = OnnxScore.Of(model.ModelSettings.Scores.Task) with
         {
             Temperature = calibration.Temperature,

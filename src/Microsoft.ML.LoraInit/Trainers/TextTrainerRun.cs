@@ -132,7 +132,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         model.Calibrate(new(temperature, Array.ConvertAll(prior, z => (float)(z * temperature))), history);
     }
 
-    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, RobertaTokenizer tokenizer, Device device, BaseWeights trained)
+    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, BaseWeights trained)
     {
         try
         {
@@ -156,7 +156,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         $"{cut} of {rows} training rows are longer than {length} tokens: {(rule.Kind == LongTextKind.HeadAndTail ? "their middle" : "what is beyond")} is not read. {nameof(LoraTrainerOptions.LongText)} is '{rule}'; {nameof(LongText.HeadAndTail)} and {nameof(LongText.Windows)} read more.";
 
     /// <summary>The base's tokenizer, or the one that the adapter brings which training starts from.</summary>
-    internal static RobertaTokenizer Tokenizer(CheckpointFiles files, LoraTrainerOptions options)
+    internal static SubwordTokenizer Tokenizer(CheckpointFiles files, LoraTrainerOptions options)
     {
         var tokenizer = options.InitialAdapter is { } folder ? files.OpenTokenizerOf(folder) : files.OpenTokenizer();
         return tokenizer.With(tokenizer.Rule with { SpecialTokensAsText = options.SpecialTokensAsText });

@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Tests.Tokenization;
 [TestClass]
 public sealed class LongTextTests
 {
-    private static RobertaTokenizer Tokenizer => TestTokenizers.Mini;
+    private static SubwordTokenizer Tokenizer => TestTokenizers.Mini;
 
     [TestMethod]
     [DataRow("truncate")]
