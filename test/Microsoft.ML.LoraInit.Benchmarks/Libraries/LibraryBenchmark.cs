@@ -3,7 +3,6 @@ using System.Diagnostics;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.Data;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Libraries;

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
