@@ -9,6 +9,7 @@ using Microsoft.ML.LoraInit.Benchmarks.Sweeps;
 var root = new RootCommand("Measures what things cost, each against other ways to do them.")
 {
     TrainingBenchmark.Create(),
+    MethodsBenchmark.Create(),
     GrowthBenchmark.Create(),
     EpochBenchmark.Create(),
     SweepBenchmark.Create(),
