@@ -89,7 +89,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         task = task.Smoothed(options.LabelSmoothing);
 
         var settings = new FineTunedModel.Settings(
-            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule) { LongText = options.LongText };
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule)
+        { LongText = options.LongText };
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
