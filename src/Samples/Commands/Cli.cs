@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Samples.Commands.Adapter;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Glue.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 
@@ -19,16 +20,18 @@ internal static class Cli
         {
             // A value that begins with '@' is a value, not the name of a file with more arguments.
             parsed = Create(terminal).Parse(args, new() { ResponseFileTokenReplacer = null });
+            args = ConfigFile.Expand(parsed, args);
+            parsed = Create(terminal).Parse(args, new() { ResponseFileTokenReplacer = null });
             _ = parsed.Errors.Count;
         }
         catch (Exception e)
         {
-            terminal.Fail(OneLine(Cause(e)));
+            terminal.Fail(Cause(e) is UsageException usage ? usage.Message : OneLine(e));
             return ExitCodes.BadInput;
         }
         if (parsed.Errors.Count > 0)
         {
-            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message)) + " See --help.");
+            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message + ErrorSuggestion.For(parsed, e))) + " See --help.");
             return ExitCodes.BadInput;
         }
         try
@@ -45,7 +48,7 @@ internal static class Cli
                 terminal.Fail("cancelled; nothing was written.");
                 return ExitCodes.Cancelled;
             }
-            terminal.Fail(cause.Message);
+            terminal.Fail(cause is UsageException or GlueDataException ? cause.Message : OptionNames.Translate(cause.Message));
             if (parsed.GetValue(Verbose))
                 terminal.Error.WriteLine(e);
             return IsBadInput(cause) ? ExitCodes.BadInput : ExitCodes.Failed;
