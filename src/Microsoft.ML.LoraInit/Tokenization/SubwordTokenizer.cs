@@ -5,59 +5,38 @@ using Microsoft.ML.LoraInit.Roberta;
 namespace Microsoft.ML.LoraInit.Tokenization;
 
 /// <summary>
-/// RoBERTa's tokenizer: byte-level BPE (Microsoft.ML.Tokenizers) within the pieces of <see cref="PreTokenizer"/>, and
-/// the special tokens around it. Its <see cref="TokenizerRule"/> says whether a space is put before the text, and which tokens count as
-/// such where a text has them. Safe to use from several threads at once.
+/// Texts to a model's token ids: what every kind of tokenizer has in common, the special tokens around texts and within them, pairs,
+/// truncation and places. How text between special tokens becomes ids is the kind's (<see cref="BytePairTokenizer"/>,
+/// <see cref="UnigramTokenizer"/>). Safe to use from several threads at once.
 /// </summary>
-internal sealed class RobertaTokenizer
+internal abstract class SubwordTokenizer
 {
     private const int SpecialTokensOfOne = 2, SpecialTokensOfPair = 4;
 
-    private readonly WordEncoder _words;
-    private readonly WordCache _cache;
-    private readonly string[] _vocabulary, _tokens;
-    private readonly RobertaConfig _config;
     private readonly AddedTokenFinder _added;
     private readonly int _bos, _eos;
 
-    private RobertaTokenizer(WordEncoder words, WordCache cache, string[] vocabulary, RobertaConfig config, TokenizerRule rule)
+    /// <param name="config">The model's shape.</param>
+    /// <param name="rule">What the tokenizer's settings say.</param>
+    /// <exception cref="InvalidDataException">The rule does not fit the model.</exception>
+    protected SubwordTokenizer(RobertaConfig config, TokenizerRule rule)
     {
         rule.Check(config);
-        (_words, _cache, _vocabulary, _config, Rule) = (words, cache, vocabulary, config, rule);
-        _tokens = [.. vocabulary];
-        foreach (var token in rule.Tokens)
-        {
-            var written = ByteAlphabet.Encode(token.Content);
-            if (_tokens[token.Id].Length > 0 && _tokens[token.Id] != token.Content && _tokens[token.Id] != written)
-                throw new InvalidDataException($"The tokenizer's added token '{token.Content}' has the id {token.Id}, which is '{_tokens[token.Id]}' in the vocabulary.");
-            _tokens[token.Id] = written;
-        }
+        Rule = rule;
         _added = new(rule.Tokens.Where(t => !(t.Special && rule.SpecialTokensAsText)));
         (_bos, _eos) = (rule.IdOf(TokenizerRule.Cls) ?? config.BosTokenId, rule.IdOf(TokenizerRule.Sep) ?? config.EosTokenId);
         MaxLength = config.MaxLength;
     }
 
-    /// <summary>What the tokenizer does beside vocabulary and merges.</summary>
+    /// <summary>What the tokenizer does beside its vocabulary.</summary>
     public TokenizerRule Rule { get; }
 
     /// <summary>The longest sequence that the model takes, special tokens included.</summary>
     public int MaxLength { get; }
 
-    /// <summary>Reads <c>vocab.json</c> and <c>merges.txt</c>; the streams stay open.</summary>
-    /// <param name="vocabulary"><c>vocab.json</c>.</param>
-    /// <param name="merges"><c>merges.txt</c>.</param>
-    /// <param name="config">The model's shape.</param>
-    /// <param name="rule">What the tokenizer's settings say; null for <see cref="TokenizerRule.Plain"/>.</param>
-    /// <exception cref="InvalidDataException">A file is malformed, or does not fit the model.</exception>
-    public static RobertaTokenizer Create(Stream vocabulary, Stream merges, RobertaConfig config, TokenizerRule? rule = null)
-    {
-        var (bpe, tokens) = VocabularyReader.Read(vocabulary, merges, config);
-        return new(new WordEncoder(bpe, tokens), new WordCache(), tokens, config, rule ?? TokenizerRule.Plain);
-    }
-
     /// <summary>The same vocabulary under another rule, which must be of the same tokens.</summary>
     /// <exception cref="InvalidDataException">The rule does not fit the vocabulary.</exception>
-    public RobertaTokenizer With(TokenizerRule rule) => ReferenceEquals(rule, Rule) || rule.SameAs(Rule) ? this : new(_words, _cache, _vocabulary, _config, rule);
+    public SubwordTokenizer With(TokenizerRule rule) => ReferenceEquals(rule, Rule) || rule.SameAs(Rule) ? this : WithOther(rule);
 
     /// <summary>
     /// <c>&lt;s&gt; A &lt;/s&gt;</c>, or with a second text <c>&lt;s&gt; A &lt;/s&gt;&lt;/s&gt; B &lt;/s&gt;</c>. What is
@@ -83,7 +62,7 @@ internal sealed class RobertaTokenizer
     }
 
     /// <summary>The text of a run of ids; special tokens appear as they are written in the vocabulary.</summary>
-    public string Decode(IEnumerable<int> ids) => ByteAlphabet.Decode(string.Concat(ids.Select(id => _tokens[id])));
+    public abstract string Decode(IEnumerable<int> ids);
 
     /// <summary>Where each of the ids that <see cref="Encode"/> made is in its text; the special tokens around the texts have no place and give null.</summary>
     public IReadOnlyList<(TokenSpan Span, bool IsSecond)?> Locate(string text, string? pair, EncodedText encoded)
@@ -103,8 +82,25 @@ internal sealed class RobertaTokenizer
         }
     }
 
-    /// <summary>The id of a special token by its name, or null where the vocabulary lacks it.</summary>
-    public int? IdOf(string token) => Array.IndexOf(_tokens, token) is >= 0 and var id ? id : null;
+    /// <summary>The id of a token by its name, or null where the vocabulary lacks it.</summary>
+    public abstract int? IdOf(string token);
+
+    /// <summary>A tokenizer of the same vocabulary.</summary>
+    protected abstract SubwordTokenizer WithOther(TokenizerRule rule);
+
+    /// <summary>Adds the ids of a part of a text between special tokens: at least so many that there are enough, or all.</summary>
+    /// <param name="part">Not empty.</param>
+    /// <param name="ids">Added to.</param>
+    /// <param name="enough">As many as are needed.</param>
+    protected abstract void EncodePart(string part, List<int> ids, int enough);
+
+    /// <summary>Adds the places of a part's ids.</summary>
+    /// <param name="part">As <see cref="EncodePart"/> had it.</param>
+    /// <param name="start">Where in the text the part begins.</param>
+    /// <param name="word">The number of the part's first word.</param>
+    /// <param name="ids">All ids of the text.</param>
+    /// <param name="spans">The places of the first ones; added to, up to as many as there are ids.</param>
+    protected abstract void LocatePart(string part, int start, int word, List<int> ids, List<TokenSpan> spans);
 
     /// <summary>The ids of both texts, cut to the length.</summary>
     private (List<int> First, List<int> Second) Kept(string text, string? pair, int maxLength)
@@ -138,32 +134,9 @@ internal sealed class RobertaTokenizer
             if (segment.Token is { } token)
                 ids.Add(token.Id);
             else
-                EncodePieces(Written(text, segment, out _), ids, enough);
+                EncodePart(Part(text, segment), ids, enough);
         }
         return ids;
-    }
-
-    /// <summary>Pieces are independent, so stopping between them changes none.</summary>
-    private void EncodePieces(ReadOnlySpan<char> rest, List<int> ids, int enough)
-    {
-        while (!rest.IsEmpty && ids.Count < enough)
-        {
-            int length = PreTokenizer.NextLength(rest);
-            var piece = rest[..length];
-            var known = _cache.Find(piece);
-            if (known is null)
-                _cache.Add(piece, known = [.. _words.Encode(ByteAlphabet.Encode(piece))]);
-            ids.AddRange(known.AsSpan());
-            rest = rest[length..];
-        }
-    }
-
-    /// <summary>A segment as it is cut into pieces: with a space before it where the rule wants one.</summary>
-    private string Written(string text, TextSegment segment, out bool spaced)
-    {
-        var part = segment.Length == text.Length ? text : text.Substring(segment.Start, segment.Length);
-        spaced = Rule.AddPrefixSpace && part[0] != ' ';
-        return spaced ? $" {part}" : part;
     }
 
     /// <summary>The places of a text's first ids.</summary>
@@ -178,27 +151,14 @@ internal sealed class RobertaTokenizer
             if (segment.Token is { } token)
                 spans.Add(new(text.IndexOf(token.Content, segment.Start, StringComparison.Ordinal), token.Content.Length, word));
             else
-                Add(Written(text, segment, out bool spaced), segment.Start - (spaced ? 1 : 0), segment.Start);
-            word = spans[^1].Word + 1;
+                LocatePart(Part(text, segment), segment.Start, word, ids, spans);
+            if (spans.Count > 0)
+                word = spans[^1].Word + 1;
         }
         return spans;
-
-        void Add(string written, int shift, int least)
-        {
-            var lengths = new List<int>();
-            for (int i = spans.Count, bytes = Encoding.UTF8.GetByteCount(written); i < ids.Count && bytes > 0; i++)
-            {
-                lengths.Add(_tokens[ids[i]].Length);
-                bytes -= lengths[^1];
-            }
-            foreach (var span in TokenSpans.Of(written, lengths))
-            {
-                // The space that was put before the text is in no text.
-                int start = Math.Max(span.Start + shift, least), end = Math.Max(span.Start + shift + span.Length, least);
-                spans.Add(new(start, end - start, span.Word + word));
-            }
-        }
     }
+
+    private static string Part(string text, TextSegment segment) => segment.Length == text.Length ? text : text.Substring(segment.Start, segment.Length);
 
     private static string WellFormed(string text)
     {
