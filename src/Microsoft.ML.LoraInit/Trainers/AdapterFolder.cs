@@ -14,9 +14,10 @@ internal static class AdapterFolder
     /// <param name="baseWeight">As of <see cref="PlainLoraConversion.Convert(FineTunedState, Func{string, Tensor}, int?)"/>.</param>
     /// <param name="folder">New or empty.</param>
     /// <param name="rank">The highest rank wanted; null keeps everything.</param>
+    /// <param name="more">Adds files to the folder; null for none.</param>
     /// <exception cref="NotSupportedException">There are no low-rank adapters, or no exact form and no rank is given.</exception>
     /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
-    public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null)
+    public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null, Action<string>? more = null)
     {
         using var scope = NewDisposeScope();
         var adapters = PlainLoraConversion.Convert(state, baseWeight, rank);
@@ -27,7 +28,7 @@ internal static class AdapterFolder
             Biases = state.TrainedBase,
         };
         var stored = StoredBase.Of(checkpoint, state.Base);
-        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
+        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision), more);
         return PeftExport.Of(folder, adapters, state.IsQuantized);
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.ML.LoraInit.Samples.Commands.Adapter;
 using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Glue.Commands;
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -48,7 +49,7 @@ internal static class Cli
                 terminal.Fail("cancelled; nothing was written.");
                 return ExitCodes.Cancelled;
             }
-            terminal.Fail(cause is UsageException or GlueDataException ? cause.Message : OptionNames.Translate(cause.Message));
+            terminal.Fail(cause is UsageException or RunFileException or GlueDataException ? cause.Message : OptionNames.Translate(cause.Message));
             if (parsed.GetValue(Verbose))
                 terminal.Error.WriteLine(e);
             return IsBadInput(cause) ? ExitCodes.BadInput : ExitCodes.Failed;
@@ -87,5 +88,5 @@ internal static class Cli
     }
 
     private static bool IsBadInput(Exception e) =>
-        e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
+        e is UsageException or RunFileException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
 }

@@ -90,6 +90,7 @@ internal sealed class TrainCommand
                 used.ExampleWeightColumnName = layout.Weight is null ? null : DataViews.Weight;
                 if (validation is not null || split)
                     ValidationMetricOption.Apply(result.GetValue(_metric), layout, used);
+                board?.AddHyperParameters(Settings(result, used).Select(s => KeyValuePair.Create(s.Key, RunSettings.Value(s.Value!))));
             });
         });
         using var owned = model as IDisposable;

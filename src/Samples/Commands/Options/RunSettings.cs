@@ -27,6 +27,14 @@ internal static class RunSettings
         return settings;
     }
 
+    /// <summary>A setting as a truth value, a number or a text.</summary>
+    public static object Value(JsonNode node) => node.GetValueKind() switch
+    {
+        JsonValueKind.True or JsonValueKind.False => node.GetValue<bool>(),
+        JsonValueKind.Number => double.Parse(node.ToJsonString(), System.Globalization.CultureInfo.InvariantCulture),
+        _ => node.ToString(),
+    };
+
     // Numbers as numbers, which other programs compare; their digits stay as typed.
     private static JsonNode Node(string text)
     {
