@@ -55,7 +55,7 @@ public class TensorBoardProgressTests
         }
         var record = Records(File.ReadAllBytes(path))[1];
         var text = Encoding.Latin1.GetString(record);
-        foreach (var expected in (string[])["_hparams_/session_start_info", "hparams", "\x0A\x04rank\x12\x09\x11" + Encoding.Latin1.GetString(BitConverter.GetBytes(8.0)), "\x0A\x04dora\x12\x02 \x01", "\x0A\x04init\x12\x07\x1A\x05pissa"])
+        foreach (var expected in (string[])["_hparams_/session_start_info", "hparams", "\u000A\u0004rank\u0012\u0009\u0011" + Encoding.Latin1.GetString(BitConverter.GetBytes(8.0)), "\u000A\u0004dora\u0012\u0002 \u0001", "\u000A\u0004init\u0012\u0007\u001A\u0005pissa"])
             StringAssert.Contains(text, expected);
     }
 
