@@ -33,12 +33,14 @@ internal static class MergedExport
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);
         try
         {
+            var written = new Dictionary<string, Tensor>(merged, StringComparer.Ordinal);
+            HeadTemperature.Fold(written, model.ModelSettings.Scores.Calibration.Temperature);
             AtomicFolder.Write(folder, temporary =>
             {
                 Text(temporary, CheckpointNames.Config, Config(files.ConfigJson, model));
                 WriteTokenizer(temporary, files, rule);
                 WriteCard(temporary, model, isAdapter: false);
-                SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), merged, PeftNames.Metadata);
+                SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), written, PeftNames.Metadata);
             });
         }
         finally

@@ -56,6 +56,10 @@ internal static class Cli
         }
     }
 
+    /// <summary>What is wrong with a command line, without running it; nothing where it is understood.</summary>
+    public static IReadOnlyList<string> Problems(string[] args) =>
+        [.. Create(Terminal.System).Parse(args, new() { ResponseFileTokenReplacer = null }).Errors.Select(e => e.Message)];
+
     private static RootCommand Create(Terminal terminal)
     {
         var root = new RootCommand("Fine-tunes RoBERTa with LoRA in ML.NET. Without a command: a quickstart that trains on a small support-desk set, offline, in under two minutes.")

@@ -4,6 +4,7 @@ using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
+using Microsoft.ML.LoraInit.Samples.Pages.Run;
 using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -19,6 +20,7 @@ internal sealed class TrainCommand
     private readonly Option<string?> _config = ConfigFile.Create();
     private readonly Option<string?> _board = new("--tensorboard") { Description = "Write TensorBoard event files to this folder.", HelpName = "DIR" };
     private readonly Option<string?> _metric = ValidationMetricOption.Create();
+    private readonly PageOptions _page;
     private readonly DataOptions _data;
     private readonly TrainingOptions _training;
     private readonly RunOptions _run;
@@ -33,6 +35,7 @@ internal sealed class TrainCommand
         command.Options.Add(_model);
         command.Options.Add(_json);
         command.Options.Add(_board);
+        _page = new(command);
         _training = new(command);
         command.Options.Add(_metric);
         _run = new(command, verbose);
@@ -60,6 +63,7 @@ internal sealed class TrainCommand
         if (result.GetValue(_board) is { } boardFolder)
             OutputPlace.CheckFolder(boardFolder, "--tensorboard");
         _training.CheckPlaces(result);
+        bool page = _page.Check(result);
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));
         var trainRows = Read(result, result.GetRequiredValue(_train), ref layout, _terminal.Output);
@@ -79,18 +83,19 @@ internal sealed class TrainCommand
                 _terminal.Error.WriteLine($"lorainit: {change}");
 
         LoraTrainerOptions? used = null;
+        StepRecorder? recorder = null;
         var model = ProgressDisplay.Show(_terminal, progress =>
         {
             using var board = result.GetValue(_board) is { } folder ? new TensorBoardProgress(folder, progress) : null;
             return Pipelines.Fit(ml, layout.Kind, classes, pair, train, validation, options =>
             {
                 used = _training.Apply(result, options);
-                used.Progress = board ?? progress;
+                used.Progress = page ? recorder = new(board ?? progress) : board ?? progress;
                 used.CancellationToken = cancellation;
                 used.ExampleWeightColumnName = layout.Weight is null ? null : DataViews.Weight;
                 if (validation is not null || split)
                     ValidationMetricOption.Apply(result.GetValue(_metric), layout, used);
-                board?.AddHyperParameters(Settings(result, used).Select(s => KeyValuePair.Create(s.Key, RunSettings.Value(s.Value!))));
+                board?.AddHyperParameters(Settings(result, used).Select(s => KeyValuePair.Create(s.Key, ConfigSettings.Value(s.Value!))));
             });
         });
         using var owned = model as IDisposable;
@@ -103,20 +108,37 @@ internal sealed class TrainCommand
         }
 
         // Of rows set aside, the trainer alone knows which they were.
-        var metrics = validation is not null ? Metrics.Evaluate(ml, model.Transform(validation), layout.Kind) : new Evaluation(history.Epochs.FirstOrDefault(e => e.Epoch == history.BestEpoch)?.Metrics);
+        var scored = validation is null ? null : Metrics.Cached(ml, model.Transform(validation));
+        var metrics = scored is not null ? Metrics.Evaluate(ml, scored, layout.Kind) : new Evaluation(history.Epochs.FirstOrDefault(e => e.Epoch == history.BestEpoch)?.Metrics);
         var report = RunReport.Create(layout.Name, used!, history, metrics) with
         {
             Run = RunDescription.Create(Settings(result, used!), used!, ModelFile.Find(model)!, Files(result, trainRows.Count, validationRows?.Count)),
         };
         if (jsonPath is not null)
             report.Write(jsonPath);
+        var step = ModelFile.Find(model)!;
+        CutRows.Say(_terminal.Output, history.CutRows, trainRows.Count, RobertaTextTokenizer.Of(step));
         Summary.Write(_terminal, report, modelPath);
+        _page.Write(result, _terminal, step, () => new()
+        {
+            Title = $"{Path.GetFileName(result.GetRequiredValue(_train))}: {report.Init} on {step.BaseModelId}",
+            Lead = $"{trainRows.Count:N0} training rows, {validationRows?.Count ?? 0:N0} validation rows{named}.",
+            Kind = layout.Kind,
+            Classes = layout.Kind == TaskKind.Binary ? ["false", "true"] : classes,
+            Report = report,
+            History = history,
+            Losses = recorder!.Losses,
+            Rows = scored is null ? [] : JudgedRow.Read(scored, layout.Kind, classes, validationRows!),
+            Reliability = history.Calibration is { } fitted ? (fitted.Bins, $"Of the {fitted.Rows:N0} validation rows that the temperature was not fitted on.")
+                : metrics.Calibration is { } calibration ? (calibration.Bins, "Of the validation rows.") : null,
+            Settings = [.. RunSettings.Of(used!), ("SHA-256 of the base's weights", step.BaseModelSha256)],
+        });
         return ExitCodes.Success;
     }
 
     // Every setting counts, typed or not: another version may have other defaults.
     private JsonObject Settings(ParseResult result, LoraTrainerOptions used) =>
-        RunSettings.Of(result, _training.NotOf(used), new Dictionary<string, string> { ["--threads"] = $"{torch.get_num_threads()}" });
+        ConfigSettings.Of(result, _training.NotOf(used), new Dictionary<string, string> { ["--threads"] = $"{torch.get_num_threads()}" });
 
     private IEnumerable<(string Role, string Path, int Rows)> Files(ParseResult result, int train, int? validation)
     {

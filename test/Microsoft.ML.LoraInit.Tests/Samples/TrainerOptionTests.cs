@@ -44,7 +44,7 @@ public sealed class TrainerOptionTests
         var info = options.GetType().GetProperty(property)!;
         var before = info.GetValue(options);
         var text = Sample(property, info.PropertyType, before);
-        option.Apply(command.Parse([option.Name, text]), options);
+        option.Apply(command.Parse([option.Name, option.IsInverted ? "true" : text]), options);
         var after = info.GetValue(options);
         Assert.AreNotEqual(before, after);
         var value = property == nameof(LoraTrainerOptions.RankPattern) ? RankPatternText.Value : OptionValue.Of(info.PropertyType);
@@ -80,6 +80,7 @@ public sealed class TrainerOptionTests
             nameof(LoraTrainerOptions.RankPattern) => "query=4,value=12",
             nameof(LoraTrainerOptions.AlphaPattern) => "query=4.5",
             nameof(LoraTrainerOptions.Device) => "cpu",
+            nameof(LoraTrainerOptions.LongText) => "windows:256",
             nameof(LoraTextClassificationTrainer.Options.ClassWeights) => "a=2,b=0.5",
             _ when type == typeof(bool) => before is true ? "false" : "true",
             _ when type == typeof(int) => "7",

@@ -24,13 +24,14 @@ internal sealed class TrainerOption
         Property = property.Name;
         _value = property.Name == nameof(LoraTrainerOptions.RankPattern) ? RankPatternText.Value : OptionValue.Of(property.PropertyType);
         var words = TrainerOptionTable.Find(property.Name);
-        Name = words.Name ?? $"--{OptionValue.Kebab(property.Name)}";
-        var description = words.Description ?? LibraryComments.Of(property) ?? $"Options.{property.Name} of the trainers.";
         Default = DefaultText(property);
+        // What is on by default has an option that turns it off.
+        IsInverted = property.PropertyType == typeof(bool) && Default == "true";
+        Name = words.Name ?? $"--{(IsInverted ? "no-" : "")}{OptionValue.Kebab(property.Name)}";
+        var description = words.Description ?? LibraryComments.Of(property) ?? $"Options.{property.Name} of the trainers.";
         if (property.PropertyType == typeof(bool))
         {
-            bool on = Default == "true";
-            _flag = new(Name) { Description = description, DefaultValueFactory = _ => on };
+            _flag = new(Name) { Description = description };
         }
         else
         {
@@ -59,6 +60,9 @@ internal sealed class TrainerOption
 
     /// <summary>The text that stands for the trainers' default; null where that is none, which the description then says.</summary>
     public string? Default { get; }
+
+    /// <summary>Whether typing it turns off what the property turns on.</summary>
+    public bool IsInverted { get; }
 
     public Option Option => (Option?)_text ?? _flag!;
 
@@ -94,7 +98,7 @@ internal sealed class TrainerOption
     }
 
     /// <summary>What was typed, or the default; null where neither is there.</summary>
-    public string? Text(ParseResult result) => _flag is null ? result.GetValue(_text!) : result.GetValue(_flag) ? "true" : "false";
+    public string? Text(ParseResult result) => _flag is null ? result.GetValue(_text!) : result.GetValue(_flag) != IsInverted ? "true" : "false";
 
     private string? Problem(string text)
     {

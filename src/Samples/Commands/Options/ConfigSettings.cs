@@ -5,10 +5,10 @@ using System.Text.Json.Nodes;
 namespace Microsoft.ML.LoraInit.Samples.Commands.Options;
 
 /// <summary>The options of a command as JSON that <see cref="ConfigFile"/> takes back.</summary>
-internal static class RunSettings
+internal static class ConfigSettings
 {
     /// <summary>Where results go, and what only shows: a repetition says that anew.</summary>
-    private static readonly string[] Places = ["--model", "--json", "--html", "--tensorboard", "--checkpoint-dir", "--checkpoint-every", "--config", "--verbose", "--help", "--version"];
+    private static readonly string[] Places = ["--model", "--json", "--html", "--explain-errors", "--tensorboard", "--checkpoint-dir", "--checkpoint-every", "--config", "--verbose", "--help", "--version"];
 
     /// <summary>Every option that has a value, typed or by default, by its name without dashes.</summary>
     /// <param name="result">The command line.</param>
