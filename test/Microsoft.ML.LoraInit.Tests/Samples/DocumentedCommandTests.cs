@@ -31,7 +31,12 @@ public sealed partial class DocumentedCommandTests
 
     [TestMethod]
     [DynamicData(nameof(Commands))]
-    public void EveryCommandIsUnderstood(string page, string command) => Assert.IsEmpty(Cli.Problems(Words(command)), $"{page}: {command}");
+    public void EveryCommandIsUnderstood(string page, string command)
+    {
+        // What a file adds is not on the line.
+        var problems = Cli.Problems(Words(command)).Where(p => !command.Contains("--config", StringComparison.Ordinal) || !p.Contains("required", StringComparison.Ordinal));
+        Assert.IsEmpty(problems.ToArray(), $"{page}: {command}");
+    }
 
     [TestMethod]
     public void EveryPageIsRunOrHasAReason() => CollectionAssert.IsSubsetOf(
