@@ -7,6 +7,7 @@ using Microsoft.ML.LoraInit.Benchmarks.Steps;
 var root = new RootCommand("Measures what things cost, each against other ways to do them.")
 {
     TrainingBenchmark.Create(),
+    MethodsBenchmark.Create(),
     GrowthBenchmark.Create(),
     EpochBenchmark.Create(),
     InferenceBenchmark.Create(),

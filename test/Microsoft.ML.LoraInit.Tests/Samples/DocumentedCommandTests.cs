@@ -17,6 +17,7 @@ public sealed partial class DocumentedCommandTests
         ["docs/adapters.md"] = "needs two trained models: AdapterCommandTests",
         ["docs/glue.md"] = "downloads, and hours: GlueGridRunTests, TwoStageGridTests and RecipeTests",
         ["docs/hosting.md"] = "needs a trained model: PredictShardTests",
+        ["docs/methods.md"] = "a grid on GLUE: GlueGridRunTests",
         ["docs/onnx.md"] = "needs a trained model: AdapterCommandTests and TrainEvaluatePredictTests",
         ["docs/packages.md"] = "the installed tool: PackageTests",
         ["docs/peft.md"] = "needs a trained model: AdapterCommandTests",
