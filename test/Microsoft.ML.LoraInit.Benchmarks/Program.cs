@@ -1,8 +1,10 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Benchmarks;
 using Microsoft.ML.LoraInit.Benchmarks.Files;
+using Microsoft.ML.LoraInit.Benchmarks.Libraries;
 using Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 using Microsoft.ML.LoraInit.Benchmarks.Steps;
+using Microsoft.ML.LoraInit.Benchmarks.Sweeps;
 
 var root = new RootCommand("Measures what things cost, each against other ways to do them.")
 {
@@ -10,8 +12,10 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     MethodsBenchmark.Create(),
     GrowthBenchmark.Create(),
     EpochBenchmark.Create(),
+    SweepBenchmark.Create(),
     InferenceBenchmark.Create(),
     EnginesBenchmark.Create(),
+    LibraryBenchmark.Create(),
     TokenizationBenchmark.Create(),
     FilesBenchmark.CreateLoading(),
     FilesBenchmark.CreateSaving(),
