@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Tokenization.SentencePiece;
 
 namespace Microsoft.ML.LoraInit.Tests.Tokenization;
