@@ -8,6 +8,7 @@ var root = new RootCommand("Measures what things cost, each against other ways t
 {
     TrainingBenchmark.Create(),
     GrowthBenchmark.Create(),
+    KernelsBenchmark.Create(),
     EpochBenchmark.Create(),
     InferenceBenchmark.Create(),
     EnginesBenchmark.Create(),
