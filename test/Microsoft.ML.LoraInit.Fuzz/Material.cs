@@ -68,11 +68,9 @@ internal sealed class Material : IDisposable
         using var files = Base.Open(null, CancellationToken.None);
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         var state = Adapters(files.Config, scores.Task.OutputCount, dora).ToState(files.Identity, files.Config);
-        using var vocabulary = files.OpenVocabulary();
-        using var merges = files.OpenMerges();
         var settings = new FineTunedModel.Settings(scores, new TextColumns("Text", null), files.Config.MaxLength, Precision.Float32, ModelSaveMode.SelfContained);
         var history = new TrainingHistory { MetricName = scores.Task.MetricName, Epochs = [new() { Epoch = 1, TrainLoss = double.NaN, Metrics = new() { Accuracy = 0.5 } }] };
-        return FineTunedModel.Create(settings, state, history, Base, RobertaTokenizer.Create(vocabulary, merges, files.Config), weights, CPU);
+        return FineTunedModel.Create(settings, state, history, Base, files.OpenTokenizer(null), weights, CPU);
     }
 
     public static bool Finite(IEnumerable<float> values) => values.All(float.IsFinite);

@@ -6,23 +6,46 @@ namespace Microsoft.ML.LoraInit.Glue;
 /// <summary>Reads the rows of a file by its layout and checks each cell that is used.</summary>
 public static class TextFile
 {
-    /// <summary>All rows, at least one.</summary>
+    /// <summary>All rows of a tab-separated file, at least one.</summary>
     /// <exception cref="GlueDataException">Something is wrong with the file; the message says where.</exception>
-    public static IReadOnlyList<TextFileRow> ReadAll(string path, TextLayout layout, Action<long>? malformed = null)
+    public static IReadOnlyList<TextFileRow> ReadAll(string path, TextLayout layout, Action<long>? malformed = null) =>
+        ReadAll(ReadLines(path), path, layout, malformed);
+
+    /// <summary>All rows of lines that come from anywhere, at least one; <paramref name="path"/> is what messages call them.</summary>
+    /// <exception cref="GlueDataException">Something is wrong with the lines; the message says where.</exception>
+    public static IReadOnlyList<TextFileRow> ReadAll(IEnumerable<TextFileLine> lines, string path, TextLayout layout, Action<long>? malformed = null)
     {
-        List<TextFileRow> rows = [.. Read(path, layout, malformed)];
+        List<TextFileRow> rows = [.. Read(lines, path, layout, malformed)];
         return rows.Count > 0 ? rows : throw new GlueDataException(path, null, null,
             layout.HasHeader ? "there is no row after the header." : "the file is empty.");
     }
 
     /// <summary>
-    /// The rows as they are asked for. <paramref name="malformed"/> is told the number of each line left out, where the
-    /// layout says to leave them out.
+    /// The lines of a tab-separated file, read as they are asked for: UTF-8, and a quotation mark is text. Only an empty last line is left out.
     /// </summary>
-    public static IEnumerable<TextFileRow> Read(string path, TextLayout layout, Action<long>? malformed = null)
+    /// <exception cref="GlueDataException">The file is missing, is not readable or is not UTF-8.</exception>
+    public static IEnumerable<TextFileLine> ReadLines(string path) => TsvReader.Read(path);
+
+    /// <summary>The lines of a tab-separated stream, which stays open; <paramref name="path"/> is what messages call it.</summary>
+    /// <exception cref="GlueDataException">It is not UTF-8.</exception>
+    public static IEnumerable<TextFileLine> ReadLines(Stream stream, string path) => TsvReader.Read(stream, path);
+
+    /// <summary>
+    /// The rows of a tab-separated file as they are asked for. <paramref name="malformed"/> is told the number of each line left out,
+    /// where the layout says to leave them out.
+    /// </summary>
+    public static IEnumerable<TextFileRow> Read(string path, TextLayout layout, Action<long>? malformed = null) =>
+        Read(ReadLines(path), path, layout, malformed);
+
+    /// <summary>
+    /// The rows of lines that come from anywhere, as they are asked for; <paramref name="path"/> is what messages call them.
+    /// <paramref name="malformed"/> is told the number of each line left out, where the layout says to leave them out.
+    /// </summary>
+    /// <exception cref="GlueDataException">Something is wrong with the lines; the message says where.</exception>
+    public static IEnumerable<TextFileRow> Read(IEnumerable<TextFileLine> lines, string path, TextLayout layout, Action<long>? malformed = null)
     {
         Columns? columns = null;
-        foreach (var line in TsvReader.Read(path))
+        foreach (var line in lines)
         {
             if (columns is null)
             {
@@ -31,17 +54,17 @@ public static class TextFile
                 if (layout.HasHeader)
                     continue;
             }
-            if (!columns.Fits(line.Cells.Length))
+            if (!columns.Fits(line.Cells.Count))
             {
                 if (!layout.SkipMalformed)
                     throw new GlueDataException(path, line.Number, null,
-                        $"{line.Cells.Length} columns found, {columns.Expected} expected. Columns are separated by tabs; --skip-malformed leaves such lines out.");
+                        $"{line.Cells.Count} {Columns.Noun(line.Cells.Count)} found, {columns.Expected} expected; --skip-malformed leaves such lines out.");
                 malformed?.Invoke(line.Number);
                 continue;
             }
             yield return new(
-                line.Cells[columns.Text],
-                columns.Text2 is { } second ? line.Cells[second] : null,
+                Cell(path, line, columns.Text, layout.Text),
+                columns.Text2 is { } second ? Cell(path, line, second, layout.Text2) : null,
                 columns.Label is { } label ? Label(path, layout, line, label) : null)
             {
                 Line = line.Number,
@@ -51,9 +74,12 @@ public static class TextFile
             throw new GlueDataException(path, null, null, "the file is empty.");
     }
 
-    private static string Label(string path, TextLayout layout, TsvLine line, int column)
+    private static string Cell(string path, TextFileLine line, int column, string? name) =>
+        line.Cells[column] ?? throw new GlueDataException(path, line.Number, name, "there is no value.");
+
+    private static string Label(string path, TextLayout layout, TextFileLine line, int column)
     {
-        var value = line.Cells[column].Trim();
+        var value = Cell(path, line, column, layout.Label).Trim();
         if (layout.Kind == TaskKind.MultiLabel)
             return Labels(path, layout, line, value);
         var problem = layout.Kind switch
@@ -67,7 +93,7 @@ public static class TextFile
         return problem is null ? value : throw new GlueDataException(path, line.Number, layout.Label, problem);
     }
 
-    private static string Labels(string path, TextLayout layout, TsvLine line, string cell)
+    private static string Labels(string path, TextLayout layout, TextFileLine line, string cell)
     {
         var labels = LabelList.Split(cell, layout.LabelDelimiter);
         return labels.Select(label => Unknown(layout, label)).FirstOrDefault(p => p is not null) is not { } problem
@@ -88,8 +114,11 @@ public static class TextFile
 
         public bool Fits(int count) => count == Count || (MoreAllowed && count > Count);
 
-        public static Columns Find(string path, TextLayout layout, string[] first)
+        public static string Noun(int count) => count == 1 ? "column" : "columns";
+
+        public static Columns Find(string path, TextLayout layout, IReadOnlyList<string?> cells)
         {
+            string[] first = [.. cells.Select(c => c ?? "")];
             if (layout.HasHeader && first.Select(n => n.Trim()).Where(n => n.Length > 0).GroupBy(n => n).FirstOrDefault(g => g.Count() > 1) is { } twice)
                 throw new GlueDataException(path, 1, twice.Key, "the header has this name twice; which column is meant cannot be known.");
             int count = layout.HasHeader ? first.Length : layout.ColumnCount ?? first.Length;

@@ -56,10 +56,10 @@ public sealed record TextLayout
     public bool SkipMalformed { get; init; }
 
     /// <summary>This layout, or the other form that a file's first line shows it to have.</summary>
-    internal TextLayout For(string[] firstLine)
+    internal TextLayout For(IReadOnlyList<string?> firstLine)
     {
         var other = Others.FirstOrDefault(o => (Label is null || o.Label is not null)
-            && new[] { o.Text, o.Text2, Label is null ? null : o.Label }.All(name => name is null || firstLine.Any(cell => cell.Trim() == name)));
+            && new[] { o.Text, o.Text2, Label is null ? null : o.Label }.All(name => name is null || firstLine.Any(cell => cell?.Trim() == name)));
         return other is null ? this : other with { Label = Label is null ? null : other.Label, SkipMalformed = SkipMalformed };
     }
 }

@@ -2,11 +2,6 @@ using System.Text;
 
 namespace Microsoft.ML.LoraInit.Glue.Reading;
 
-/// <summary>One line of a tab-separated file.</summary>
-/// <param name="Number">From 1, the header included.</param>
-/// <param name="Cells">The text between the tabs, as it stands.</param>
-internal readonly record struct TsvLine(long Number, string[] Cells);
-
 /// <summary>
 /// Reads tab-separated text as GLUE publishes it: UTF-8 with or without a byte-order mark, lines that end in LF or
 /// CRLF, and no quoting: a quotation mark is text. ML.NET's TextLoader would give some of these marks a meaning.
@@ -17,9 +12,18 @@ internal static class TsvReader
 
     /// <summary>The lines in order, read as they are asked for. Only an empty last line is left out.</summary>
     /// <exception cref="GlueDataException">The file is missing, is not readable or is not UTF-8.</exception>
-    public static IEnumerable<TsvLine> Read(string path)
+    public static IEnumerable<TextFileLine> Read(string path)
     {
-        using var reader = Open(path);
+        using var stream = Open(path);
+        foreach (var line in Read(stream, path))
+            yield return line;
+    }
+
+    /// <summary>The lines of a stream, which stays open; <paramref name="path"/> is what messages call it.</summary>
+    /// <exception cref="GlueDataException">It is not UTF-8.</exception>
+    public static IEnumerable<TextFileLine> Read(Stream stream, string path)
+    {
+        using var reader = new StreamReader(stream, StrictUtf8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
         var pending = new StringBuilder();
         var buffer = new char[1 << 16];
         long number = 0;
@@ -37,22 +41,24 @@ internal static class TsvReader
             yield return Cut(pending, number + 1);
     }
 
-    private static TsvLine Cut(StringBuilder pending, long number)
+    private static TextFileLine Cut(StringBuilder pending, long number)
     {
         if (pending.Length > 0 && pending[^1] == '\r')
             pending.Length--;
-        var line = new TsvLine(number, pending.ToString().Split('\t'));
+        var line = new TextFileLine(number, pending.ToString().Split('\t'));
         pending.Clear();
         return line;
     }
 
-    private static StreamReader Open(string path)
+    /// <summary>Opens a file, with errors that say what to do.</summary>
+    /// <exception cref="GlueDataException">The file is missing or not readable.</exception>
+    private static FileStream Open(string path)
     {
         if (Directory.Exists(path))
             throw new GlueDataException(path, null, null, "this is a folder, not a file.");
         try
         {
-            return new StreamReader(path, StrictUtf8, detectEncodingFromByteOrderMarks: true);
+            return File.OpenRead(path);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -13,11 +13,14 @@ namespace Microsoft.ML.LoraInit.Onnx;
 
 /// <summary>
 /// The stream of one transformer inside an <c>.mlnet</c> file, laid out as <see cref="ModelFormat"/> says with a beginning of its own,
-/// <c>LORAONNX</c>. Parts: <c>model.onnx</c>, and the base's <c>config.json</c>, <c>vocab.json</c> and <c>merges.txt</c>.
+/// <c>LORAONNX</c>. Parts: <c>model.onnx</c>, and the base's <c>config.json</c>, <c>vocab.json</c> and <c>merges.txt</c>, or <c>sentencepiece.bpe.model</c> (version 2).
 /// </summary>
 internal static class OnnxModelFormat
 {
-    public const int Version = 1;
+    public const int Version = 2;
+
+    /// <summary>Over RoBERTa's kind of base.</summary>
+    private const int WithoutSentencePiece = 1;
 
     private const string Onnx = "model.onnx";
 
@@ -28,8 +31,9 @@ internal static class OnnxModelFormat
     {
         [Onnx] = int.MaxValue,
         [CheckpointNames.Config] = UntrustedFile.MaxJson,
-        [CheckpointNames.Vocabulary] = UntrustedFile.MaxVocabulary,
-        [CheckpointNames.Merges] = UntrustedFile.MaxVocabulary,
+        [TokenizerNames.Vocabulary] = UntrustedFile.MaxVocabulary,
+        [TokenizerNames.Merges] = UntrustedFile.MaxVocabulary,
+        [TokenizerNames.SentencePiece] = UntrustedFile.MaxVocabulary,
     };
 
     private static ReadOnlySpan<byte> Magic => "LORAONNX"u8;
@@ -40,9 +44,9 @@ internal static class OnnxModelFormat
     {
         var parts = new PartWriter(stream);
         parts.Part(Onnx, s => s.Write(model.File));
-        Text(CheckpointNames.Config, model.Tokenizer.Config);
-        Text(CheckpointNames.Vocabulary, model.Tokenizer.Vocabulary);
-        Text(CheckpointNames.Merges, model.Tokenizer.Merges);
+        parts.Part(CheckpointNames.Config, s => s.Write(Encoding.UTF8.GetBytes(model.Tokenizer.Config)));
+        foreach (var (name, content) in model.Tokenizer.Content)
+            parts.Part(name, s => s.Write(content));
         var settings = model.ModelSettings;
         var header = new Header
         {
@@ -57,9 +61,7 @@ internal static class OnnxModelFormat
             Tokenizer = model.Tokenizer.Rule,
             Parts = parts.Parts,
         };
-        parts.Finish(Magic, Version, JsonSerializer.SerializeToUtf8Bytes(header, UntrustedJson.Own));
-
-        void Text(string name, string text) => parts.Part(name, s => s.Write(Encoding.UTF8.GetBytes(text)));
+        parts.Finish(Magic, model.Tokenizer.SentencePiece is null ? WithoutSentencePiece : Version, JsonSerializer.SerializeToUtf8Bytes(header, UntrustedJson.Own));
     }
 
     /// <param name="stream">Seekable, at the model's start; the model goes up to its end.</param>
@@ -72,15 +74,15 @@ internal static class OnnxModelFormat
         {
             var settings = new OnnxTextModel.Settings(
                 ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256);
-            var tokenizer = new TokenizerFiles(Text(CheckpointNames.Config), Text(CheckpointNames.Vocabulary), Text(CheckpointNames.Merges), header.Tokenizer);
+            var config = UntrustedFile.Text(PartReader.Part(parts, CheckpointNames.Config), $"The model file's {CheckpointNames.Config}");
+            var vocabulary = VocabularyFiles.Names(RobertaConfigReader.Parse(config, CheckpointNames.Config).ModelType);
+            var tokenizer = TokenizerFiles.Of(config, vocabulary.ToDictionary(name => name, name => PartReader.Part(parts, name)), header.Tokenizer);
             return new(settings, PartReader.Part(parts, Onnx), tokenizer, new OnnxScoringOptions { Int8 = header.Int8 });
         }
         catch (FormatException e)
         {
             throw new InvalidDataException($"The model file is damaged: {e.Message}", e);
         }
-
-        string Text(string name) => UntrustedFile.Text(PartReader.Part(parts, name), $"The model file's {name}");
     }
 
     /// <summary>The JSON header.</summary>

@@ -18,14 +18,13 @@ internal static class CheckpointDirectory
     {
         if (!Directory.Exists(path))
             throw new DirectoryNotFoundException($"The base model's folder '{path}' does not exist.");
-        bool hasTokenizer = File.Exists(Path.Combine(path, TokenizerNames.Tokenizer));
-        foreach (var name in hasTokenizer ? [CheckpointNames.Config] : new[] { CheckpointNames.Config, CheckpointNames.Vocabulary, CheckpointNames.Merges })
-            if (!File.Exists(Path.Combine(path, name)))
-                throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {CheckpointNames.Vocabulary} and {CheckpointNames.Merges} (or {TokenizerNames.Tokenizer}), and {CheckpointNames.Weights}.", Path.Combine(path, name));
-
+        Check(CheckpointNames.Config, RobertaModelType.Roberta);
         var config = UntrustedFile.ReadText(Path.Combine(path, CheckpointNames.Config), UntrustedFile.MaxJson);
         // Before hashing hundreds of megabytes of a model that cannot be used.
-        _ = RobertaConfigReader.Parse(config, Path.Combine(path, CheckpointNames.Config));
+        var type = RobertaConfigReader.Parse(config, Path.Combine(path, CheckpointNames.Config)).ModelType;
+        if (!File.Exists(Path.Combine(path, TokenizerNames.Tokenizer)))
+            foreach (var name in VocabularyFiles.Names(type))
+                Check(name, type);
         var weightPaths = WeightPaths(path);
         var files = new List<SafetensorsFile>();
         try
@@ -39,6 +38,12 @@ internal static class CheckpointDirectory
         {
             files.ForEach(f => f.Dispose());
             throw;
+        }
+
+        void Check(string name, RobertaModelType type)
+        {
+            if (!File.Exists(Path.Combine(path, name)))
+                throw new FileNotFoundException($"'{path}' has no {name}; a checkpoint is a folder with {CheckpointNames.Config}, {VocabularyFiles.Listed(type)} (or {TokenizerNames.Tokenizer}), and {CheckpointNames.Weights}.", Path.Combine(path, name));
         }
     }
 

@@ -24,11 +24,12 @@ internal sealed class CheckpointFiles : IDisposable
     {
         Identity = identity;
         ConfigJson = configJson;
-        (_open, _tokenizer) = (open, new(open, identity.Id));
+        _open = open;
         _weights = weights;
         try
         {
             Config = RobertaConfigReader.Parse(configJson, $"{identity.Id}: config.json");
+            _tokenizer = new(Config.ModelType, open, identity.Id);
             foreach (var file in weights)
                 foreach (var name in file.Names)
                     if (!_tensors.TryAdd(FullName(name), (file, name)))
@@ -51,37 +52,32 @@ internal sealed class CheckpointFiles : IDisposable
     /// <summary>The tensors' names; those of the encoder begin with <c>roberta.</c></summary>
     public IReadOnlyCollection<string> TensorNames => _tensors.Keys;
 
-    /// <summary>Opens <c>vocab.json</c>, or what <c>tokenizer.json</c> says in its place.</summary>
-    public Stream OpenVocabulary() => _tokenizer.OpenVocabulary();
+    /// <summary>The vocabulary's files, which a copy of the model needs beside configuration and weights.</summary>
+    public IReadOnlyList<string> VocabularyNames => VocabularyFiles.Names(Config.ModelType);
 
-    /// <summary>Opens <c>merges.txt</c>, or what <c>tokenizer.json</c> says in its place.</summary>
-    public Stream OpenMerges() => _tokenizer.OpenMerges();
+    /// <summary>Opens a file of <see cref="VocabularyNames"/>, or what <c>tokenizer.json</c> says in its place.</summary>
+    public Stream OpenVocabulary(string name) => _tokenizer.OpenVocabulary(name);
 
     /// <summary>The tokenizer as the checkpoint's files describe it.</summary>
     /// <exception cref="InvalidDataException">A file is malformed, not RoBERTa's, or contradicts another.</exception>
-    public RobertaTokenizer OpenTokenizer() => OpenTokenizer(_tokenizer.ReadRule(Config, ConfigJson));
+    public SubwordTokenizer OpenTokenizer() => OpenTokenizer(_tokenizer.ReadRule(Config, ConfigJson));
 
     /// <summary>The tokenizer with the rule of a model trained on this base.</summary>
     /// <param name="rule">The model's; null for a model of version 0.1.0.</param>
     /// <exception cref="InvalidDataException">A file is malformed or does not fit the model.</exception>
-    public RobertaTokenizer OpenTokenizer(TokenizerRule? rule)
-    {
-        using var vocabulary = OpenVocabulary();
-        using var merges = OpenMerges();
-        return RobertaTokenizer.Create(vocabulary, merges, Config, rule);
-    }
+    public SubwordTokenizer OpenTokenizer(TokenizerRule? rule) => _tokenizer.Tokenizer(Config, rule ?? TokenizerRule.Plain);
 
     /// <summary>The tokenizer that an adapter's folder brings, or the checkpoint's where it brings none.</summary>
     /// <param name="folder">The adapter's folder.</param>
     /// <exception cref="InvalidDataException">A file is malformed, not RoBERTa's, or the vocabulary is not this base's.</exception>
-    public RobertaTokenizer OpenTokenizerOf(string folder)
+    public SubwordTokenizer OpenTokenizerOf(string folder)
     {
         if (!TokenizerNames.All.Any(name => File.Exists(Path.Combine(folder, name))))
             return OpenTokenizer();
-        var own = new TokenizerFolder(Own, folder);
+        var own = new TokenizerFolder(Config.ModelType, Own, folder);
         if (own.IsComplete)
             own.CheckSameVocabulary(_tokenizer);
-        var rule = (own.IsComplete ? own : new TokenizerFolder(name => Own(name) ?? _open(name), folder)).ReadRule(Config, ConfigJson);
+        var rule = (own.IsComplete ? own : new TokenizerFolder(Config.ModelType, name => Own(name) ?? _open(name), folder)).ReadRule(Config, ConfigJson);
         return OpenTokenizer(rule);
 
         MemoryStream? Own(string name) => Path.Combine(folder, name) is var path && File.Exists(path) ? new(UntrustedFile.Read(path, UntrustedFile.MaxVocabulary), writable: false) : null;

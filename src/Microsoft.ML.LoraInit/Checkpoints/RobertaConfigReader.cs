@@ -5,11 +5,14 @@ using Microsoft.ML.LoraInit.Roberta;
 namespace Microsoft.ML.LoraInit.Checkpoints;
 
 /// <summary>
-/// Reads a <c>config.json</c> of <c>model_type</c> roberta (base, large, distilled, …) as huggingface/transformers
+/// Reads a <c>config.json</c> of <c>model_type</c> roberta, xlm-roberta or camembert (base, large, distilled, …) as huggingface/transformers
 /// writes it, and refuses what this library does not compute.
 /// </summary>
 internal static class RobertaConfigReader
 {
+    private static readonly (string Name, RobertaModelType Type)[] ModelTypes =
+        [("roberta", RobertaModelType.Roberta), ("xlm-roberta", RobertaModelType.XlmRoberta), ("camembert", RobertaModelType.Camembert)];
+
     // Far above any model, far below what would exhaust memory: the file may come from anywhere.
     private const int MaxSize = 16_777_216;
     private const int MaxLayers = 1024;
@@ -28,7 +31,7 @@ internal static class RobertaConfigReader
 
     private static RobertaConfig Read(Keys keys)
     {
-        keys.MustBe("model_type", "roberta", required: true);
+        var type = ModelTypes[keys.OneOf("model_type", Array.ConvertAll(ModelTypes, t => t.Name))].Type;
         keys.MustBe("hidden_act", "gelu");
         keys.MustBe("position_embedding_type", "absolute");
         keys.MustNotBeTrue("is_decoder");
@@ -39,6 +42,7 @@ internal static class RobertaConfigReader
         var hiddenDropout = keys.Probability("hidden_dropout_prob", 0.1);
         var config = new RobertaConfig
         {
+            ModelType = type,
             VocabularySize = keys.Integer("vocab_size", 1, MaxSize),
             HiddenSize = keys.Integer("hidden_size", 1, MaxSize),
             Layers = keys.Integer("num_hidden_layers", 1, MaxLayers),
@@ -79,14 +83,20 @@ internal static class RobertaConfigReader
         public InvalidDataException Bad(string key, string found, string expected) =>
             new($"'{source}' cannot be used: '{key}' {found}; {expected}.");
 
-        public void MustBe(string key, string expected, bool required = false)
+        /// <summary>Which of some names the key has.</summary>
+        public int OneOf(string key, string[] names)
+        {
+            var listed = $"'{string.Join("', '", names[..^1])}' and '{names[^1]}'";
+            if (Find(key) is not { } value)
+                throw Bad(key, "is missing", $"one of {listed} is expected");
+            return value.ValueKind == JsonValueKind.String && Array.IndexOf(names, value.GetString()) is >= 0 and var index ? index
+                : throw Bad(key, $"is {value.GetRawText()}", $"{listed} are supported");
+        }
+
+        public void MustBe(string key, string expected)
         {
             if (Find(key) is not { } value)
-            {
-                if (required)
-                    throw Bad(key, "is missing", $"'{expected}' is expected");
                 return;
-            }
             if (value.ValueKind != JsonValueKind.String || value.GetString() != expected)
                 throw Bad(key, $"is {value.GetRawText()}", $"only '{expected}' is supported");
         }

@@ -12,6 +12,9 @@ namespace Microsoft.ML.LoraInit.Checkpoints;
 /// </summary>
 internal sealed class SafetensorsFile : IDisposable
 {
+    /// <summary>Bytes that are read at a time: what another type or device costs beside the tensor, and less than a span's 2 GB.</summary>
+    private const long Piece = 64 << 20;
+
     private readonly ISafetensorsBytes _bytes;
     private readonly SafetensorsHeader _header;
 
@@ -90,17 +93,23 @@ internal sealed class SafetensorsFile : IDisposable
     {
         var entry = Find(name);
         using var scope = NewDisposeScope();
+        var tensor = empty(entry.Shape, convertTo ?? entry.DType, device ?? CPU);
         // A byte other than 0 or 1 is no valid bool to libtorch, so bools are read as bytes and compared.
         var stored = entry.DType == ScalarType.Bool ? ScalarType.Byte : entry.DType;
-        var tensor = empty(entry.Shape, stored);
-        ReadBytes(entry, tensor);
-        FiniteNumbers.Check(tensor, name, Name, most);
-        if (entry.DType == ScalarType.Bool)
-            tensor = tensor.ne(0);
-        if (convertTo is { } type && type != tensor.dtype)
-            tensor = tensor.to(type);
-        if (device is not null && device.type != TorchSharp.DeviceType.CPU)
-            tensor = tensor.to(device);
+        bool inPlace = tensor.dtype == stored && tensor.device_type == TorchSharp.DeviceType.CPU;
+        using var flat = tensor.reshape(-1);
+        int size = SafetensorsDType.Size(stored);
+        for (long done = 0, count; done < flat.numel(); done += count)
+        {
+            using var pieceScope = NewDisposeScope();
+            var part = flat.narrow(0, done, count = Math.Min(Piece / size, flat.numel() - done));
+            var read = inPlace ? part : empty(count, stored);
+            _bytes.Read(read.bytes, entry.Offset + (done * size));
+            FiniteNumbers.Check(read, name, Name, most);
+            if (!inPlace)
+                part.copy_(entry.DType == ScalarType.Bool ? read.ne(0) : read);
+        }
+        _bytes.CheckUnchanged();
         return tensor.MoveToOuterDisposeScope();
     }
 
@@ -150,22 +159,6 @@ internal sealed class SafetensorsFile : IDisposable
     }
 
     public void Dispose() => _bytes.Dispose();
-
-    // In pieces, since a span has no more than 2 GB.
-    private void ReadBytes(SafetensorsHeader.Entry entry, Tensor tensor)
-    {
-        const long Piece = 64 << 20;
-        if (entry.Length == 0)
-            return;
-        using var flat = tensor.reshape(-1);
-        long size = entry.Length / flat.numel();
-        for (long done = 0; done < flat.numel(); done += Piece / size)
-        {
-            using var part = flat.narrow(0, done, Math.Min(Piece / size, flat.numel() - done));
-            _bytes.Read(part.bytes, entry.Offset + (done * size));
-        }
-        _bytes.CheckUnchanged();
-    }
 
     private SafetensorsHeader.Entry Find(string name) =>
         _header.Entries.TryGetValue(name, out var entry)

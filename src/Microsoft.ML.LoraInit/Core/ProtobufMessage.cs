@@ -69,7 +69,8 @@ internal sealed class ProtobufMessage
         return checked(Encode(head, Key(field, Lengths)) + Encode(head, (ulong)length) + length);
     }
 
-    private ProtobufMessage Bytes(int field, ReadOnlySpan<byte> value)
+    /// <summary>Bytes.</summary>
+    public ProtobufMessage Bytes(int field, ReadOnlySpan<byte> value)
     {
         Tag(field, Lengths);
         Varint((ulong)value.Length);

@@ -28,7 +28,7 @@ internal static class TextDatasetReader
         IDataView data,
         TextColumns columns,
         LabelKind kind,
-        RobertaTokenizer tokenizer,
+        SubwordTokenizer tokenizer,
         int maxLength,
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default,

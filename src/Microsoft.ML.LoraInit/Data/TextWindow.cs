@@ -28,7 +28,7 @@ internal sealed class TextWindow
     }
 
     /// <summary>The rows' tokens, in the order they were added.</summary>
-    public EncodedText[] Encode(RobertaTokenizer tokenizer, int maxLength, ParallelOptions options)
+    public EncodedText[] Encode(SubwordTokenizer tokenizer, int maxLength, ParallelOptions options)
     {
         var encoded = new EncodedText[_rows.Count];
         Parallel.For(0, encoded.Length, options, i => encoded[i] = tokenizer.Encode(_rows[i].Text, _rows[i].Pair, maxLength));

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Export;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Onnx;

@@ -2,10 +2,10 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Peft;
+using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
@@ -36,9 +36,9 @@ internal static class MergedExport
             AtomicFolder.Write(folder, temporary =>
             {
                 Text(temporary, CheckpointNames.Config, Config(files.ConfigJson, model));
-                Copy(temporary, CheckpointNames.Vocabulary, files.OpenVocabulary());
-                Copy(temporary, CheckpointNames.Merges, files.OpenMerges());
-                Text(temporary, TokenizerConfig, Tokenizer(files.Config.MaxLength, rule));
+                foreach (var name in files.VocabularyNames)
+                    Copy(temporary, name, files.OpenVocabulary(name));
+                Text(temporary, TokenizerConfig, Tokenizer(files.Config, rule));
                 Text(temporary, SpecialTokens, Specials(rule));
                 SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), merged, PeftNames.Metadata);
             });
@@ -54,7 +54,7 @@ internal static class MergedExport
     {
         var config = Core.UntrustedJson.Object(baseConfig, Core.JsonSource.File(CheckpointNames.Config));
         var (labels, problem) = Task(model.ModelSettings.Scores.Task);
-        config["architectures"] = new JsonArray("RobertaForSequenceClassification");
+        config["architectures"] = new JsonArray($"{ClassName(model.State.Config.ModelType)}ForSequenceClassification");
         // Python takes the number of labels from id2label.
         config["id2label"] = new JsonObject(labels.Select((l, i) => KeyValuePair.Create(i.ToString(System.Globalization.CultureInfo.InvariantCulture), (JsonNode?)JsonValue.Create(l))));
         config["label2id"] = new JsonObject(labels.Select((l, i) => KeyValuePair.Create(l, (JsonNode?)JsonValue.Create(i))));
@@ -77,7 +77,15 @@ internal static class MergedExport
 
     private static string[] Numbered(int count) => [.. Enumerable.Range(0, count).Select(i => $"LABEL_{i}")];
 
-    private static JsonObject Tokenizer(int maxLength, TokenizerRule rule)
+    /// <summary>What transformers' classes for such a model begin with.</summary>
+    private static string ClassName(RobertaModelType type) => type switch
+    {
+        RobertaModelType.XlmRoberta => "XLMRoberta",
+        RobertaModelType.Camembert => "Camembert",
+        _ => "Roberta",
+    };
+
+    private static JsonObject Tokenizer(RobertaConfig config, TokenizerRule rule)
     {
         var settings = Specials(rule);
         settings["add_prefix_space"] = rule.AddPrefixSpace;
@@ -85,10 +93,13 @@ internal static class MergedExport
             settings["split_special_tokens"] = true;
         if (rule.Tokens.Count > 0)
             settings["added_tokens_decoder"] = new JsonObject(rule.Tokens.Select(t => KeyValuePair.Create(t.Id.ToString(System.Globalization.CultureInfo.InvariantCulture), (JsonNode?)Added(t))));
-        settings["errors"] = "replace";
-        settings["model_max_length"] = maxLength;
-        settings["tokenizer_class"] = "RobertaTokenizer";
-        settings["trim_offsets"] = true;
+        settings["model_max_length"] = config.MaxLength;
+        settings["tokenizer_class"] = $"{ClassName(config.ModelType)}Tokenizer";
+        if (config.ModelType == RobertaModelType.Roberta)
+        {
+            settings["errors"] = "replace";
+            settings["trim_offsets"] = true;
+        }
         return settings;
     }
 

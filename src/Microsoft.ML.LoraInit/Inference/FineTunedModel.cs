@@ -54,7 +54,7 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="device">Where to score.</param>
     /// <exception cref="InvalidDataException">Numbers of the merged weights are not finite.</exception>
     public static FineTunedModel Create(
-        Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
+        Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device)
     {
         var footprint = new NativeFootprint(state.Tensors.Values);
         try

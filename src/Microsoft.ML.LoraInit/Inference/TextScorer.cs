@@ -5,7 +5,7 @@ using Microsoft.ML.LoraInit.Tokenization;
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>Tokenises and scores; owns the predictor.</summary>
-internal sealed class TextScorer(RobertaTokenizer tokenizer, RobertaPredictor predictor, int maxLength) : ITextScorer
+internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor predictor, int maxLength) : ITextScorer
 {
     // Fewer rows are tokenised before another thread has started.
     private const int RowsWorthThreads = 16;

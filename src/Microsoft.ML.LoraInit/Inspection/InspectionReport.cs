@@ -47,6 +47,15 @@ public sealed record InspectionReport
     public required OutputChange OutputChange { get; init; }
 
     /// <summary>
+    /// How far the base alone is from fp32 in the precision it is held in: ‖ΔH‖ / ‖H‖ of the last hidden states on the probe rows, which is
+    /// the distance to fp32 of every start that leaves the function as it is, such as kaiming. Null where the base is held in fp32.
+    /// </summary>
+    public double? BaseRounding { get; init; }
+
+    /// <summary>What the initialisation had to say, such as EVA's components that have not settled; empty where there is nothing.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>
     /// The largest eigenvalue of the Hessian of the mean loss by the adapters' trained factors before the first step, on the probe
     /// rows; null where it was not asked for. Studies relate it to the best learning rate (arXiv 2602.04998). An estimate from
     /// below, from differences of gradients: with a base in bf16 it is rough.

@@ -25,6 +25,7 @@ internal sealed class InspectionRun
     private readonly LabelKind _kind;
     private readonly ProgressReporter _reporter;
     private readonly int _seed;
+    private readonly List<string> _warnings = [];
 
     public InspectionRun(InspectionOptions options)
     {
@@ -38,7 +39,7 @@ internal sealed class InspectionRun
             _ => LabelKind.Key,
         };
         _seed = _training.Seed ?? 0;
-        _reporter = new ProgressReporter(_training.Progress, null);
+        _reporter = new ProgressReporter(_training.Progress, null, _warnings.Add);
         LoraTrainerOptionsValidator.Check(_training, [_training.ScoreColumnName]);
         if (!_training.Method.UsesAdapters)
             throw new ArgumentException($"Method = {_training.Method.Name} has no low-rank adapters, so there is no initialisation to look at: choose FineTuningMethod.Lora().");
@@ -72,8 +73,23 @@ internal sealed class InspectionRun
                 against.Validate(target);
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);
-        return Measure(weights, task, data, data is null ? RandomRows(files.Config, task.LabelsPerRow) : Probe(data));
+        var probe = data is null ? RandomRows(files.Config, task.LabelsPerRow) : Probe(data);
+        return Measure(weights, task, data, probe) with { BaseRounding = Rounding(files, weights, task, probe) };
     }
+
+    /// <summary>What the base's precision alone does to the hidden states; null in fp32.</summary>
+    private double? Rounding(CheckpointFiles files, BaseWeights weights, TextTask task, TextDataset probe)
+    {
+        if (weights is { DType: ScalarType.Float32, IsQuantized: false })
+            return null;
+        using var exact = files.LoadWeights(weights.Device, ScalarType.Float32);
+        using var expected = Model(exact, task);
+        using var held = Model(weights, task);
+        return StepZero(task, probe).Compare(expected, held).Hidden;
+    }
+
+    private StepZero StepZero(TextTask task, TextDataset probe) =>
+        new(task, probe, _training.BatchSize, (message, done, total) => Report(TrainingPhase.Validating, message, done, total));
 
     private InspectionReport Measure(BaseWeights weights, TextTask task, TextDataset? data, TextDataset probe)
     {
@@ -87,7 +103,7 @@ internal sealed class InspectionRun
         _training.Method.Apply(adapted, new FineTuningPlan(settings, _seed, targets, start.Adapters));
         var againstCost = _options.Against is { } against ? Initialize(other, original, start.Targets, against, task, data) : null;
 
-        var stepZero = new StepZero(task, probe, _training.BatchSize, (message, done, total) => Report(TrainingPhase.Validating, message, done, total));
+        var stepZero = StepZero(task, probe);
         var outputs = stepZero.Compare(original, adapted);
         var raw = Raw(original, adapted, start, _options.Against is null ? null : other);
         double? eigenvalue = _options.LargestEigenvalue ? stepZero.LargestEigenvalue(adapted, SeededRandom.Hash(_seed, "inspection/eigenvalue")) : null;
@@ -111,6 +127,7 @@ internal sealed class InspectionRun
             LargestEigenvalue = eigenvalue,
             Cost = cost!,
             AgainstCost = againstCost,
+            Warnings = [.. _warnings],
         };
     }
 

@@ -16,7 +16,7 @@ internal sealed class LibraryAdapter
     /// <param name="source">State (taken over), columns and history.</param>
     /// <param name="weights">Its form beside the base; taken over.</param>
     /// <param name="vocabulary">The base's tokenizer, under any rule.</param>
-    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, RobertaTokenizer vocabulary)
+    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, SubwordTokenizer vocabulary)
     {
         (Name, Source, Weights) = (name, source, weights);
         Tokenizer = vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain);
@@ -32,7 +32,7 @@ internal sealed class LibraryAdapter
     public AdapterWeights Weights { get; }
 
     /// <summary>The base's, under the adapter's rule.</summary>
-    public RobertaTokenizer Tokenizer { get; }
+    public SubwordTokenizer Tokenizer { get; }
 
     public AdapterInfo Info { get; }
 

@@ -11,12 +11,12 @@ namespace Microsoft.ML.LoraInit.Libraries;
 /// Scores rows of several adapters together. Batches hold rows of like length whatever their adapters; within a batch the rows
 /// of an adapter are neighbours.
 /// </summary>
-internal sealed class MixedPredictor(RobertaConfig config, RobertaTokenizer tokenizer, ScoringEncoder encoder, PredictorOptions options) : IDisposable
+internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer tokenizer, ScoringEncoder encoder, PredictorOptions options) : IDisposable
 {
     public ScoringEncoder Encoder => encoder;
 
     /// <summary>The base's vocabulary; each adapter has a rule of its own.</summary>
-    public RobertaTokenizer Tokenizer => tokenizer;
+    public SubwordTokenizer Tokenizer => tokenizer;
 
     /// <summary>Each row's logits, in the rows' order; their number is the adapter's.</summary>
     /// <param name="rows">Texts with their adapters, which must stay open for the call.</param>

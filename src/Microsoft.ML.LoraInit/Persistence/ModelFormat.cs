@@ -1,5 +1,7 @@
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Persistence;
 
@@ -17,15 +19,18 @@ namespace Microsoft.ML.LoraInit.Persistence;
 /// </summary>
 /// <remarks>
 /// Parts: <c>tensors</c> (safetensors, fp32: <c>FineTunedState</c>), and in a self-contained model the base's <c>config.json</c>,
-/// <c>vocab.json</c>, <c>merges.txt</c> and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
-/// Version 2 added the tokenizer's rule; a model that has none is written as version 1.
+/// <c>vocab.json</c> and <c>merges.txt</c>, or <c>sentencepiece.bpe.model</c>, and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
+/// Version 2 added the tokenizer's rule, version 3 XLM-RoBERTa and CamemBERT; a model is written as the lowest version that has what it needs.
 /// A reader refuses a version above its own, and parts and members of the header that it does not know: whatever is new must
 /// raise the version, so that older readers refuse it as newer and not as damaged.
 /// </remarks>
 internal static class ModelFormat
 {
     /// <summary>The newest that this library reads and writes.</summary>
-    public const int Version = 2;
+    public const int Version = 3;
+
+    /// <summary>Over RoBERTa's kind of base.</summary>
+    public const int WithoutModelType = 2;
 
     /// <summary>Without a tokenizer's rule.</summary>
     public const int WithoutTokenizer = 1;
@@ -35,12 +40,16 @@ internal static class ModelFormat
 
     public static ReadOnlySpan<byte> Magic => "LORAINIT"u8;
 
+    /// <summary>The version that a model needs.</summary>
+    public static int VersionOf(RobertaModelType type, TokenizerRule? rule) =>
+        type != RobertaModelType.Roberta ? Version : rule is not null ? WithoutModelType : WithoutTokenizer;
+
     /// <summary>The parts of a model by name, each with the most bytes that it may have. Others are refused before they are read: new ones raise <see cref="Version"/>.</summary>
     public static IReadOnlyDictionary<string, long> Parts(ModelSaveMode mode)
     {
         var parts = new Dictionary<string, long>(StringComparer.Ordinal) { [Tensors] = int.MaxValue };
         if (mode == ModelSaveMode.SelfContained)
-            foreach (var (name, limit) in new[] { (CheckpointNames.Config, UntrustedFile.MaxJson), (CheckpointNames.Vocabulary, UntrustedFile.MaxVocabulary), (CheckpointNames.Merges, UntrustedFile.MaxVocabulary), (CheckpointNames.Weights, int.MaxValue) })
+            foreach (var (name, limit) in new[] { (CheckpointNames.Config, UntrustedFile.MaxJson), (TokenizerNames.Vocabulary, UntrustedFile.MaxVocabulary), (TokenizerNames.Merges, UntrustedFile.MaxVocabulary), (TokenizerNames.SentencePiece, UntrustedFile.MaxVocabulary), (CheckpointNames.Weights, int.MaxValue) })
                 parts.Add(name, limit);
         return parts;
     }

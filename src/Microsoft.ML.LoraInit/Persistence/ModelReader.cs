@@ -32,7 +32,7 @@ internal static class ModelReader
     }
 
     private static FineTunedModel Build(
-        ModelHeader header, Dictionary<string, byte[]> parts, RobertaCheckpoint checkpoint, RobertaTokenizer tokenizer, BaseWeights weights, Device device)
+        ModelHeader header, Dictionary<string, byte[]> parts, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device)
     {
         var state = State(header, PartReader.Part(parts, ModelFormat.Tensors));
         try
@@ -63,10 +63,6 @@ internal static class ModelReader
     private static StoredCheckpoint Stored(ModelHeader header, Dictionary<string, byte[]> parts) => new(
         header.Base,
         UntrustedFile.Text(PartReader.Part(parts, CheckpointNames.Config), "The model file's config.json"),
-        new Dictionary<string, byte[]>(StringComparer.Ordinal)
-        {
-            [CheckpointNames.Vocabulary] = PartReader.Part(parts, CheckpointNames.Vocabulary),
-            [CheckpointNames.Merges] = PartReader.Part(parts, CheckpointNames.Merges),
-        },
+        VocabularyFiles.Names(header.Config.ModelType).ToDictionary(name => name, name => PartReader.Part(parts, name), StringComparer.Ordinal),
         PartReader.Part(parts, CheckpointNames.Weights));
 }

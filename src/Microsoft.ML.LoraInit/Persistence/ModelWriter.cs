@@ -19,7 +19,7 @@ internal static class ModelWriter
         parts.Part(ModelFormat.Tensors, s => SafetensorsWriter.Write(s, model.State.Tensors));
         if (mode == ModelSaveMode.SelfContained)
             WriteBase();
-        parts.Finish(ModelFormat.Magic, model.ModelSettings.Tokenizer is null ? ModelFormat.WithoutTokenizer : ModelFormat.Version, ModelHeader.Of(model, mode, parts.Parts).ToBytes());
+        parts.Finish(ModelFormat.Magic, ModelFormat.VersionOf(model.State.Config.ModelType, model.ModelSettings.Tokenizer), ModelHeader.Of(model, mode, parts.Parts).ToBytes());
 
         void WriteBase()
         {
@@ -27,8 +27,8 @@ internal static class ModelWriter
             if (files.Identity.Sha256 != model.State.Base.Sha256)
                 throw new InvalidDataException($"The base model '{model.Checkpoint.Id}' has changed since the training: its weights' SHA-256 is {files.Identity.Sha256}, it was {model.State.Base.Sha256}. Restore it, or save with SaveMode = AdapterOnly.");
             parts.Part(CheckpointNames.Config, s => s.Write(Encoding.UTF8.GetBytes(files.ConfigJson)));
-            parts.Part(CheckpointNames.Vocabulary, s => Copy(files.OpenVocabulary(), s));
-            parts.Part(CheckpointNames.Merges, s => Copy(files.OpenMerges(), s));
+            foreach (var name in files.VocabularyNames)
+                parts.Part(name, s => Copy(files.OpenVocabulary(name), s));
             using var scope = NewDisposeScope();
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             parts.Part(CheckpointNames.Weights, s => SafetensorsWriter.Write(s, weights.Tensors.Select(t => KeyValuePair.Create(t.Key, Narrowest(t.Value)))));

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Microsoft.ML.LoraInit.Roberta;
 
 /// <summary>
@@ -6,6 +8,11 @@ namespace Microsoft.ML.LoraInit.Roberta;
 /// </summary>
 internal sealed record RobertaConfig
 {
+    /// <summary>Which of the family it is: the encoder is one and the same, the tokenizers differ.</summary>
+    // Left out of saved models where it is RoBERTa, which is all that version 0.1.0 knew.
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public RobertaModelType ModelType { get; init; }
+
     public required int VocabularySize { get; init; }
 
     public required int HiddenSize { get; init; }

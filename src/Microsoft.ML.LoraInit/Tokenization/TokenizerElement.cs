@@ -84,6 +84,8 @@ internal readonly struct TokenizerElement(JsonElement value, string source, stri
         ? result
         : throw Bad(key, "is no number", "a number is expected");
 
+    public double Number() => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? number : throw Bad("is no number", "a number is expected");
+
     public InvalidDataException Bad(string key, string found, string expected) => new($"'{source}': '{Join(path, key)}' {found}; {expected}.");
 
     public InvalidDataException Bad(string found, string expected) => new($"'{source}': '{path}' {found}; {expected}.");

@@ -7,44 +7,30 @@ namespace Microsoft.ML.LoraInit.Tokenization;
 /// A tokenizer's files, read as transformers 5 reads them: <c>tokenizer.json</c>, or <c>vocab.json</c> and <c>merges.txt</c>; what
 /// <c>tokenizer_config.json</c> says goes before both; <c>added_tokens.json</c> and <c>special_tokens_map.json</c> fill what is left open.
 /// </summary>
+/// <param name="type">Whose tokenizer is expected.</param>
 /// <param name="open">Opens a file by its name; null where it is absent.</param>
 /// <param name="source">What messages call the folder.</param>
-internal sealed class TokenizerFolder(Func<string, Stream?> open, string source)
+internal sealed class TokenizerFolder(RobertaModelType type, Func<string, Stream?> open, string source)
 {
     private static readonly string[] Lists = ["additional_special_tokens", "extra_special_tokens"];
 
-    private TokenizerJson? _json;
+    private readonly VocabularyFiles _vocabulary = VocabularyFiles.Of(type, open, source);
 
-    /// <summary>Whether there are vocabulary and merges beside <c>tokenizer.json</c>.</summary>
-    public bool HasVocabulary => Has(TokenizerNames.Vocabulary) && Has(TokenizerNames.Merges);
+    /// <summary>Whether the vocabulary is there, in either form.</summary>
+    public bool IsComplete => _vocabulary.IsComplete;
 
-    /// <summary>Whether vocabulary and merges are there, in either form.</summary>
-    public bool IsComplete => HasVocabulary || Has(TokenizerNames.Tokenizer);
+    /// <summary>Opens a file of <see cref="VocabularyFiles.Names"/>, or makes it of <c>tokenizer.json</c>.</summary>
+    public Stream OpenVocabulary(string name) => _vocabulary.Open(name);
 
-    /// <summary>Opens <c>vocab.json</c>, or makes it of <c>tokenizer.json</c>.</summary>
-    public Stream OpenVocabulary() => HasVocabulary ? open(TokenizerNames.Vocabulary)! : new MemoryStream(JsonSerializer.SerializeToUtf8Bytes(Json().Vocabulary));
-
-    /// <summary>Opens <c>merges.txt</c>, or makes it of <c>tokenizer.json</c>.</summary>
-    public Stream OpenMerges() => HasVocabulary
-        ? open(TokenizerNames.Merges)!
-        : new MemoryStream(System.Text.Encoding.UTF8.GetBytes($"#version: 0.2\n{string.Join('\n', Json().Merges)}\n"));
-
-    /// <summary>Refuses another vocabulary or other merges.</summary>
+    /// <summary>Refuses another vocabulary.</summary>
     /// <exception cref="InvalidDataException">They differ.</exception>
-    public void CheckSameVocabulary(TokenizerFolder other)
-    {
-        var (mine, its) = (Content(this), Content(other));
-        if (mine.Vocabulary.Count != its.Vocabulary.Count || mine.Vocabulary.Any(t => !its.Vocabulary.TryGetValue(t.Key, out var id) || id != t.Value) || !mine.Merges.SequenceEqual(its.Merges))
-            throw new InvalidDataException($"'{source}' brings a tokenizer with another vocabulary than its base's: adapter and base do not belong together.");
+    public void CheckSameVocabulary(TokenizerFolder other) => _vocabulary.CheckSame(other._vocabulary);
 
-        static (Dictionary<string, int> Vocabulary, List<string> Merges) Content(TokenizerFolder folder)
-        {
-            using var vocabulary = folder.OpenVocabulary();
-            using var merges = folder.OpenMerges();
-            var ids = VocabularyReader.ReadVocabulary(vocabulary);
-            return (ids, VocabularyReader.ReadMerges(merges, ids));
-        }
-    }
+    /// <summary>The tokenizer of a model.</summary>
+    /// <param name="config">The model's shape.</param>
+    /// <param name="rule">What the tokenizer's settings say.</param>
+    /// <exception cref="InvalidDataException">A file is damaged, or does not fit the model.</exception>
+    public SubwordTokenizer Tokenizer(RobertaConfig config, TokenizerRule rule) => _vocabulary.Tokenizer(config, rule);
 
     /// <summary>The rule that the files state for a model.</summary>
     /// <param name="config">The model's shape.</param>
@@ -52,18 +38,18 @@ internal sealed class TokenizerFolder(Func<string, Stream?> open, string source)
     /// <exception cref="InvalidDataException">The tokenizer is not RoBERTa's, or contradicts itself or the model.</exception>
     public TokenizerRule ReadRule(RobertaConfig config, string configJson)
     {
-        if (!IsComplete)
-            throw new FileNotFoundException($"'{source}' has neither {TokenizerNames.Vocabulary} with {TokenizerNames.Merges} nor {TokenizerNames.Tokenizer}.", TokenizerNames.Vocabulary);
-        var json = Has(TokenizerNames.Tokenizer) ? Json() : null;
-        var vocabulary = Vocabulary(json);
+        var vocabulary = _vocabulary.Ids();
+        var json = _vocabulary.Json;
         var known = new AddedTokenSet(json?.Tokens ?? [], vocabulary, source);
         var names = new Dictionary<string, string>(TokenizerRule.DefaultNames, StringComparer.Ordinal);
         if (json is not null)
             (names[TokenizerRule.Cls], names[TokenizerRule.Sep]) = (json.Cls.Name, json.Sep.Name);
-        bool prefix = json?.AddPrefixSpace ?? false;
+        bool always = type != RobertaModelType.Roberta, prefix = json?.AddPrefixSpace ?? always;
         Read(TokenizerNames.Settings, settings =>
         {
             prefix = settings.Flag("add_prefix_space", prefix);
+            if (always && !prefix)
+                throw settings.Bad("add_prefix_space", "is false", "the models of XLM-RoBERTa and CamemBERT put U+2581 before every word (true)");
             if (settings.Has("added_tokens_decoder"))
                 known.Describe(settings.Object("added_tokens_decoder"));
         });
@@ -109,32 +95,6 @@ internal sealed class TokenizerFolder(Func<string, Stream?> open, string source)
         }
     }
 
-    private Dictionary<string, int> Vocabulary(TokenizerJson? json)
-    {
-        if (!HasVocabulary)
-            return json!.Vocabulary;
-        using var stream = open(TokenizerNames.Vocabulary)!;
-        var vocabulary = VocabularyReader.ReadVocabulary(stream);
-        if (json is null)
-            return vocabulary;
-        using var merges = open(TokenizerNames.Merges)!;
-        if (json.Vocabulary.Count != vocabulary.Count || json.Vocabulary.Any(t => !vocabulary.TryGetValue(t.Key, out var id) || id != t.Value)
-            || !VocabularyReader.ReadMerges(merges, vocabulary).SequenceEqual(json.Merges))
-            throw new InvalidDataException($"'{source}': {TokenizerNames.Tokenizer} has another vocabulary or other merges than {TokenizerNames.Vocabulary} and {TokenizerNames.Merges}: the files are not of one tokenizer. Remove what is older.");
-        return vocabulary;
-    }
-
-    private TokenizerJson Json()
-    {
-        if (_json is null)
-        {
-            using var stream = open(TokenizerNames.Tokenizer) ?? throw new FileNotFoundException($"'{source}' has no {TokenizerNames.Tokenizer}.", TokenizerNames.Tokenizer);
-            var name = $"{source}: {TokenizerNames.Tokenizer}";
-            _json = TokenizerElement.Read(stream, name, root => TokenizerJson.Parse(root, name));
-        }
-        return _json;
-    }
-
     private void Read(string file, Action<TokenizerElement> read)
     {
         using var stream = open(file);
@@ -146,11 +106,5 @@ internal sealed class TokenizerFolder(Func<string, Stream?> open, string source)
             read(new TokenizerElement(root, name));
             return true;
         });
-    }
-
-    private bool Has(string name)
-    {
-        using var stream = open(name);
-        return stream is not null;
     }
 }

@@ -1,78 +1,52 @@
-using System.Text.Json;
-
 namespace Microsoft.ML.LoraInit.Tokenization;
 
-/// <summary>
-/// What a <c>tokenizer.json</c> (huggingface/tokenizers) says of a RoBERTa: vocabulary, merges, added tokens and prefix space. Whatever makes
-/// other ids than RoBERTa's byte-level BPE is refused by name.
-/// </summary>
-internal sealed record TokenizerJson(
-    Dictionary<string, int> Vocabulary, List<string> Merges, IReadOnlyList<AddedToken> Tokens, bool AddPrefixSpace, (string Name, int Id) Cls, (string Name, int Id) Sep)
+/// <summary>What a <c>tokenizer.json</c> (huggingface/tokenizers) of any kind says beside the vocabulary.</summary>
+/// <param name="Tokens">The tokens that are found in texts as they are written.</param>
+/// <param name="AddPrefixSpace">Whether a space is put before a text.</param>
+/// <param name="Cls">What stands before a text.</param>
+/// <param name="Sep">What stands behind it.</param>
+internal abstract record TokenizerJson(IReadOnlyList<AddedToken> Tokens, bool AddPrefixSpace, (string Name, int Id) Cls, (string Name, int Id) Sep)
 {
-    /// <exception cref="InvalidDataException">Not a tokenizer of RoBERTa's kind; the message names the part.</exception>
-    public static TokenizerJson Parse(JsonElement root, string source)
-    {
-        var json = new TokenizerElement(root, source);
-        if (json.Kind("normalizer") is { } normalizer)
-            throw json.Bad("normalizer", $"is '{normalizer}'", "RoBERTa's has none: another normaliser makes other ids, which this library does not compute");
-        var prefix = PrefixSpace(json);
-        var model = json.Object("model");
-        Check(model);
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (var (token, id) in model.Object("vocab").Members())
-            vocabulary.Add(token, id.Integer());
-        var merges = model.List("merges").Select(Merge).ToList();
-        var tokens = json.Has("added_tokens") ? json.List("added_tokens").Select(AddedTokenReader.Read).ToArray() : [];
-        var (cls, sep) = Specials(json);
-        return new(vocabulary, merges, tokens, prefix, cls, sep);
-    }
+    /// <summary>The file's added tokens.</summary>
+    protected static AddedToken[] AddedTokens(TokenizerElement json) => json.Has("added_tokens") ? [.. json.List("added_tokens").Select(AddedTokenReader.Read)] : [];
 
-    private static bool PrefixSpace(TokenizerElement json)
+    /// <summary>The tokens around a text, in either of the two ways in which files say it.</summary>
+    /// <exception cref="InvalidDataException">Texts get others around them than RoBERTa's.</exception>
+    protected static ((string Name, int Id) Cls, (string Name, int Id) Sep) Specials(TokenizerElement json)
     {
-        if (json.Kind("pre_tokenizer") is not "ByteLevel" and var kind)
-            throw json.Bad("pre_tokenizer", kind is null ? "is missing" : $"is '{kind}'", "RoBERTa's is 'ByteLevel': another one makes other ids, which this library does not compute");
-        var pre = json.Object("pre_tokenizer");
-        if (!pre.Flag("use_regex", true))
-            throw pre.Bad("use_regex", "is false", "RoBERTa cuts a text into pieces first (true)");
-        return pre.Flag("add_prefix_space", true);
-    }
+        const string Expected = "RoBERTa's puts <s> and </s> around a text and </s></s> between two ('RobertaProcessing', or a 'TemplateProcessing' that does)";
+        switch (json.Kind("post_processor"))
+        {
+            case "RobertaProcessing":
+                var post = json.Object("post_processor");
+                return (Named(post, "cls"), Named(post, "sep"));
+            case "TemplateProcessing":
+                return Template(json.Object("post_processor"));
+            case var kind:
+                throw json.Bad("post_processor", kind is null ? "is missing" : $"is '{kind}'", Expected);
+        }
 
-    private static void Check(TokenizerElement model)
-    {
-        if (model.Kind() is not (null or "BPE") and var kind)
-            throw model.Bad("type", $"is '{kind}'", "RoBERTa's is 'BPE'");
-        foreach (var key in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
-            if (model.Text(key) is { Length: > 0 } affix)
-                throw model.Bad(key, $"is '{affix}'", "RoBERTa's is empty");
-        foreach (var key in new[] { "byte_fallback", "ignore_merges" })
-            if (model.Flag(key, false))
-                throw model.Bad(key, "is true", "RoBERTa's is false");
-        if (model.Has("dropout") && model.Number("dropout") > 0)
-            throw model.Bad("dropout", "is above 0", "ids must not be random: set it to null");
-    }
-
-    // Older files have "a b", newer ones ["a", "b"].
-    private static string Merge(TokenizerElement merge)
-    {
-        if (merge.IsText)
-            return merge.Text();
-        var pair = merge.List();
-        if (pair.Count != 2 || pair[0].Text().Contains(' ', StringComparison.Ordinal) || pair[1].Text().Contains(' ', StringComparison.Ordinal))
-            throw merge.Bad("is no pair of tokens", "each merge is \"a b\" or [\"a\", \"b\"]");
-        return $"{pair[0].Text()} {pair[1].Text()}";
-    }
-
-    private static ((string Name, int Id) Cls, (string Name, int Id) Sep) Specials(TokenizerElement json)
-    {
-        if (json.Kind("post_processor") is not "RobertaProcessing" and var kind)
-            throw json.Bad("post_processor", kind is null ? "is missing" : $"is '{kind}'", "RoBERTa's is 'RobertaProcessing', which puts <s> and </s> around a text and </s></s> between two");
-        var post = json.Object("post_processor");
-        return (Named("cls"), Named("sep"));
-
-        (string Name, int Id) Named(string key)
+        static (string Name, int Id) Named(TokenizerElement post, string key)
         {
             var pair = post.List(key);
             return pair.Count == 2 ? (pair[0].Text(), pair[1].Integer()) : throw post.Bad(key, "is no pair", "a token and its id are expected");
+        }
+
+        static string[] Parts(TokenizerElement post, string key) =>
+            [.. post.List(key).Select(p => (p.Has("SpecialToken") ? p.Object("SpecialToken") : p.Object("Sequence")).Text("id") ?? "")];
+
+        static ((string Name, int Id) Cls, (string Name, int Id) Sep) Template(TokenizerElement post)
+        {
+            var (single, pair) = (Parts(post, "single"), Parts(post, "pair"));
+            if (single.Length != 3 || single[1] != "A" || !pair.SequenceEqual([single[0], "A", single[2], single[2], "B", single[2]]))
+                throw post.Bad("pair", "puts other tokens around texts", Expected);
+            return (Known(single[0]), Known(single[2]));
+
+            (string, int) Known(string token)
+            {
+                var ids = post.Object("special_tokens").Object(token).List("ids");
+                return ids.Count == 1 ? (token, ids[0].Integer()) : throw post.Bad("special_tokens", $"gives '{token}' {ids.Count} ids", "one is expected");
+            }
         }
     }
 }

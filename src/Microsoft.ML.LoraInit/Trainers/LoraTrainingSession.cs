@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Checkpoints;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
@@ -28,7 +27,7 @@ public sealed class LoraTrainingSession : IDisposable
 {
     private readonly IHostEnvironment _environment;
     private readonly CheckpointFiles _files;
-    private readonly RobertaTokenizer _tokenizer;
+    private readonly SubwordTokenizer _tokenizer;
     private readonly ConcurrentDictionary<(string Device, ScalarType Type, BaseQuantization Quantization), Lazy<BaseWeights>> _weights = new();
 
     /// <summary>Opens the base model, which may have to be downloaded.</summary>

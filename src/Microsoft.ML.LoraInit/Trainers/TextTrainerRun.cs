@@ -104,7 +104,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         return Finish(settings, result, files, tokenizer, device, weights);
     }
 
-    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, RobertaTokenizer tokenizer, Device device, BaseWeights trained)
+    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, BaseWeights trained)
     {
         try
         {
@@ -125,7 +125,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     }
 
     /// <summary>The base's tokenizer, or the one that the adapter brings which training starts from.</summary>
-    internal static RobertaTokenizer Tokenizer(CheckpointFiles files, LoraTrainerOptions options)
+    internal static SubwordTokenizer Tokenizer(CheckpointFiles files, LoraTrainerOptions options)
     {
         var tokenizer = options.InitialAdapter is { } folder ? files.OpenTokenizerOf(folder) : files.OpenTokenizer();
         return tokenizer.With(tokenizer.Rule with { SpecialTokensAsText = options.SpecialTokensAsText });

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Data.Files;
+using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
 
@@ -8,11 +10,13 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 internal sealed class DataOptions
 {
     private readonly Option<string?> _task = new("--task") { Description = "Layout and labels of a GLUE task, as published.", HelpName = string.Join('|', GlueLayouts.Names) };
-    private readonly Option<string?> _text = new("--text-column") { Description = "Column of the text: a name of the header or a number from 1. Default: Text.", HelpName = "NAME|N" };
+    private readonly Option<string?> _text = new("--text-column") { Description = "Column of the text: a name of the header or a number from 1. Default: Text, or the one that the header shows to be it.", HelpName = "NAME|N" };
     private readonly Option<string?> _text2 = new("--text2-column") { Description = "Column of the second text of a pair.", HelpName = "NAME|N" };
-    private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label.", HelpName = "NAME|N" };
+    private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label, or the one that the header shows to be it.", HelpName = "NAME|N" };
     private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true), any of several labels, or a number.", HelpName = "multiclass|binary|multilabel|regression" };
     private readonly Option<string?> _delimiter = new("--label-delimiter") { Description = $"What stands between the labels of a row (--kind multilabel). Default: {LabelList.DefaultDelimiter}", HelpName = "CHARACTER" };
+    private readonly Option<string?> _format = new("--format") { Description = "How the rows are written: tab-separated without quoting, CSV with quoting, a JSON object a line, or Parquet. Default: by the file's ending, otherwise tsv.", HelpName = string.Join('|', DataFormats.Names) };
+    private readonly Option<string?> _separator = new("--delimiter") { Description = "What separates the columns of CSV: one character, or tab. Default: the one of , ; | and tab that the first line has.", HelpName = "CHARACTER" };
     private readonly Option<bool> _noHeader = new("--no-header") { Description = "The first line is a row; name the columns by number." };
     private readonly Option<bool> _skipMalformed = new("--skip-malformed") { Description = "Leave out lines with a wrong number of columns (the published QQP has some) instead of refusing the file." };
     private readonly bool _labelled;
@@ -21,6 +25,7 @@ internal sealed class DataOptions
     {
         _labelled = labelled;
         _task.AcceptOnlyFromAmong([.. GlueLayouts.Names]);
+        _format.AcceptOnlyFromAmong([.. DataFormats.Names]);
         _kind.AcceptOnlyFromAmong("multiclass", "binary", "multilabel", "regression");
         command.Options.Add(_task);
         command.Options.Add(_text);
@@ -32,6 +37,8 @@ internal sealed class DataOptions
             command.Options.Add(_kind);
             command.Options.Add(_delimiter);
         }
+        command.Options.Add(_format);
+        command.Options.Add(_separator);
         command.Options.Add(_noHeader);
         command.Options.Add(_skipMalformed);
     }
@@ -69,6 +76,49 @@ internal sealed class DataOptions
             LabelDelimiter = delimiter is null ? LabelList.DefaultDelimiter : Delimiter(delimiter),
         };
     }
+
+    /// <summary>The file in its format, and the layout with those columns that were not named and that its header shows, which is said.</summary>
+    /// <param name="result">The command line.</param>
+    /// <param name="path">A file, or <c>-</c>.</param>
+    /// <param name="layout">What <see cref="Read"/> gave.</param>
+    /// <param name="terminal">Gives standard input.</param>
+    /// <param name="pair">Whether the model reads pairs; null where that is open.</param>
+    /// <param name="say">Is told the columns found; null where they are known already.</param>
+    /// <exception cref="GlueDataException">The file cannot be read.</exception>
+    /// <exception cref="UsageException">Several columns could be meant, or the options do not go with the format.</exception>
+    public (DataFile File, TextLayout Layout) Open(ParseResult result, string path, TextLayout layout, Terminal terminal, bool? pair = null, TextWriter? say = null)
+    {
+        bool preset = result.GetValue(_task) is not null;
+        // GLUE's own files are tab-separated whatever they are called.
+        var format = result.GetValue(_format) is { } named ? Enum.Parse<DataFormat>(named, ignoreCase: true) : preset ? DataFormat.Tsv : DataFormats.Of(path);
+        var separator = result.GetValue(_separator);
+        if (separator is not null && format != DataFormat.Csv)
+            throw new UsageException($"--delimiter goes with CSV; {path} is read as {format.ToString().ToLowerInvariant()} (--format csv says otherwise).");
+        if (format is DataFormat.Jsonl or DataFormat.Parquet && !layout.HasHeader)
+            throw new UsageException($"--no-header: the columns of {format.ToString().ToLowerInvariant()} always have names.");
+        var file = DataFile.Open(path, format, separator is null ? null : Separator(separator), layout, terminal);
+        try
+        {
+            if (preset || !layout.HasHeader || say is null)
+                return (file, layout);
+            var found = ColumnGuess.Apply(layout, file.FirstLine, result.GetValue(_text) is not null || result.GetValue(_text2) is not null, result.GetValue(_label) is not null, pair);
+            if (found != layout)
+                say.WriteLine($"{file.Name}: {(found.Text2 is null ? $"the text is the column '{found.Text}'" : $"the texts are the columns '{found.Text}' and '{found.Text2}'")}{(found.Label is null ? "" : $", the label '{found.Label}'")}.");
+            return (file, found);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static char Separator(string text) => text switch
+    {
+        "tab" or "\\t" => '\t',
+        [var one] when one is not ('"' or '\n' or '\r') => one,
+        _ => throw new UsageException($"--delimiter is one character, or tab, not '{text}'."),
+    };
 
     // A letter or a digit would cut names in two; a tab separates columns.
     private static char Delimiter(string text) => text is [var one] && !char.IsLetterOrDigit(one) && !char.IsControl(one)

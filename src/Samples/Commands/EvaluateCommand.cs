@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 
@@ -10,7 +9,7 @@ internal sealed class EvaluateCommand
 {
     private readonly Terminal _terminal;
     private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
-    private readonly Option<string> _file = new("--data") { Description = "Tab-separated labelled rows.", HelpName = "FILE", Required = true };
+    private readonly Option<string> _file = new("--data") { Description = "Labelled rows: TSV, CSV, JSONL or Parquet; - for standard input.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
@@ -43,19 +42,18 @@ internal sealed class EvaluateCommand
         var ml = _run.Start(result, _terminal);
         using var file = _engine.Load(ml, result.GetRequiredValue(_model), result);
         var layout = _data.Read(result, file.Kind);
-        file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
         if (file.Classes.Count > 0)
             layout = layout with { Labels = file.Classes, LabelDelimiter = file.LabelDelimiter };
-
-        var skipped = new SkippedLines(result.GetRequiredValue(_file));
-        var rows = TextFile.ReadAll(result.GetRequiredValue(_file), layout, skipped.Add);
-        skipped.Report(_terminal);
+        (var opened, layout) = _data.Open(result, result.GetRequiredValue(_file), layout, _terminal, file.IsPair, _terminal.Output);
+        using var source = opened;
+        file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
+        var rows = source.ReadAll(layout, _terminal);
         var data = DataViews.Create(ml, rows.Select(r => { cancellation.ThrowIfCancellationRequested(); return r; }), file.Kind, file.IsPair, file.LabelDelimiter);
         var metrics = Metrics.Evaluate(ml, file.Model.Transform(data), file.Kind);
         var report = RunReport.Create(layout.Name, file.Trained, metrics);
         if (jsonPath is not null)
             report.Write(jsonPath);
-        _terminal.Output.WriteLine($"{rows.Count} rows.");
+        _terminal.Output.WriteLine($"{Count.Of(rows.Count, "row")}.");
         Summary.Write(_terminal, report, null);
         return ExitCodes.Success;
     }

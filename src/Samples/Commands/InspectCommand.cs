@@ -12,7 +12,7 @@ internal sealed class InspectCommand
 {
     private readonly Terminal _terminal;
     private readonly Option<string?> _against = new("--against") { Description = "A second initialisation to compare subspaces with.", HelpName = "NAME[:SETTING=VALUE,…]" };
-    private readonly Option<string?> _train = new("--train") { Description = "Tab-separated training rows: gives gradients, and what initialisations that look at data need.", HelpName = "FILE" };
+    private readonly Option<string?> _train = new("--train") { Description = "Training rows (TSV, CSV, JSONL, Parquet; - for standard input): gives gradients, and what initialisations that look at data need.", HelpName = "FILE" };
     private readonly Option<int> _rows = new("--probe-rows") { Description = "Rows that outputs and gradients are taken on.", HelpName = "N", DefaultValueFactory = _ => 64 };
     private readonly Option<bool> _hessian = new("--hessian") { Description = "Also estimate the largest eigenvalue of the loss's Hessian by the adapters' factors; needs --train." };
     private readonly Option<string?> _json = new("--json") { Description = "Write all figures to this file.", HelpName = "FILE" };
@@ -75,9 +75,9 @@ internal sealed class InspectCommand
         if (result.GetValue(_train) is not { } path)
             return (new LoraTextClassificationTrainer.Options(), null);
         var layout = _data.Read(result);
-        var skipped = new SkippedLines(path);
-        var rows = TextFile.ReadAll(path, layout, skipped.Add);
-        skipped.Report(_terminal);
+        (var opened, layout) = _data.Open(result, path, layout, _terminal, say: _terminal.Output);
+        using var source = opened;
+        var rows = source.ReadAll(layout, _terminal);
         var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null, layout.LabelDelimiter);
         LoraTrainerOptions options = layout.Kind switch
         {

@@ -1,6 +1,9 @@
 using System.CommandLine;
+using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Data.Files;
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -12,8 +15,9 @@ internal sealed class PredictCommand
     private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _text = new("--text") { Description = "A text to predict for.", HelpName = "TEXT" };
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
-    private readonly Option<string?> _input = new("--input") { Description = "Tab-separated rows to predict for.", HelpName = "FILE" };
-    private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions, tab-separated, in the input's order.", HelpName = "FILE" };
+    private readonly Option<string?> _input = new("--input") { Description = "Rows to predict for: TSV, CSV, JSONL or Parquet; - for standard input.", HelpName = "FILE" };
+    private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions in the input's order: TSV, CSV or JSONL, by the ending; - for standard output, in the input's format.", HelpName = "FILE" };
+    private readonly Option<string?> _shard = new("--shard") { Description = "One of n equal parts of the rows, i/n with i from 0, written beside --output for 'predict merge'; auto asks a Slurm array or a Kubernetes Indexed Job.", HelpName = "I/N" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
     private readonly RunOptions _run;
@@ -21,7 +25,7 @@ internal sealed class PredictCommand
     private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
-        Option[] options = [_model, _text, _text2, _input, _output];
+        Option[] options = [_model, _text, _text2, _input, _output, _shard];
         foreach (var option in options)
             command.Options.Add(option);
         _engine = new(command);
@@ -33,6 +37,7 @@ internal sealed class PredictCommand
     {
         var command = new CliCommand("predict", "Predict for one text, or for each row of a file.");
         var run = new PredictCommand(command, terminal, verbose);
+        command.Subcommands.Add(PredictMergeCommand.Create(terminal));
         command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
         return command;
     }
@@ -46,7 +51,10 @@ internal sealed class PredictCommand
             throw new UsageException("--input and --output go together.");
         if (text2 is not null && text is null)
             throw new UsageException("--text2 goes with --text.");
-        if (output is not null)
+        var shard = Part(result, output);
+        if (shard.Count > 1)
+            output = shard.Of(output!);
+        if (output is not null and not DataFile.Standard)
             OutputPlace.Check(output, "--output");
 
         var ml = _run.Start(result, _terminal);
@@ -58,7 +66,7 @@ internal sealed class PredictCommand
         }
         else
         {
-            Many(ml, file, input!, output!, _data.Read(result, file.Kind), cancellation);
+            Many(ml, file, result, output!, shard, cancellation);
         }
         return ExitCodes.Success;
     }
@@ -85,20 +93,59 @@ internal sealed class PredictCommand
         }
     }
 
-    private void Many(MLContext ml, ModelFile file, string input, string output, TextLayout layout, CancellationToken cancellation)
+    private PredictionPart Part(ParseResult result, string? output)
     {
-        file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
-        // The rows are read as the model asks for them, so a file may be larger than memory.
-        var skipped = new SkippedLines(input);
-        var rows = TextFile.Read(input, layout, skipped.Add).Select(row =>
+        if (result.GetValue(_shard) is not { } text)
+            return PredictionPart.Whole;
+        if (output is null or DataFile.Standard)
+            throw new UsageException("--shard: parts are files beside --output; give --input and the name of a file with --output.");
+        try
         {
-            skipped.Read(row.Line);
+            return new(Shard.Resolve(text, Environment.GetEnvironmentVariable));
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
+
+    private void Many(MLContext ml, ModelFile file, ParseResult result, string output, PredictionPart part, CancellationToken cancellation)
+    {
+        bool piped = output == DataFile.Standard;
+        var words = piped ? _terminal.Error : _terminal.Output;
+        var (source, layout) = _data.Open(result, result.GetValue(_input)!, _data.Read(result, file.Kind), _terminal, file.IsPair, words);
+        using var owned = source;
+        file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
+        var format = piped ? source.Format : DataFormats.Of(part.Count > 1 ? result.GetValue(_output)! : output);
+        if (format == DataFormat.Parquet && !piped)
+            throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
+        // The rows are read as the model asks for them, so a file may be larger than memory.
+        var skipped = new SkippedLines(source.Name);
+        long place = 0;
+        var rows = TextFile.Read(source.Lines(), source.Name, layout, Skip).Where(_ => part.Has(place++)).Select(row =>
+        {
+            skipped.Read();
             cancellation.ThrowIfCancellationRequested();
             return row;
         });
         var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
-        long count = PredictionWriter.Write(output, PredictionWriter.Read(scored, file), file, skipped);
+        var predictions = PredictionWriter.Read(scored, file);
+        long count = 0;
+        if (piped)
+            count = PredictionWriter.Write(_terminal.Output, format, predictions, file, skipped);
+        else
+            AtomicFile.Write(output, stream =>
+            {
+                using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
+                count = PredictionWriter.Write(writer, format, predictions, file, skipped, mayBeEmpty: part.Count > 1);
+            });
         skipped.Report(_terminal, " In the output their rows are empty.");
-        _terminal.Output.WriteLine($"{count} predictions written to {Path.GetFullPath(output)}.");
+        words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
+
+        void Skip(long line)
+        {
+            if (part.Has(place++))
+                skipped.Add(line);
+        }
     }
 }

@@ -9,7 +9,7 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 internal sealed class TrainCommand
 {
     private readonly Terminal _terminal;
-    private readonly Option<string> _train = new("--train") { Description = "Tab-separated training rows.", HelpName = "FILE", Required = true };
+    private readonly Option<string> _train = new("--train") { Description = "Training rows: TSV, CSV, JSONL or Parquet, by the ending; - for standard input.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _validation = new("--validation") { Description = "Rows to choose the best epoch by and to report the metrics of.", HelpName = "FILE" };
     private readonly Option<string> _model = new("--model") { Description = "Where to save the model.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
@@ -56,16 +56,17 @@ internal sealed class TrainCommand
         _training.CheckPlaces(result);
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));
+        var trainRows = Read(result, result.GetRequiredValue(_train), ref layout, _terminal.Output);
         bool pair = layout.Text2 is not null;
-        var trainRows = Read(result.GetRequiredValue(_train), layout);
         var classes = Pipelines.Classes(layout, trainRows);
         if (layout.Kind == TaskKind.MultiLabel && classes.Count == 0)
             throw new UsageException($"--train: no row of {result.GetValue(_train)} has a label in the column {layout.Label}.");
-        var validationRows = result.GetValue(_validation) is { } path ? Read(path, classes.Count > 0 ? layout with { Labels = classes } : layout) : null;
+        var known = classes.Count > 0 ? layout with { Labels = classes } : layout;
+        var validationRows = result.GetValue(_validation) is { } path ? Read(result, path, ref known) : null;
         var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter);
         var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair, layout.LabelDelimiter);
-        var named = classes.Count == 0 ? "" : $", {classes.Count} {(layout.Kind == TaskKind.MultiLabel ? "labels" : "classes")}";
-        _terminal.Output.WriteLine($"{trainRows.Count} training rows, {validationRows?.Count ?? 0} validation rows{named}.");
+        var named = classes.Count == 0 ? "" : $", {Count.Of(classes.Count, layout.Kind == TaskKind.MultiLabel ? "label" : "class")}";
+        _terminal.Output.WriteLine($"{Count.Of(trainRows.Count, "training row")}, {Count.Of(validationRows?.Count ?? 0, "validation row")}{named}.");
 
         LoraTrainerOptions? used = null;
         var model = ProgressDisplay.Show(_terminal, progress =>
@@ -97,11 +98,10 @@ internal sealed class TrainCommand
         return ExitCodes.Success;
     }
 
-    private IReadOnlyList<TextFileRow> Read(string path, TextLayout layout)
+    private IReadOnlyList<TextFileRow> Read(ParseResult result, string path, ref TextLayout layout, TextWriter? say = null)
     {
-        var skipped = new SkippedLines(path);
-        var rows = TextFile.ReadAll(path, layout, skipped.Add);
-        skipped.Report(_terminal);
-        return rows;
+        (var opened, layout) = _data.Open(result, path, layout, _terminal, say: say);
+        using var source = opened;
+        return source.ReadAll(layout, _terminal);
     }
 }

@@ -8,7 +8,8 @@ internal sealed class SkippedLines(string path)
     private const int MostShown = 50;
 
     private readonly SortedSet<long> _lines = [];
-    private long? _first;
+    private readonly HashSet<long> _places = [];
+    private long _rows;
 
     public int Count
     {
@@ -24,23 +25,23 @@ internal sealed class SkippedLines(string path)
     {
         lock (_lines)
         {
-            _first ??= line;
+            _places.Add(_rows++);
             _lines.Add(line);
         }
     }
 
-    /// <summary>A row was read from a line.</summary>
-    public void Read(long line)
+    /// <summary>A row was read.</summary>
+    public void Read()
     {
         lock (_lines)
-            _first ??= line;
+            _rows++;
     }
 
-    /// <summary>Whether the row with this number, from 0, header not counted, was left out.</summary>
+    /// <summary>Whether the row with this number, from 0, header not counted, was left out. A row may span lines, so lines are not counted.</summary>
     public bool Has(long row)
     {
         lock (_lines)
-            return _first is { } first && _lines.Contains(first + row);
+            return _places.Contains(row);
     }
 
     /// <summary>Says how many lines there were, and which.</summary>

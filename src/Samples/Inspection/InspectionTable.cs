@@ -31,6 +31,10 @@ internal static class InspectionTable
         var change = report.OutputChange;
         var rows = report.DataRows > 0 ? $"{report.ProbeRows} of {report.DataRows} training rows" : $"{report.ProbeRows} rows of random tokens";
         yield return $"Before the first step, on {rows}: logits change by {Measure.Text(change.MaxLogit)} at most and {Measure.Text(change.MeanLogit)} in the mean (their mean size is {Measure.Text(change.BaseMeanLogit)}), the last hidden states by {Measure.Text(change.Hidden)} of their norm.";
+        if (report.BaseRounding is { } rounding)
+            yield return $"The base itself, in {report.Precision}, is {Measure.Text(rounding)} of that norm from fp32, and so is kaiming's start.";
+        foreach (var warning in report.Warnings)
+            yield return warning;
         if (report.LargestEigenvalue is { } eigenvalue)
             yield return $"The largest eigenvalue of the loss's Hessian by the adapters' factors is about {Measure.Text(eigenvalue)}.";
         yield return $"{(string)report.Initialization["name"]!} took {Cost(report.Cost)} on {report.Device}.";

@@ -11,32 +11,26 @@ internal static class OutputPlace
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder))
             throw new UsageException($"{option}: the folder {folder} does not exist.");
-        try
-        {
-            AtomicFile.Check(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UsageException($"{option}: {e.Message}", e);
-        }
+        Try(() => AtomicFile.Check(path), option);
     }
 
     /// <summary>Tries a folder that may have to be made.</summary>
     /// <exception cref="UsageException">It cannot be made or written to, or is a file.</exception>
-    public static void CheckFolder(string path, string option)
+    public static void CheckFolder(string path, string option) => Try(() => AtomicFolder.CheckPlace(path), option);
+
+    /// <summary>Tries a folder that has to be new or empty.</summary>
+    /// <exception cref="UsageException">It holds something, is a file, or the folder that it should lie in does not exist.</exception>
+    public static void CheckNewFolder(string path, string option) => Try(() => AtomicFolder.Check(path), option);
+
+    private static void Try(Action check, string option)
     {
-        if (File.Exists(path))
-            throw new UsageException($"{option}: {path} is a file; give a folder.");
-        var folder = Path.GetFullPath(path);
-        while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } parent)
-            folder = parent;
         try
         {
-            AtomicFile.Check(Path.Combine(folder, "probe"));
+            check();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{option}: the folder {path} cannot be made or written to. {e.Message}", e);
+            throw new UsageException($"{option}: {e.Message}", e);
         }
     }
 }

@@ -1,15 +1,14 @@
-using System.Globalization;
-using System.Text;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
+using Microsoft.ML.LoraInit.Samples.Data.Files;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
 /// <summary>One prediction: the label (or labels) in words, the confidence in a single one, and a number a class (or the one value).</summary>
 internal readonly record struct Prediction(string Label, float Confidence, float[] Scores);
 
-/// <summary>Reads scored rows in order and writes them as tab-separated text.</summary>
+/// <summary>Reads scored rows in order and writes them.</summary>
 internal static class PredictionWriter
 {
     /// <summary>The predictions, one a row, as they are asked for.</summary>
@@ -27,51 +26,44 @@ internal static class PredictionWriter
             yield return read();
     }
 
-    /// <summary>
-    /// Writes a header and a line a row, which is empty where the row was left out; nothing appears at <paramref name="path"/>
-    /// before all of it is there.
-    /// </summary>
+    /// <summary>Writes a header (in JSONL every row has the names) and a line a row, which is empty where the row was left out.</summary>
     /// <returns>The number of predictions.</returns>
-    /// <exception cref="UsageException">No row was left.</exception>
-    public static long Write(string path, IEnumerable<Prediction> predictions, ModelFile file, SkippedLines skipped)
+    /// <exception cref="UsageException">No row was left, and <paramref name="mayBeEmpty"/> is false.</exception>
+    public static long Write(TextWriter writer, DataFormat format, IEnumerable<Prediction> predictions, ModelFile file, SkippedLines skipped, bool mayBeEmpty = false)
     {
         long rows = 0, lines = 0;
-        AtomicFile.Write(path, stream =>
+        var probabilities = file.Classes.Select(c => $"Probability:{c}");
+        string[] header = file.Kind switch
         {
-            using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true) { NewLine = "\n" };
-            var probabilities = file.Classes.Select(c => $"Probability:{c}");
-            string[] header = file.Kind switch
-            {
-                TaskKind.Multiclass => ["PredictedLabel", "Confidence", .. probabilities],
-                TaskKind.MultiLabel => ["PredictedLabel", .. probabilities],
-                TaskKind.Binary => ["PredictedLabel", "Confidence", "Probability"],
-                _ => ["Score"],
-            };
-            writer.WriteLine(string.Join('\t', header));
-            foreach (var prediction in predictions)
-            {
-                Empty();
-                var scores = string.Join('\t', prediction.Scores.Select(Text));
-                writer.WriteLine(file.Kind switch
-                {
-                    TaskKind.Regression => scores,
-                    TaskKind.MultiLabel => $"{prediction.Label}\t{scores}",
-                    _ => $"{prediction.Label}\t{Text(prediction.Confidence)}\t{scores}",
-                });
-                rows++;
-                lines++;
-            }
-            if (rows == 0 && skipped.Count > 0)
-                throw new UsageException($"--input: all {skipped.Count} lines are malformed; nothing was predicted. Check the columns, or leave out --skip-malformed to see what is wrong.");
+            TaskKind.Multiclass => ["PredictedLabel", "Confidence", .. probabilities],
+            TaskKind.MultiLabel => ["PredictedLabel", .. probabilities],
+            TaskKind.Binary => ["PredictedLabel", "Confidence", "Probability"],
+            _ => ["Score"],
+        };
+        var table = new RowWriter(writer, format, header);
+        foreach (var prediction in predictions)
+        {
             Empty();
-
-            void Empty()
+            IEnumerable<object> scores = prediction.Scores.Cast<object>();
+            table.Write([.. file.Kind switch
             {
-                for (; skipped.Has(lines); lines++)
-                    writer.WriteLine(new string('\t', header.Length - 1));
-            }
-        });
+                TaskKind.Regression => scores,
+                TaskKind.MultiLabel => [prediction.Label, .. scores],
+                _ => [prediction.Label, prediction.Confidence, .. scores],
+            }]);
+            rows++;
+            lines++;
+        }
+        if (rows == 0 && skipped.Count > 0 && !mayBeEmpty)
+            throw new UsageException($"--input: all {skipped.Count} lines are malformed; nothing was predicted. Check the columns, or leave out --skip-malformed to see what is wrong.");
+        Empty();
         return rows;
+
+        void Empty()
+        {
+            for (; skipped.Has(lines); lines++)
+                table.WriteEmpty();
+        }
     }
 
     private static Func<Prediction> Reader(DataViewRow row, DataViewSchema schema, ModelFile file)
@@ -123,6 +115,4 @@ internal static class PredictionWriter
                 };
         }
     }
-
-    private static string Text(float value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

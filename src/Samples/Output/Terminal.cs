@@ -3,7 +3,7 @@ using Spectre.Console;
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
 /// <summary>Where the program writes: people's output to the one stream, errors as one line to the other.</summary>
-internal sealed class Terminal(IAnsiConsole console, TextWriter output, TextWriter error, bool live)
+internal sealed class Terminal(IAnsiConsole console, TextWriter output, TextWriter error, bool live, Func<Stream>? input = null)
 {
     public static Terminal System { get; } = new(
         AnsiConsole.Console, global::System.Console.Out, global::System.Console.Error, !global::System.Console.IsOutputRedirected && AnsiConsole.Profile.Capabilities.Interactive);
@@ -17,6 +17,9 @@ internal sealed class Terminal(IAnsiConsole console, TextWriter output, TextWrit
 
     /// <summary>Whether lines may be redrawn in place.</summary>
     public bool Live { get; } = live;
+
+    /// <summary>Standard input.</summary>
+    public Stream OpenInput() => input?.Invoke() ?? global::System.Console.OpenStandardInput();
 
     /// <summary>A heading.</summary>
     public void Heading(string text)

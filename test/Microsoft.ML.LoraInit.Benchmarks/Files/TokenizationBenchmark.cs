@@ -51,12 +51,12 @@ internal static partial class TokenizationBenchmark
         Add("bpe_tokenizer", Library, tokenizer =>
             texts.Select((t, i) => tokenizer.EncodeToIds(t).Count + (pairs is null ? 2 : 4 + tokenizer.EncodeToIds(pairs[i]).Count)).Sum());
 
-        RobertaTokenizer Ours() => files.OpenTokenizer();
+        SubwordTokenizer Ours() => files.OpenTokenizer();
 
         BpeTokenizer Library()
         {
-            using var vocabulary = files.OpenVocabulary();
-            using var merges = files.OpenMerges();
+            using var vocabulary = files.OpenVocabulary("vocab.json");
+            using var merges = files.OpenVocabulary("merges.txt");
             using var reader = new StreamReader(merges);
             var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(l => !l.StartsWith("#version", StringComparison.Ordinal));
             return BpeTokenizer.Create(new BpeOptions(JsonSerializer.Deserialize<Dictionary<string, int>>(vocabulary)!)

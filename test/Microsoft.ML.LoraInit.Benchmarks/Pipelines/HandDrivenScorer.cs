@@ -9,11 +9,11 @@ internal sealed class HandDrivenScorer : ITextScorer
 {
     private const int Rows = 32;
 
-    private readonly RobertaTokenizer _tokenizer;
+    private readonly SubwordTokenizer _tokenizer;
     private readonly int _maxLength, _padding;
     private readonly InferenceSession _session;
 
-    public HandDrivenScorer(string file, RobertaTokenizer tokenizer, int maxLength, int padding, int threads)
+    public HandDrivenScorer(string file, SubwordTokenizer tokenizer, int maxLength, int padding, int threads)
     {
         (_tokenizer, _maxLength, _padding) = (tokenizer, maxLength, padding);
         using var options = new SessionOptions { IntraOpNumThreads = threads };

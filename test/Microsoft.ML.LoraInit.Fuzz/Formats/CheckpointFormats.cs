@@ -53,7 +53,7 @@ internal sealed class TokenizerFormat(Material material) : CheckpointFormat(mate
         var config = RobertaConfigReader.Parse(System.Text.Encoding.UTF8.GetString(_config), CheckpointNames.Config);
         using var vocabulary = File.OpenRead(Path.Combine(folder, CheckpointNames.Vocabulary));
         using var merges = File.OpenRead(Path.Combine(folder, CheckpointNames.Merges));
-        var tokenizer = RobertaTokenizer.Create(vocabulary, merges, config);
+        var tokenizer = BytePairTokenizer.Create(vocabulary, merges, config);
         return Material.Texts.All(t => tokenizer.Encode(t.First, t.Second, config.MaxLength).Ids.All(id => id >= 0 && id < config.VocabularySize));
     }
 }

@@ -15,9 +15,9 @@ public sealed class MiniCheckpointTests
         Assert.AreEqual(8192, files.Config.VocabularySize);
         Assert.AreEqual(512, files.Config.MaxLength);
         Assert.AreEqual("mini", files.Identity.Id);
-        using var vocabulary = System.Text.Json.JsonDocument.Parse(files.OpenVocabulary());
+        using var vocabulary = System.Text.Json.JsonDocument.Parse(files.OpenVocabulary("vocab.json"));
         Assert.AreEqual(8192, vocabulary.RootElement.EnumerateObject().Count());
-        using var merges = new StreamReader(files.OpenMerges());
+        using var merges = new StreamReader(files.OpenVocabulary("merges.txt"));
         Assert.IsTrue(merges.ReadToEnd().Length > 1000);
     }
 

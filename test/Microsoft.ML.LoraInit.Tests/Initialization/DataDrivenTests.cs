@@ -38,10 +38,10 @@ public sealed class DataDrivenTests
         {
             var context = new FakeContext(targets) { Inputs = inputs, RowsAtOnce = 100 };
             LoraInitialization.Parse($"eva:{settings}").Initialize(context);
-            return (context.Messages.Count, context.Logged.Count);
+            return (context.Messages.Count, context.Warnings.Count);
         }
 
-        Assert.AreEqual((20, 1), Run("tau=1,passes=1"), "A cosine of 1 is never reached: the pass sees all, and the log says so.");
+        Assert.AreEqual((20, 1), Run("tau=1,passes=1"), "A cosine of 1 is never reached: the pass sees all, and a warning says so.");
         Assert.AreEqual((60, 1), Run("tau=1,passes=3"), "The rows go round.");
         Assert.IsTrue(Run("tau=0.9") is ( > 1 and < 20, 0), "Settled components end the pass.");
         Assert.AreEqual((2, 0), Run("tau=0"), "The second piece settles all.");

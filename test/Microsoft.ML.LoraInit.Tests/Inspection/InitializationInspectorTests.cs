@@ -28,6 +28,15 @@ public sealed class InitializationInspectorTests
     }
 
     [TestMethod]
+    public void TheRoundingOfTheBaseIsToldBesideTheStarts()
+    {
+        var report = Inspect(LoraInitialization.Pissa(), change: o => o.Precision = Precision.BFloat16);
+        Assert.IsTrue(report.BaseRounding is > 1e-4 and < 0.05, $"{report.BaseRounding}");
+        Assert.IsTrue(report.OutputChange.Hidden < report.BaseRounding, $"{report.OutputChange.Hidden}");
+        Assert.IsNull(Inspect(LoraInitialization.Pissa()).BaseRounding, "fp32 is exact");
+    }
+
+    [TestMethod]
     public void PissaHoldsTheLeadingSingularValues()
     {
         var report = Inspect(LoraInitialization.Pissa(), against: LoraInitialization.Pissa());
@@ -104,6 +113,16 @@ public sealed class InitializationInspectorTests
         Assert.IsTrue(plain.WeightChange is > 0.05 and < 0.15, $"NF4 loses about 9 %, not {plain.WeightChange}");
         Assert.IsTrue(loftq.WeightChange < 0.99 * plain.WeightChange, $"{loftq.WeightChange} against {plain.WeightChange}");
         Assert.AreEqual(Inspect(LoraInitialization.Kaiming()).Total.InputEnergy, plain.InputEnergy, 1e-9, "the same A before the same W");
+    }
+
+    [TestMethod]
+    public void WhatAStrategyWarnsOfIsInTheReport()
+    {
+        var ml = Topics.Context();
+        var view = Topics.View(ml);
+        var report = Inspect(LoraInitialization.Eva(tau: 1, batchSize: 4), ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view));
+        StringAssert.Contains(string.Join("\n", report.Warnings), "not settled");
+        Assert.AreEqual(0, Inspect(LoraInitialization.Kaiming()).Warnings.Count);
     }
 
     [TestMethod]

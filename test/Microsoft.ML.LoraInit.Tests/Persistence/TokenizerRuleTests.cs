@@ -41,7 +41,7 @@ public sealed class TokenizerRuleTests
         using var without = MadeUpModels.Create("plain", MadeUpModels.Binary(), 1);
 
         Assert.AreEqual(ModelFormat.WithoutTokenizer, FormatOf(without));
-        Assert.AreEqual(ModelFormat.Version, FormatOf((LoraTextTransformer)TrainedModels.Binary));
+        Assert.AreEqual(ModelFormat.WithoutModelType, FormatOf((LoraTextTransformer)TrainedModels.Binary));
     }
 
     [TestMethod]

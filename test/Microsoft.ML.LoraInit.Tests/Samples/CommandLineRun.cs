@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using Microsoft.ML.LoraInit.Samples.Commands;
 using Microsoft.ML.LoraInit.Samples.Output;
 using Spectre.Console;
@@ -10,12 +11,12 @@ internal sealed record CommandLineRun(int ExitCode, string Output, IReadOnlyList
 {
     public static Task<CommandLineRun> InProcess(params string[] arguments) => InProcess(arguments, CancellationToken.None);
 
-    public static async Task<CommandLineRun> InProcess(string[] arguments, CancellationToken cancellation)
+    public static async Task<CommandLineRun> InProcess(string[] arguments, CancellationToken cancellation, string input = "")
     {
         using var output = new StringWriter();
         using var error = new StringWriter();
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output), Ansi = AnsiSupport.No });
-        int code = await Cli.RunAsync(arguments, new Terminal(console, output, error, live: false), cancellation);
+        int code = await Cli.RunAsync(arguments, new Terminal(console, output, error, live: false, () => new MemoryStream(Encoding.UTF8.GetBytes(input))), cancellation);
         return new(code, output.ToString(), Lines(error.ToString()));
     }
 

@@ -7,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Tests.Tokenization;
 [TestClass]
 public sealed class RobertaTokenizerTests
 {
-    private static RobertaTokenizer Mini => TestTokenizers.Mini;
+    private static SubwordTokenizer Mini => TestTokenizers.Mini;
 
     [TestMethod]
     public void EmptyTextsAreOnlySpecialTokens()

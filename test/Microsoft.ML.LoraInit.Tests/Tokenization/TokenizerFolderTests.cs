@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Tests.Tokenization;
@@ -130,7 +131,7 @@ public sealed class TokenizerFolderTests
     }
 
     /// <summary>Together the places are the text, and none begins before it.</summary>
-    private static void AssertPlaces(RobertaTokenizer tokenizer, string text, string? pair, EncodedText ids)
+    private static void AssertPlaces(SubwordTokenizer tokenizer, string text, string? pair, EncodedText ids)
     {
         var places = tokenizer.Locate(text, pair, ids);
         Assert.HasCount(ids.Length, places);
@@ -145,19 +146,17 @@ public sealed class TokenizerFolderTests
         }
     }
 
-    private static int[] Ids(RobertaTokenizer tokenizer, string text) => tokenizer.Encode(text, null, 64).Ids;
+    private static int[] Ids(SubwordTokenizer tokenizer, string text) => tokenizer.Encode(text, null, 64).Ids;
 
     private static string Refused(Func<string, byte[]?> files, int size = 8192) =>
         Assert.ThrowsExactly<InvalidDataException>(() => Open(files, size)).Message;
 
-    private static RobertaTokenizer Open(Func<string, byte[]?> files, int? size = null, string? config = null)
+    private static SubwordTokenizer Open(Func<string, byte[]?> files, int? size = null, string? config = null)
     {
-        var folder = new TokenizerFolder(name => files(name) is { } bytes ? new MemoryStream(bytes) : null, "made-up");
+        var folder = new TokenizerFolder(RobertaModelType.Roberta, name => files(name) is { } bytes ? new MemoryStream(bytes) : null, "made-up");
         var text = config ?? (files("config.json") is { } stored ? Encoding.UTF8.GetString(stored) : "{}");
         var model = TestTokenizers.Config(size ?? (JsonNode.Parse(text)!["vocab_size"]?.GetValue<int>() ?? 8192));
-        using var vocabulary = folder.OpenVocabulary();
-        using var merges = folder.OpenMerges();
-        return RobertaTokenizer.Create(vocabulary, merges, model, folder.ReadRule(model, text));
+        return folder.Tokenizer(model, folder.ReadRule(model, text));
     }
 
     private static Func<string, byte[]?> Mini(string? settings = null, string? added = null, int size = 8192) => name => name switch

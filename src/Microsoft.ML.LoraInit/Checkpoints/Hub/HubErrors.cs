@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.ML.LoraInit.Tokenization;
 
 namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 
@@ -39,7 +40,7 @@ internal static class HubErrors
             (HttpStatusCode.NotFound, "RevisionNotFound") =>
                 $"The repository '{repository}' has no revision '{revision}'. Check HubOptions.Revision against {page}/tree/main.",
             (HttpStatusCode.NotFound, _) =>
-                $"There is no {file} in {where}. Is it a RoBERTa with {CheckpointNames.Config}, {CheckpointNames.Vocabulary} and {CheckpointNames.Merges}? Otherwise check the id. {advice}.",
+                $"There is no {file} in {where}. Is it a RoBERTa with {CheckpointNames.Config} and a tokenizer ({CheckpointNames.Vocabulary} and {CheckpointNames.Merges}, {TokenizerNames.SentencePiece}, or {TokenizerNames.Tokenizer})? Otherwise check the id. {advice}.",
             (HttpStatusCode.TooManyRequests, _) =>
                 $"The hub asks for fewer requests while reading {file} of {where}. Try again later, or set HF_TOKEN for a higher limit.",
             _ => $"The hub answered {(int)response.StatusCode} ({response.ReasonPhrase}) for {file} of {where}.",

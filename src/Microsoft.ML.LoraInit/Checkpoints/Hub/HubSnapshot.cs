@@ -7,7 +7,6 @@ namespace Microsoft.ML.LoraInit.Checkpoints.Hub;
 /// </summary>
 internal sealed class HubSnapshot
 {
-    private static readonly string[] Small = [CheckpointNames.Config, CheckpointNames.Vocabulary, CheckpointNames.Merges];
     private static readonly TimeSpan DefaultRetryDelay = TimeSpan.FromMilliseconds(500);
 
     private readonly HubSettings _settings;
@@ -38,7 +37,7 @@ internal sealed class HubSnapshot
         if (_settings.Offline || HubCache.IsCommit(_settings.Revision))
         {
             var commit = _cache.FindCommit(_settings.Revision);
-            var missing = commit is null ? [.. Small, CheckpointNames.Weights] : Missing(commit);
+            var missing = commit is null ? [CheckpointNames.Config, CheckpointNames.Weights] : Missing(commit);
             if (missing.Count == 0 && (_settings.Offline || TokenizerNames.Optional.All(name => _cache.Has(commit!, name) || _cache.IsAbsent(commit!, name))))
                 return _cache.Snapshot(commit!);
             if (_settings.Offline)
@@ -55,12 +54,12 @@ internal sealed class HubSnapshot
         var commit = config.Commit;
         if (!_cache.Has(commit, config.Name))
             await _download.RunAsync(config, cancellationToken).ConfigureAwait(false);
-        _ = Roberta(commit);
+        var type = Roberta(commit).ModelType;
         _cache.SaveCommit(_settings.Revision, commit);
         foreach (var name in TokenizerNames.Optional)
             if (!_cache.IsAbsent(commit, name) && !await EnsureAsync(commit, name, cancellationToken).ConfigureAwait(false))
                 _cache.MarkAbsent(commit, name);
-        foreach (var name in Small[1..])
+        foreach (var name in VocabularyFiles.Names(type))
             if (!await EnsureAsync(commit, name, cancellationToken).ConfigureAwait(false) && !_cache.Has(commit, TokenizerNames.Tokenizer))
                 throw MissingFile(name);
         await EnsureWeightsAsync(commit, cancellationToken).ConfigureAwait(false);
@@ -129,13 +128,16 @@ internal sealed class HubSnapshot
 
     private List<string> Missing(string commit)
     {
-        var wanted = new List<string>(Small);
+        if (!_cache.Has(commit, CheckpointNames.Config))
+            return [CheckpointNames.Config];
+        var wanted = new List<string>();
+        if (!_cache.Has(commit, TokenizerNames.Tokenizer))
+            wanted.AddRange(VocabularyFiles.Names(Roberta(commit).ModelType));
         if (!_cache.Has(commit, CheckpointNames.Weights) && _cache.Has(commit, CheckpointNames.WeightsIndex))
             wanted.AddRange(Shards(commit));
         else
             wanted.Add(CheckpointNames.Weights);
-        return wanted.FindAll(name => !_cache.Has(commit, name)
-            && !(name is CheckpointNames.Vocabulary or CheckpointNames.Merges && _cache.Has(commit, TokenizerNames.Tokenizer)));
+        return wanted.FindAll(name => !_cache.Has(commit, name));
     }
 
     private FileNotFoundException OfflineMiss(string? commit, List<string> missing) =>

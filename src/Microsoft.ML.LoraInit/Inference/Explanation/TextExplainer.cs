@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Inference.Explanation;
 
 /// <summary>Explains what the scorer's weights make of a text. Any number of threads may explain at once.</summary>
-internal sealed class TextExplainer(RobertaTokenizer tokenizer, TextScorer scorer, int maxLength, int padId)
+internal sealed class TextExplainer(SubwordTokenizer tokenizer, TextScorer scorer, int maxLength, int padId)
 {
     private const string MaskToken = "<mask>";
 

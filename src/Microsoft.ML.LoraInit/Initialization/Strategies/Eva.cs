@@ -152,7 +152,7 @@ public sealed record EvaInitialization : LoraInitialization
         if (unsettled.Length == 0)
             return;
         var (some, them) = unsettled.Length == 1 ? ("an input's components have", "it") : ($"the components of {unsettled.Length} inputs have", "them");
-        context.Log(string.Create(CultureInfo.InvariantCulture,
+        context.Warn(string.Create(CultureInfo.InvariantCulture,
             $"EVA: {some} not settled within {Passes} {(Passes == 1 ? "pass" : "passes")} over the training rows (a cosine below tau = {Tau}), '{unsettled[0]}' among {them}. More passes, a lower tau or more rows let them settle."));
     }
 

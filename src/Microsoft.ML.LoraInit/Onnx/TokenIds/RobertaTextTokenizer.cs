@@ -5,7 +5,7 @@ using Microsoft.ML.LoraInit.Tokenization;
 namespace Microsoft.ML.LoraInit;
 
 /// <summary>
-/// RoBERTa's tokenizer on its own: texts to the ids that a model exported with <c>SaveOnnxModel</c> takes. They are the ids
+/// A base model's tokenizer on its own, whatever its kind (RoBERTa's, XLM-RoBERTa's, CamemBERT's): texts to the ids that a model exported with <c>SaveOnnxModel</c> takes. They are the ids
 /// that the trainers and transformers of this library use. In a pipeline: <c>ml.Transforms.Text.RobertaTokenIds</c>.
 /// Safe to use from several threads at once.
 /// </summary>
@@ -14,7 +14,7 @@ public sealed class RobertaTextTokenizer
     /// <summary>A pair's four special tokens and one of text.</summary>
     internal const int LeastLength = 5;
 
-    private readonly RobertaTokenizer _tokenizer;
+    private readonly SubwordTokenizer _tokenizer;
 
     /// <exception cref="InvalidDataException">A file is malformed, or does not fit the model.</exception>
     internal RobertaTextTokenizer(TokenizerFiles files, int? maxLength)

@@ -15,7 +15,7 @@ namespace Microsoft.ML.LoraInit;
 /// </summary>
 public sealed class RobertaTokenIdTransformer : ITransformer
 {
-    private const int Format = 2, WithoutRule = 1;
+    private const int Format = 3, WithoutSentencePiece = 2, WithoutRule = 1;
 
     private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
     private static readonly JsonSource Source = new("The model file's tokenising step", "Get or save the model again.");
@@ -58,7 +58,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(
-        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(_tokenizer.Files.Rule is null ? WithoutRule : Format, _columns, _tokenizer.MaxLength, _tokenizer.Files), Json));
+        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(FormatOf(_tokenizer.Files), _columns, _tokenizer.MaxLength, _tokenizer.Files), Json));
 
     /// <summary>Reads what <c>Save</c> wrote.</summary>
     /// <exception cref="InvalidDataException">The file is damaged, or newer than this library.</exception>
@@ -67,11 +67,13 @@ public sealed class RobertaTokenIdTransformer : ITransformer
         var bytes = UntrustedFile.Read(stream, 4 * UntrustedFile.MaxVocabulary, "The model file's tokenising step");
         var format = UntrustedJson.Object(bytes, Source)[nameof(Stored.Format)] is JsonValue value && value.TryGetValue(out int number) ? number
             : throw Source.Bad(nameof(Stored.Format), "is missing or no number");
-        if (format is not (WithoutRule or Format))
+        if (format is not (WithoutRule or WithoutSentencePiece or Format))
             throw new InvalidDataException($"The model was saved by another version of Microsoft.ML.LoraInit: its tokenising step has the format {format}, this library reads up to {Format}. Update the package.");
         var stored = UntrustedJson.Read<Stored>(bytes, Source, Json);
         return UntrustedJson.Guard(Source, () => stored.Step());
     }
+
+    private static int FormatOf(TokenizerFiles files) => files.SentencePiece is not null ? Format : files.Rule is not null ? WithoutSentencePiece : WithoutRule;
 
     private void Check(DataViewSchema schema)
     {

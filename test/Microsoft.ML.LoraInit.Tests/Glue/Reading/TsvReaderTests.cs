@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Glue.Reading;
 
 namespace Microsoft.ML.LoraInit.Tests.Glue.Reading;
@@ -10,8 +11,8 @@ public sealed class TsvReaderTests
     public void QuotationMarksAreText()
     {
         var lines = Read("1\t\"a\t\"b\"\n2\tsaid \"\t\"\n");
-        CollectionAssert.AreEqual(new[] { "1", "\"a", "\"b\"" }, lines[0].Cells);
-        CollectionAssert.AreEqual(new[] { "2", "said \"", "\"" }, lines[1].Cells);
+        CollectionAssert.AreEqual(new[] { "1", "\"a", "\"b\"" }, lines[0].Cells.ToArray());
+        CollectionAssert.AreEqual(new[] { "2", "said \"", "\"" }, lines[1].Cells.ToArray());
     }
 
     [TestMethod]
@@ -19,8 +20,8 @@ public sealed class TsvReaderTests
     {
         var lines = Read("\uFEFFa\tb\r\nc\td\r\n");
         Assert.AreEqual(2, lines.Count);
-        CollectionAssert.AreEqual(new[] { "a", "b" }, lines[0].Cells);
-        CollectionAssert.AreEqual(new[] { "c", "d" }, lines[1].Cells);
+        CollectionAssert.AreEqual(new[] { "a", "b" }, lines[0].Cells.ToArray());
+        CollectionAssert.AreEqual(new[] { "c", "d" }, lines[1].Cells.ToArray());
     }
 
     [TestMethod]
@@ -41,7 +42,7 @@ public sealed class TsvReaderTests
         var cell = string.Concat(Enumerable.Range(0, 200_000).Select(i => (char)('a' + i % 26) + "é日")) + "\"";
         var lines = Read($"x\t{cell}\r\ny\tz\n");
         Assert.AreEqual(cell, lines[0].Cells[1]);
-        CollectionAssert.AreEqual(new[] { "y", "z" }, lines[1].Cells);
+        CollectionAssert.AreEqual(new[] { "y", "z" }, lines[1].Cells.ToArray());
     }
 
     [TestMethod]
@@ -69,7 +70,7 @@ public sealed class TsvReaderTests
         StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => TsvReader.Read(path).ToList()).Message, "UTF-8");
     }
 
-    private static List<TsvLine> Read(string content)
+    private static List<TextFileLine> Read(string content)
     {
         using var folder = new TemporaryFolder();
         var path = System.IO.Path.Combine(folder.Path, "data.tsv");

@@ -107,8 +107,8 @@ public sealed class RobertaTokenIdTests
         StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(damaged)).Message, "damaged");
         using var empty = new MemoryStream("{\"Format\":2}"u8.ToArray());
         StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(empty)).Message, "damaged");
-        using var newer = new MemoryStream("{\"Format\":3}"u8.ToArray());
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(newer)).Message, "format 3");
+        using var newer = new MemoryStream("{\"Format\":4}"u8.ToArray());
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => RobertaTokenIdTransformer.Load(newer)).Message, "format 4");
     }
 
     private sealed class Ids
