@@ -48,7 +48,9 @@ internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOn
             if (adapter.Magnitude is not null)
                 tensors.Add(adapter.Target.ModuleName + LinearAdapter.Names.Magnitude, adapter.Magnitude.clone());
         }
-        return new(identity, config, Outputs, new FineTunedDescription { Method = FineTuningMethod.Lora(), Adapters = [.. Adapters.Select(Describe)] }, tensors);
+        foreach (var (name, value) in Biases)
+            tensors.Add(name, value.clone());
+        return new(identity, config, Outputs, new FineTunedDescription { Method = FineTuningMethod.Lora(bias: Bias), Adapters = [.. Adapters.Select(Describe)] }, tensors);
     }
 
     private AdapterDescription Describe(PlainAdapter adapter) => new()

@@ -152,6 +152,9 @@ internal sealed class FineTuningRun
 
     private static IEnumerable<LowRankAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>();
 
+    /// <summary>What is trained: the setting, or with an adapter from a folder LoRA and the biases that it brings.</summary>
+    private FineTuningMethod Method => _initial is { Bias: not LoraBias.None } ? FineTuningMethod.Lora(bias: _initial.Bias) : _settings.Method;
+
     private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {
         using var scope = NewDisposeScope();
@@ -160,7 +163,7 @@ internal sealed class FineTuningRun
         var best = parameters.Snapshot();
         try
         {
-            return FineTunedState.Capture(model, _settings.Method, _initial is null ? _settings.Initialization : null, best, OptimizerDescription(), _request.ClassWeights);
+            return FineTunedState.Capture(model, Method, _initial is null ? _settings.Initialization : null, best, OptimizerDescription(), _request.ClassWeights);
         }
         finally
         {
