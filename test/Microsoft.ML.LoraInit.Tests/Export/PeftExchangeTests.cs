@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Tests.Trainers;

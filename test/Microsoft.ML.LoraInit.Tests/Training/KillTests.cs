@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Tests.Libraries;
+using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Checkpointing;
 
