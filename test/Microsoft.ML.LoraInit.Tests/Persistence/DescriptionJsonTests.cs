@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Persistence;
 
 namespace Microsoft.ML.LoraInit.Tests.Persistence;
