@@ -11,6 +11,7 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     TrainingBenchmark.Create(),
     MethodsBenchmark.Create(),
     GrowthBenchmark.Create(),
+    KernelsBenchmark.Create(),
     EpochBenchmark.Create(),
     SweepBenchmark.Create(),
     InferenceBenchmark.Create(),

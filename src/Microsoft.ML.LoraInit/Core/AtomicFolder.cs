@@ -31,6 +31,7 @@ public static class AtomicFolder
 
     /// <summary>Refuses a place that cannot be written to, before long work.</summary>
     /// <exception cref="IOException">The folder is not empty, the path is a file, or the parent does not exist.</exception>
+    /// <exception cref="UnauthorizedAccessException">The parent may not be written to.</exception>
     public static void Check(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -41,6 +42,7 @@ public static class AtomicFolder
             throw new IOException($"The folder '{path}' is not empty: name a new one, or delete it first.");
         if (Path.GetDirectoryName(path) is not { } parent || !Directory.Exists(parent))
             throw new DirectoryNotFoundException($"'{path}' cannot be written: the folder that it should lie in does not exist.");
+        CheckPlace(parent);
     }
 
     /// <summary>Refuses a folder to put files into that cannot be made or written to, before long work. It may hold others already. Nothing is left behind.</summary>

@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace Microsoft.ML.LoraInit.Cpu;
 
 /// <summary>
@@ -27,7 +25,7 @@ internal static unsafe class PanelGemm
     public static void Multiply(float* x, int xStride, int rows, int inputs, float* panels, float* bias, float* y, int yStride, int columns)
     {
         float* none = stackalloc float[Width]; // zeros
-        float* edge = stackalloc float[Width * FloatTiles512.MostRows];
+        float* edge = stackalloc float[Width * FloatTile.MostRows];
         for (int start = 0; start < columns; start += Width, panels += (long)Width * inputs)
         {
             bool isWhole = columns - start >= Width;
@@ -36,16 +34,11 @@ internal static unsafe class PanelGemm
             {
                 float* from = x + ((long)row * xStride);
                 float* to = y + ((long)row * yStride) + start;
-                int done = Tile(from, xStride, rows - row, inputs, panels, added, isWhole ? to : edge, isWhole ? yStride : Width);
+                int done = FloatTile.Multiply(from, xStride, rows - row, inputs, panels, added, isWhole ? to : edge, isWhole ? yStride : Width);
                 for (int i = 0; !isWhole && i < done; i++)
                     new ReadOnlySpan<float>(edge + (i * Width), columns - start).CopyTo(new(to + ((long)i * yStride), columns - start));
                 row += done;
             }
         }
     }
-
-    private static int Tile(float* x, int xStride, int rows, int inputs, float* panel, float* bias, float* y, int yStride) =>
-        Vector512.IsHardwareAccelerated
-            ? FloatTiles512.Multiply(x, xStride, rows, inputs, panel, bias, y, yStride)
-            : FloatTiles256.Multiply(x, xStride, rows, inputs, panel, bias, y, yStride);
 }

@@ -19,11 +19,7 @@ internal static unsafe class RowMath
     }
 
     /// <summary>x ← (x − mean) / √(variance + ε) · weight + bias.</summary>
-    public static void Normalize(float* x, int count, float* weight, float* bias, float epsilon) =>
-        Normalize(x, x, count, weight, bias, epsilon, out _, out _);
-
-    /// <summary>y = (x − mean) · inverse · weight + bias with inverse = 1 / √(variance + ε); y may be x.</summary>
-    public static void Normalize(float* x, float* y, int count, float* weight, float* bias, float epsilon, out float mean, out float inverse)
+    public static void Normalize(float* x, int count, float* weight, float* bias, float epsilon)
     {
         var sums = Vector256<float>.Zero;
         int i = 0;
@@ -32,7 +28,7 @@ internal static unsafe class RowMath
         float sum = Vector256.Sum(sums);
         for (; i < count; i++)
             sum += x[i];
-        mean = sum / count;
+        float mean = sum / count;
 
         var squares = Vector256<float>.Zero;
         for (i = 0; i + Lanes <= count; i += Lanes)
@@ -43,12 +39,12 @@ internal static unsafe class RowMath
         float square = Vector256.Sum(squares);
         for (; i < count; i++)
             square += (x[i] - mean) * (x[i] - mean);
-        inverse = 1 / MathF.Sqrt((square / count) + epsilon);
+        float inverse = 1 / MathF.Sqrt((square / count) + epsilon);
 
         for (i = 0; i + Lanes <= count; i += Lanes)
-            (((Vector256.Load(x + i) - Vector256.Create(mean)) * inverse * Vector256.Load(weight + i)) + Vector256.Load(bias + i)).Store(y + i);
+            (((Vector256.Load(x + i) - Vector256.Create(mean)) * inverse * Vector256.Load(weight + i)) + Vector256.Load(bias + i)).Store(x + i);
         for (; i < count; i++)
-            y[i] = ((x[i] - mean) * inverse * weight[i]) + bias[i];
+            x[i] = ((x[i] - mean) * inverse * weight[i]) + bias[i];
     }
 
     /// <summary>x ← x Φ(x), exact GELU within 3e-7 · |x|.</summary>
@@ -63,55 +59,6 @@ internal static unsafe class RowMath
         new ReadOnlySpan<float>(x + i, count - i).CopyTo(new(rest, Lanes));
         Gelu(Vector256.Load(rest)).Store(rest);
         new ReadOnlySpan<float>(rest, count - i).CopyTo(new(x + i, count - i));
-    }
-
-    /// <summary>The gradient of <see cref="Normalize(float*, float*, int, float*, float*, float, out float, out float)"/>'s x.</summary>
-    /// <param name="gradient">∂y.</param>
-    /// <param name="x">What was normalised.</param>
-    /// <param name="result">Gets ∂x.</param>
-    /// <param name="count">Length of the row.</param>
-    /// <param name="weight">γ.</param>
-    /// <param name="mean">x's.</param>
-    /// <param name="inverse">1 / √(variance + ε).</param>
-    public static void NormalizeGradient(float* gradient, float* x, float* result, int count, float* weight, float mean, float inverse)
-    {
-        Vector256<float> sums = default, products = default;
-        int i = 0;
-        for (; i + Lanes <= count; i += Lanes)
-        {
-            var scaled = Vector256.Load(gradient + i) * Vector256.Load(weight + i);
-            sums += scaled;
-            products += scaled * ((Vector256.Load(x + i) - Vector256.Create(mean)) * inverse);
-        }
-        float sum = Vector256.Sum(sums), product = Vector256.Sum(products);
-        for (; i < count; i++)
-        {
-            sum += gradient[i] * weight[i];
-            product += gradient[i] * weight[i] * (x[i] - mean) * inverse;
-        }
-        (sum, product) = (sum / count, product / count);
-        for (i = 0; i + Lanes <= count; i += Lanes)
-        {
-            var unit = (Vector256.Load(x + i) - Vector256.Create(mean)) * inverse;
-            (((Vector256.Load(gradient + i) * Vector256.Load(weight + i)) - Vector256.Create(sum) - (unit * product)) * inverse).Store(result + i);
-        }
-        for (; i < count; i++)
-            result[i] = ((gradient[i] * weight[i]) - sum - ((x[i] - mean) * inverse * product)) * inverse;
-    }
-
-    /// <summary>gradient ← gradient · (Φ(x) + x φ(x)), the gradient of GELU's x.</summary>
-    public static void GeluGradient(float* gradient, float* x, int count)
-    {
-        int i = 0;
-        for (; i + Lanes <= count; i += Lanes)
-            (Vector256.Load(gradient + i) * GeluSlope(Vector256.Load(x + i))).Store(gradient + i);
-        if (i == count)
-            return;
-        float* rest = stackalloc float[Lanes];
-        new ReadOnlySpan<float>(x + i, count - i).CopyTo(new(rest, Lanes));
-        GeluSlope(Vector256.Load(rest)).Store(rest);
-        for (int lane = 0; i < count; i++, lane++)
-            gradient[i] *= rest[lane];
     }
 
     /// <summary>x ← softmax(scale · x) over the first <paramref name="count"/> numbers; the others, up to <paramref name="padded"/>, become 0.</summary>
@@ -149,19 +96,12 @@ internal static unsafe class RowMath
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Gelu(Vector256<float> x) => x * Normal(x, out _);
+    private static Vector256<float> Gelu(Vector256<float> x) => x * Normal(x);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> GeluSlope(Vector256<float> x)
-    {
-        var cumulative = Normal(x, out var bell);
-        return cumulative + (x * bell * 0.39894228f);
-    }
-
-    /// <summary>Φ(x), and e^(−x²/2).</summary>
+    /// <summary>Φ(x).</summary>
     // erf by Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26: |error| < 1.5e-7.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Normal(Vector256<float> x, out Vector256<float> bell)
+    private static Vector256<float> Normal(Vector256<float> x)
     {
         var z = Vector256.Abs(x) * 0.70710678f;
         var t = Vector256<float>.One / ((z * 0.3275911f) + Vector256<float>.One);
@@ -169,8 +109,7 @@ internal static unsafe class RowMath
         p = (p * t) + Vector256.Create(1.421413741f);
         p = (p * t) - Vector256.Create(0.284496736f);
         p = (p * t) + Vector256.Create(0.254829592f);
-        bell = Exp(-(z * z));
-        var tail = p * t * bell * 0.5f; // 1 − Φ(|x|)
+        var tail = p * t * Exp(-(z * z)) * 0.5f; // 1 − Φ(|x|)
         return Vector256.ConditionalSelect(Vector256.LessThan(x, Vector256<float>.Zero), tail, Vector256<float>.One - tail);
     }
 

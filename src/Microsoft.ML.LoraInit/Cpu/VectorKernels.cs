@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace Microsoft.ML.LoraInit.Cpu;
 
 /// <summary>
-/// Whether this library's own vector code serves on this processor: the one place that training and scoring ask. It is written in vectors
+/// Whether this library's own vector code serves on this processor: the one place that scoring asks. It is written in vectors
 /// of 256 bits, which x64 has with AVX2. Elsewhere (ARM64 has 128 bits) .NET takes each apart, and tensors are several times as fast.
 /// </summary>
 internal static class VectorKernels

@@ -29,25 +29,26 @@ internal sealed partial class CudaKernels
             KernelLauncher.Value(floats ? 1 : 0), KernelLauncher.Value(output), KernelLauncher.Value(sum), KernelLauncher.Value(mean),
             KernelLauncher.Value(inverse), KernelLauncher.Value((int)rows), KernelLauncher.Value((int)hidden), KernelLauncher.Value((float)eps),
             seed, index, threshold, scale);
-        return new NormResult(output, sum, mean, inverse);
+        return new MeasuredNorm(output, sum, mean, inverse);
     }
 
     public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
     {
+        var measured = (MeasuredNorm)forward;
         var (type, device) = (gradient.dtype, gradient.device);
         var (rows, hidden) = Rows(gradient, nameof(gradient));
         _launcher.Check(gradient, nameof(gradient), type, rows * hidden);
-        _launcher.Check(forward.Sum, nameof(forward), type, rows * hidden);
-        _launcher.Check(forward.Mean, nameof(forward), ScalarType.Float32, rows);
-        _launcher.Check(forward.InverseDeviation, nameof(forward), ScalarType.Float32, rows);
+        _launcher.Check(measured.Sum, nameof(forward), type, rows * hidden);
+        _launcher.Check(measured.Mean, nameof(forward), ScalarType.Float32, rows);
+        _launcher.Check(measured.InverseDeviation, nameof(forward), ScalarType.Float32, rows);
         bool floats = CheckWeights(weight, nameof(weight), type, hidden);
         var residual = empty(gradient.shape, type, device);
         var update = dropout.Drops ? empty(gradient.shape, type, device) : residual;
         var (seed, index, threshold, scale) = Arguments(dropout);
-        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(gradient, forward.Sum, weight, residual, update));
+        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(gradient, measured.Sum, weight, residual, update));
         _launcher.Launch(program, "add_norm_backward", blocks, threads,
-            KernelLauncher.Value(gradient), KernelLauncher.Value(forward.Sum), KernelLauncher.Value(forward.Mean),
-            KernelLauncher.Value(forward.InverseDeviation), KernelLauncher.Value(weight), KernelLauncher.Value(floats ? 1 : 0),
+            KernelLauncher.Value(gradient), KernelLauncher.Value(measured.Sum), KernelLauncher.Value(measured.Mean),
+            KernelLauncher.Value(measured.InverseDeviation), KernelLauncher.Value(weight), KernelLauncher.Value(floats ? 1 : 0),
             KernelLauncher.Value(residual), KernelLauncher.Value(update), KernelLauncher.Value((int)rows), KernelLauncher.Value((int)hidden),
             seed, index, threshold, scale);
         return new NormGradient(residual, update);

@@ -16,7 +16,7 @@ namespace Microsoft.ML.LoraInit;
 /// </summary>
 /// <remarks>
 /// Read are LoRA, rsLoRA and DoRA on any linear layers of the encoder, with rank and alpha patterns, chosen layers, names or
-/// a regular expression as targets, in fp32, fp16 or bf16. Refused by name are other kinds of adapters, trained biases,
+/// a regular expression as targets, in fp32, fp16 or bf16. Biases that were trained too (<c>bias</c>) are read. Refused by name are other kinds of adapters,
 /// pickled weights (<c>adapter_model.bin</c>), adapters over a changed base (PiSSA, OLoRA and their kin saved without
 /// conversion), and settings that this library does not know. A tokenizer that lies in the folder goes before the base's; it must
 /// have the base's vocabulary.
@@ -45,12 +45,15 @@ public static class PeftAdapter
         NativeLibraries.Require();
         using var scope = NewDisposeScope();
         using var adapter = PeftFolder.Open(folder);
-        var outputs = Outputs(adapter, options);
-        var scores = Scores(options, outputs);
+        if (!adapter.HasPartOfHead)
+            _ = Scores(options, Outputs(adapter, options)); // before the base is opened
         var checkpoint = options.BaseModel ?? StoredBase(adapter);
         var device = options.Device ?? CPU;
 
         using var files = checkpoint.Open(options.Progress, options.CancellationToken);
+        adapter.CompleteHead(files);
+        var outputs = Outputs(adapter, options);
+        var scores = Scores(options, outputs);
         if (options.MaxLength > files.Config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {files.Config.MaxLength} tokens of '{checkpoint.Id}': use less, or null for the model's maximum.", nameof(options));
         var tokenizer = files.OpenTokenizerOf(adapter.Path);

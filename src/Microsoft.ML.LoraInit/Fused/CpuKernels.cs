@@ -1,70 +1,42 @@
 using System.Runtime.InteropServices;
-using Microsoft.ML.LoraInit.Cpu;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fused;
 
 /// <summary>
-/// The encoder's kernels for CPUs in fp32, each one pass over its numbers: norms and GELU by <see cref="RowMath"/>, the masks of
-/// <see cref="TensorKernels"/> bit for bit, and a softmax that overwrites what nobody reads any more. Other types go the way of tensors.
+/// The encoder's kernels for CPUs in fp32: libtorch's own norm and GELU with their own backward passes, the masks of
+/// <see cref="TensorKernels"/> bit for bit in one pass, and a softmax that overwrites what nobody reads any more. Other types go the way
+/// of <see cref="TensorKernels"/>.
 /// </summary>
-internal sealed unsafe class CpuKernels : TensorKernels
+internal sealed class CpuKernels : TensorKernels
 {
     public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
     {
-        if (!Serves(update, residual, weight, bias))
+        if (update.dtype != ScalarType.Float32)
             return base.AddNorm(update, residual, weight, bias, eps, dropout);
-        int rows = (int)update.shape[0], size = (int)update.shape[1];
         var sum = dropout.Drops ? Mask(update.shape, update.dtype, dropout).mul_(update).add_(residual) : update + residual;
-        var (output, means, inverses) = (empty_like(sum), empty(rows), empty(rows));
-        fixed (byte* x = sum.bytes, y = output.bytes, m = means.bytes, d = inverses.bytes, g = weight.bytes, b = bias.bytes)
-        {
-            var (from, to, mean, inverse, scale, offset) = ((nint)x, (nint)y, (nint)m, (nint)d, (nint)g, (nint)b);
-            EachRow(rows, size, row => RowMath.Normalize(
-                At(from, row, size), At(to, row, size), size, At(scale), At(offset), (float)eps, out At(mean)[row], out At(inverse)[row]));
-        }
-        return new(output, sum, means, inverses);
+        using var tape = enable_grad();
+        sum.requires_grad_(true);
+        var output = nn.functional.layer_norm(sum, [sum.shape[1]], weight, bias, eps);
+        return new TapedNorm(output.detach(), output, sum);
     }
 
     public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
     {
-        if (!Serves(gradient, forward.Sum, weight, forward.Mean))
+        if (forward is not TapedNorm taped)
             return base.AddNormBackward(gradient, forward, weight, dropout);
-        int rows = (int)gradient.shape[0], size = (int)gradient.shape[1];
-        var result = empty_like(gradient);
-        fixed (byte* i = gradient.bytes, x = forward.Sum.bytes, o = result.bytes, m = forward.Mean.bytes, d = forward.InverseDeviation.bytes, g = weight.bytes)
-        {
-            var (incoming, sum, to, mean, inverse, scale) = ((nint)i, (nint)x, (nint)o, (nint)m, (nint)d, (nint)g);
-            EachRow(rows, size, row => RowMath.NormalizeGradient(
-                At(incoming, row, size), At(sum, row, size), At(to, row, size), size, At(scale), At(mean)[row], At(inverse)[row]));
-        }
+        var result = Tape.Gradients(taped.Taped, gradient, taped.Sum)[0];
         return new(result, dropout.Drops ? Mask(result.shape, result.dtype, dropout).mul_(result) : result);
-    }
-
-    public override Tensor Gelu(Tensor x)
-    {
-        if (!Serves(x))
-            return base.Gelu(x);
-        var result = x.clone();
-        fixed (byte* y = result.bytes)
-        {
-            nint to = (nint)y;
-            InParts(result, (start, count) => RowMath.Gelu(At(to) + start, count));
-        }
-        return result;
     }
 
     public override Tensor GeluBackward(Tensor gradient, Tensor x)
     {
-        if (!Serves(gradient, x))
+        if (x.dtype != ScalarType.Float32)
             return base.GeluBackward(gradient, x);
-        fixed (byte* g = gradient.bytes, v = x.bytes)
-        {
-            var (to, from) = ((nint)g, (nint)v);
-            InParts(gradient, (start, count) => RowMath.GeluGradient(At(to) + start, At(from) + start, count));
-        }
-        return gradient;
+        using var tape = enable_grad();
+        var leaf = x.detach().requires_grad_(true);
+        return Tape.Gradients(nn.functional.gelu(leaf), gradient, leaf)[0];
     }
 
     public override SoftmaxResult Softmax(Tensor scores, Tensor? lengths, int heads, double scale, DropoutMask dropout)
@@ -100,32 +72,6 @@ internal sealed unsafe class CpuKernels : TensorKernels
         return mask;
     }
 
-    private static bool Serves(params ReadOnlySpan<Tensor> tensors)
-    {
-        foreach (var tensor in tensors)
-            if (!TensorGemm.Serves(tensor) || tensor.numel() > int.MaxValue)
-                return false;
-        return true;
-    }
-
-    private static float* At(nint pointer, int row = 0, int size = 0) => (float*)pointer + ((long)row * size);
-
-    // Some ten operations an element.
-    private static void EachRow(int rows, int size, Action<int> body) =>
-        new CpuTeam(get_num_threads()).For(rows, 10L * size, (first, end) =>
-        {
-            for (int row = first; row < end; row++)
-                body(row);
-        });
-
-    private static void InParts(Tensor tensor, Action<int, int> body)
-    {
-        const int Part = 1024;
-        int count = (int)tensor.numel();
-        new CpuTeam(get_num_threads()).For((count + Part - 1) / Part, 30L * Part, (first, end) =>
-            body(first * Part, Math.Min(count, end * Part) - (first * Part)));
-    }
-
     /// <summary>Writes the bits of 1 / keep or of 0, four elements a hash.</summary>
     private static void Fill(Span<int> mask, ulong seed, DropoutMask dropout)
     {
@@ -149,4 +95,7 @@ internal sealed unsafe class CpuKernels : TensorKernels
         // All ones where the lane is below the threshold, without a branch that would be guessed wrong.
         int Lane(ulong hash, int lane) => (((int)(hash >> (LaneBits * lane)) & ((1 << LaneBits) - 1)) - threshold >> 31) & kept;
     }
+
+    /// <summary>A norm whose backward pass is libtorch's own, through a tape of that one operation.</summary>
+    private sealed record TapedNorm(Tensor Output, Tensor Taped, Tensor Sum) : NormResult(Output);
 }

@@ -66,8 +66,11 @@ internal abstract class EncoderKernels
     public abstract Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout);
 }
 
-/// <summary>y, and what its backward pass needs: z = dropout(update) + residual, and z's mean and 1 / √(variance + eps), fp32 [rows].</summary>
-internal sealed record NormResult(Tensor Output, Tensor Sum, Tensor Mean, Tensor InverseDeviation);
+/// <summary>y. What its backward pass needs beside, each implementation adds.</summary>
+internal abstract record NormResult(Tensor Output);
+
+/// <summary>y with z = dropout(update) + residual, and z's mean and 1 / √(variance + eps), fp32 [rows].</summary>
+internal sealed record MeasuredNorm(Tensor Output, Tensor Sum, Tensor Mean, Tensor InverseDeviation) : NormResult(Output);
 
 /// <summary>∂residual, and ∂update, which is the same tensor where nothing is dropped.</summary>
 internal sealed record NormGradient(Tensor Residual, Tensor Update);

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -15,7 +14,6 @@ internal sealed class FusedProjection : IDisposable
     private readonly Tensor _weight; // [out, in]
     private readonly Tensor _bias;   // [out]
     private readonly bool _ownsWeight;
-    private readonly bool _isOnHost;
     private readonly Part[] _adapted;
     private readonly long _inputs;
     private readonly bool _hasStart;
@@ -31,7 +29,6 @@ internal sealed class FusedProjection : IDisposable
         _ownsWeight = linears.Length > 1;
         _weight = _ownsWeight ? cat(linears.Select(l => l.Weight.Value).ToArray(), 0).DetachFromDisposeScope() : linears[0].Weight.Value;
         _bias = _ownsWeight ? cat(linears.Select(l => l.Bias.Value).ToArray(), 0).DetachFromDisposeScope() : linears[0].Bias.Value;
-        _isOnHost = TensorGemm.Serves(_weight);
         var adapted = new List<Part>();
         long offset = 0, rank = 0;
         foreach (var linear in linears)
@@ -88,7 +85,7 @@ internal sealed class FusedProjection : IDisposable
     /// <summary>x [rows, in] → [rows, out], and x Aᵀ [rows, rank] (with starts x [ΔA; A]ᵀ [rows, 2 · rank]) for the backward pass.</summary>
     public (Tensor Output, Tensor? Low) forward(Tensor x)
     {
-        var output = _isOnHost ? TensorGemm.Linear(x, _weight, _bias) : nn.functional.linear(x, _weight, _bias);
+        var output = nn.functional.linear(x, _weight, _bias);
         if (!IsAdapted)
             return (output, null);
         var low = x.mm(_a!.t());
@@ -119,14 +116,8 @@ internal sealed class FusedProjection : IDisposable
         }
         if (!wantsInput)
             return null;
-        var result = _isOnHost ? OnHost() : residual is null ? gradient.mm(_weight) : residual.addmm(gradient, _weight, 1, 1);
+        var result = residual is null ? gradient.mm(_weight) : residual.addmm(gradient, _weight, 1, 1);
         return lowGradient is null ? result : result.addmm_(lowGradient, _a!, 1, 1);
-
-        Tensor OnHost()
-        {
-            var product = TensorGemm.Transposed(gradient, _weight);
-            return residual is null ? product : product.add_(residual);
-        }
     }
 
     /// <summary>An adapter's columns of x Aᵀ.</summary>

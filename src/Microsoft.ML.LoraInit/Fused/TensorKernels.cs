@@ -13,13 +13,14 @@ internal class TensorKernels : EncoderKernels
         var centred = wide - mean;
         var inverse = centred.square().mean([-1L], true).add_(eps).rsqrt_();
         var output = centred.mul_(inverse).mul_(weight).add_(bias).to(update.dtype);
-        return new(output, sum, mean.squeeze(-1), inverse.squeeze(-1));
+        return new MeasuredNorm(output, sum, mean.squeeze(-1), inverse.squeeze(-1));
     }
 
     public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
     {
-        var inverse = forward.InverseDeviation.unsqueeze(-1);
-        var unit = (forward.Sum.to(ScalarType.Float32) - forward.Mean.unsqueeze(-1)).mul_(inverse);
+        var measured = (MeasuredNorm)forward;
+        var inverse = measured.InverseDeviation.unsqueeze(-1);
+        var unit = (measured.Sum.to(ScalarType.Float32) - measured.Mean.unsqueeze(-1)).mul_(inverse);
         var scaled = gradient.to(ScalarType.Float32) * weight;
         var sum = (scaled - scaled.mean([-1L], true)).sub_(unit * (scaled * unit).mean([-1L], true)).mul_(inverse).to(gradient.dtype);
         return new(sum, dropout.Drops ? sum * Mask(sum.shape, sum.dtype, dropout) : sum);

@@ -66,6 +66,8 @@ internal sealed class InspectionRun
         var device = ComputeDevice.ResolveAll(new MLContext(_seed), _training)[0];
         Report(TrainingPhase.LoadingModel, $"Opening {_training.BaseModel.Id}");
         using var files = _training.BaseModel.Open(_training.Progress, _training.CancellationToken);
+        if (EncoderTensors.Foreign(files.TensorNames) is { Count: > 0 } foreign)
+            Report(TrainingPhase.LoadingModel, $"{_training.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
         using var scope = NewDisposeScope();
         var (maxLength, _) = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
         if (_options.Against is { } against)

@@ -46,12 +46,15 @@ internal static class AdapterReader
         using var adapter = PeftFolder.Open(folder);
         if (options.BaseModel is { } other && other.Id != library.Checkpoint.Id)
             throw new ArgumentException($"BaseModel = '{other.Id}' is not the library's base '{library.Checkpoint.Id}': leave it null, or make another library for it.", nameof(options));
+        using var files = library.OpenFiles();
+        adapter.CompleteHead(files);
         var scores = PeftAdapter.Scores(options, PeftAdapter.Outputs(adapter, options));
         if (options.MaxLength > library.Config.MaxLength)
             throw new ArgumentException($"MaxLength = {options.MaxLength} is more than the {library.Config.MaxLength} tokens of '{library.Checkpoint.Id}': use less, or null for the model's maximum.", nameof(options));
         var read = adapter.Read(library.Config);
+        if (read.Biases.Count > 0)
+            throw new NotSupportedException($"The adapter in '{adapter.Path}' was trained with bias = {read.Bias}: it changed the base's biases, which the other adapters need as they were. Serve it by itself: {nameof(PeftAdapter)}.{nameof(PeftAdapter.Load)}.");
         var weights = read.Outputs == scores.Task.OutputCount ? read : read.WithOneLogit();
-        using var files = library.OpenFiles();
         var rule = files.OpenTokenizerOf(adapter.Path).Rule with { SpecialTokensAsText = options.SpecialTokensAsText };
         var settings = new FineTunedModel.Settings(
             scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? library.Config.MaxLength,

@@ -33,6 +33,8 @@ internal sealed class LibraryBase
     public static LibraryBase Load(RobertaCheckpoint checkpoint, Device device, ScalarType type, AdapterLibraryOptions options)
     {
         using var files = checkpoint.Open(options.Progress, options.CancellationToken);
+        if (EncoderTensors.Foreign(files.TensorNames) is { Count: > 0 } foreign)
+            options.Progress?.Report(new() { Phase = TrainingPhase.LoadingModel, Message = $"{checkpoint.Id}: {EncoderTensors.Ignored(foreign)}" });
         var tokenizer = files.OpenTokenizer(TokenizerRule.Plain);
         using var weights = files.LoadWeights(device, type);
         var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };

@@ -56,9 +56,15 @@ internal static class InitialAdapterFolder
     public static IReadOnlyDictionary<string, Tensor>? Head(this PeftWeights weights, int outputs, Device device) => weights.Outputs != outputs ? null
         : weights.Head!.ToDictionary(h => h.Key, h => h.Value.clone().to(device), StringComparer.Ordinal);
 
-    /// <summary>Puts the adapters on a model, to be trained.</summary>
+    /// <summary>Puts the adapters on a model, to be trained; biases that were trained go on being trained.</summary>
     public static void Attach(this PeftWeights weights, RobertaClassifier model, double dropout)
     {
+        using var noGrad = no_grad();
+        foreach (var parameter in model.BaseParameters.Where(p => weights.Biases.ContainsKey(p.Name)))
+        {
+            parameter.Trained = true;
+            parameter.Replace(weights.Biases[parameter.Name].to(parameter.ComputeType).to(model.Device).clone());
+        }
         var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
         foreach (var adapter in weights.Adapters)
             AdapterAttacher.Attach(model, linears[adapter.Target.ModuleName], new AdapterBlueprint(

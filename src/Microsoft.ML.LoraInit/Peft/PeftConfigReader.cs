@@ -71,6 +71,7 @@ internal static class PeftConfigReader
             Settings = family?.Settings(keys, settings) ?? settings,
             Family = family?.Read(keys),
             Exclude = Modules(keys, "exclude_modules", budget),
+            Bias = Biases(keys),
             BaseModel = keys.Text("base_model_name_or_path"),
             Revision = keys.Text("revision"),
             TaskType = keys.Text("task_type"),
@@ -86,16 +87,24 @@ internal static class PeftConfigReader
         return TargetModules.Named(keys.List<string>(key, "a list of names or a regular expression")!);
     }
 
+    private static LoraBias Biases(JsonKeys keys) => keys.Text("bias") switch
+    {
+        null or "none" => LoraBias.None,
+        "all" => LoraBias.All,
+        "lora_only" => LoraBias.LoraOnly,
+        _ => throw keys.Bad("bias", $"is {keys.Raw("bias")}", "the biases that are trained are 'none', 'all' or 'lora_only'"),
+    };
+
     private static void CheckSupported(JsonKeys keys, PeftFamily? family)
     {
         if (family is null && keys.Text("peft_type") is not "LORA")
             throw keys.Bad("peft_type", $"is {keys.Raw("peft_type")}", $"only LORA adapters (DoRA and rsLoRA among them), {string.Join(", ", PeftFamily.Types)} are read");
         if (family is not null && keys.Flag("use_dora"))
             throw keys.Bad("use_dora", "is true", $"{family.Type} has no magnitudes");
+        if (family is not null && Biases(keys) != LoraBias.None)
+            throw keys.Bad("bias", $"is {keys.Raw("bias")}", $"trained biases are read beside LORA, not beside {family.Type}; only 'none' is");
         if (keys.Text("task_type") is not (null or SequenceClassification or "FEATURE_EXTRACTION") and var task)
             throw keys.Bad("task_type", $"is '{task}'", $"only adapters for sequence classification ({SequenceClassification}) are read");
-        if (keys.Text("bias") is not (null or "none"))
-            throw keys.Bad("bias", $"is {keys.Raw("bias")}", "adapters that train biases too are not supported; only 'none' is");
         if (keys.Flag("fan_in_fan_out"))
             throw keys.Bad("fan_in_fan_out", "is true", "RoBERTa's weights are stored as [out, in]");
         if (keys.Has("init_lora_weights") && keys.IsText("init_lora_weights") && keys.Text("init_lora_weights") is { } start

@@ -11,6 +11,7 @@ internal sealed class PeftFolder : IDisposable
 {
     private readonly SafetensorsFile _file;
     private readonly Dictionary<(PeftNames.Part Part, string Name), string> _stored = [];
+    private IReadOnlyDictionary<string, Tensor> _baseHead = new Dictionary<string, Tensor>();
 
     private PeftFolder(string path, PeftConfig config, SafetensorsFile file)
     {
@@ -28,9 +29,24 @@ internal sealed class PeftFolder : IDisposable
     /// <summary>Whether the folder has a classification head.</summary>
     public bool HasHead => Names(PeftNames.Part.Head).Any();
 
-    /// <summary>Number of logits of the head; 0 without one.</summary>
-    /// <exception cref="InvalidDataException">The head lacks its output layer.</exception>
-    public int Outputs => HasHead ? Rows(Stored(PeftNames.Part.Head, $"{RobertaNames.HeadProjection}.weight")) : 0;
+    /// <summary>Number of logits of the head; 0 without one, and where its output layer is the base's (<see cref="CompleteHead"/>).</summary>
+    public int Outputs => _stored.TryGetValue((PeftNames.Part.Head, OutWeight), out var stored) ? Rows(stored)
+        : _baseHead.TryGetValue(OutWeight, out var weight) ? (int)weight.shape[0] : 0;
+
+    /// <summary>Whether one part of the head was trained alone (<c>modules_to_save</c> names it), so that the other is the base's.</summary>
+    public bool HasPartOfHead => HasHead && HeadNames.Any(n => !_stored.ContainsKey((PeftNames.Part.Head, n)));
+
+    /// <summary>Takes the parts of the head that the adapter does not bring from the base's own head, as PEFT does; they belong to the caller's dispose scope.</summary>
+    /// <exception cref="InvalidDataException">The base has none.</exception>
+    public void CompleteHead(CheckpointFiles files)
+    {
+        if (!HasPartOfHead)
+            return;
+        var missing = HeadNames.Where(n => !_stored.ContainsKey((PeftNames.Part.Head, n))).ToArray();
+        if (missing.Except(files.TensorNames).FirstOrDefault() is { } absent)
+            throw new InvalidDataException($"'{_file.Name}' has a part of the classification head alone, and the base '{files.Identity.Id}' has no '{absent}' to go with it: name the base that the adapter was trained on, or save it with modules_to_save = [\"classifier\"].");
+        _baseHead = files.LoadTensors(missing.Contains, CPU, ScalarType.Float32);
+    }
 
     /// <summary>Modules with an A, and its rank, in the file's order.</summary>
     public IEnumerable<(string Module, int Rank)> Modules => Family is null
@@ -41,6 +57,11 @@ internal sealed class PeftFolder : IDisposable
     public PeftFamily? Family => Config.Family is null ? null : PeftFamily.Of(Config.Family.Method);
 
     private IEnumerable<string> FamilyModules => Names(PeftNames.Part.Family).Select(n => n[..^Family!.Suffixes.First(s => n.EndsWith(s, StringComparison.Ordinal)).Length]).Distinct(StringComparer.Ordinal);
+
+    private const string OutWeight = $"{RobertaNames.HeadProjection}.weight";
+
+    private static readonly string[] HeadNames =
+        [.. new[] { RobertaNames.HeadDense, RobertaNames.HeadProjection }.SelectMany(m => new[] { $"{m}.weight", $"{m}.bias" })];
 
     private bool IsBare { get; }
 
@@ -106,14 +127,40 @@ internal sealed class PeftFolder : IDisposable
             Config.Settings.UseDora ? Magnitude(t) : NoMagnitude(t))
         { TrainedRank = t.Rank }).ToArray();
         var head = HasHead
-            ? ClassificationHead.Layout(config, Outputs).ToDictionary(l => l.Name, l => Read(PeftNames.Part.Head, l.Name, l.Shape), StringComparer.Ordinal)
+            ? ClassificationHead.Layout(config, Outputs).ToDictionary(l => l.Name, l => Head(l.Name, l.Shape), StringComparer.Ordinal)
             : null;
         if (head is not null && Names(PeftNames.Part.Head).Except(head.Keys).FirstOrDefault() is { } unknown)
             throw new InvalidDataException($"'{_file.Name}' has the head tensor '{unknown}', which RoBERTa's classification head does not have.");
-        return new(adapters, head, Config.Settings.Dropout) { Family = Family is null ? null : new(Config.Family!.Method, [.. targets.Select(t => (t, ReadFamily(t)))]) };
+        var biases = Biases(config, chosen);
+        return new(adapters, head, Config.Settings.Dropout)
+        {
+            Family = Family is null ? null : new(Config.Family!.Method, [.. targets.Select(t => (t, ReadFamily(t)))]),
+            Bias = biases.Count > 0 ? Config.Bias : LoraBias.None,
+            Biases = biases,
+        };
+    }
+
+    /// <summary>
+    /// The base's biases that were trained too, by name. With <c>lora_only</c> a file may have none of them: PEFT looks for them under the
+    /// names that adapted layers had before they were wrapped (save_and_load.py at 000b5847), and loads such a file without them too.
+    /// </summary>
+    private Dictionary<string, Tensor> Biases(RobertaConfig config, string[] adapted)
+    {
+        var method = new LoraMethod { Bias = Config.Bias };
+        var modules = adapted.ToHashSet(StringComparer.Ordinal);
+        var trained = EncoderTensors.Expected(config).Where(t => method.TrainsBase(t.Name, modules)).ToDictionary(t => t.Name, t => t.Shape, StringComparer.Ordinal);
+        var stored = Names(PeftNames.Part.Bias).ToArray();
+        if (stored.FirstOrDefault(n => !trained.ContainsKey(n)) is { } surplus)
+            throw new InvalidDataException($"'{_file.Name}' has the bias '{surplus}', which {PeftNames.Config} does not train (its bias setting means {Config.Bias}) or a RoBERTa with {config.Layers} layers does not have.");
+        return stored.Length == 0 && Config.Bias != LoraBias.All ? []
+            : trained.ToDictionary(t => t.Key, t => Read(PeftNames.Part.Bias, t.Key, t.Value), StringComparer.Ordinal);
     }
 
     public void Dispose() => _file.Dispose();
+
+    private Tensor Head(string name, long[] shape) => !_baseHead.TryGetValue(name, out var value) ? Read(PeftNames.Part.Head, name, shape)
+        : value.shape.AsSpan().SequenceEqual(shape) ? value
+        : throw new InvalidDataException($"The base's '{name}' has the shape [{string.Join(", ", value.shape)}], and the head's other part in '{_file.Name}' asks for [{string.Join(", ", shape)}]: name the base that the adapter was trained on.");
 
     private IReadOnlyDictionary<string, Tensor> ReadFamily(AdapterTarget target)
     {

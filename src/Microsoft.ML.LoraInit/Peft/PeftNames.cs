@@ -23,13 +23,19 @@ internal static class PeftNames
     // In files of PEFT's first versions the wrapper around a trained head shows.
     private const string SavedModules = "modules_to_save.";
 
+    private const string OriginalModule = ".original_module.";
+
     /// <summary>What a tensor of an adapter file is.</summary>
     public enum Part
     {
         A,
         B,
         Magnitude,
+        Bias,
         Head,
+
+        /// <summary>What PEFT keeps of a module beside what it trained in its place, and writes along with <c>bias = all</c>.</summary>
+        Original,
 
         /// <summary>A tensor of a variant's adapter, whose name keeps its end.</summary>
         Family,
@@ -46,6 +52,8 @@ internal static class PeftNames
         if (stored.StartsWith(Prefix, StringComparison.Ordinal))
         {
             var name = stored[Prefix.Length..];
+            if (name.Contains(OriginalModule, StringComparison.Ordinal))
+                return (Part.Original, name);
             if (name.StartsWith(Head, StringComparison.Ordinal) && !name.Contains(".lora_", StringComparison.Ordinal))
                 return (Part.Head, name.Replace(SavedModules, "", StringComparison.Ordinal));
             if (family?.Suffixes.FirstOrDefault(x => name.EndsWith(x, StringComparison.Ordinal)) is { } end)
@@ -53,8 +61,10 @@ internal static class PeftNames
             foreach (var (suffix, part) in family is not null ? [] : new[] { (A, Part.A), (B, Part.B), (Magnitude, Part.Magnitude), (MagnitudeWeight, Part.Magnitude) })
                 if (name.EndsWith(suffix, StringComparison.Ordinal))
                     return (part, FullName(name[..^suffix.Length]));
+            if (name.EndsWith(Bias, StringComparison.Ordinal))
+                return (Part.Bias, FullName(name.Replace(BaseLayer + Bias, Bias, StringComparison.Ordinal)));
         }
-        throw new InvalidDataException($"'{source}' has the tensor '{stored}', which this library has no place for: it reads {Prefix}<layer>{A}, {B}, {Magnitude} on linear layers of the encoder, and the head {Prefix}{Head}*.");
+        throw new InvalidDataException($"'{source}' has the tensor '{stored}', which this library has no place for: it reads {Prefix}<layer>{A}, {B}, {Magnitude} on linear layers of the encoder, the encoder's biases, and the head {Prefix}{Head}*.");
     }
 
     /// <summary>Whether the adapter was made on a bare encoder, whose names lack the prefix that they have below a head.</summary>
@@ -65,7 +75,7 @@ internal static class PeftNames
     public static string BareName(string module) => module[Encoder.Length..];
 
     public static string FullName(string module) =>
-        module.StartsWith("encoder.", StringComparison.Ordinal) ? Encoder + module : module;
+        module.StartsWith("encoder.", StringComparison.Ordinal) || module.StartsWith("embeddings.", StringComparison.Ordinal) ? Encoder + module : module;
 
     /// <summary>Why pickled adapters are refused, and what to do.</summary>
     public static string PickleAdvice(string folder) =>

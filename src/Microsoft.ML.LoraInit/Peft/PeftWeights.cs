@@ -51,12 +51,14 @@ internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOn
             if (adapter.Magnitude is not null)
                 tensors.Add(adapter.Target.ModuleName + LinearAdapter.Names.Magnitude, adapter.Magnitude.clone());
         }
+        foreach (var (name, value) in Biases)
+            tensors.Add(name, value.clone());
         foreach (var (target, parts) in Family?.Adapters ?? [])
             foreach (var (suffix, value) in parts)
                 tensors.Add(target.ModuleName + suffix, value.contiguous().clone());
         return new(identity, config, Outputs, new FineTunedDescription
         {
-            Method = Family?.Method ?? FineTuningMethod.Lora(),
+            Method = Family?.Method ?? FineTuningMethod.Lora(bias: Bias),
             Adapters = [.. Adapters.Select(a => Describe(a.Target, (a.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora).Name)), .. (Family?.Adapters ?? []).Select(a => Describe(a.Target, Family!.Method.Form.Name))],
         }, tensors);
     }

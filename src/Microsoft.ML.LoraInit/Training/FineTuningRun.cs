@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
@@ -124,7 +123,6 @@ internal sealed class FineTuningRun
         }
         _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_settings.Initialization.Name}" });
         _request.CancellationToken.ThrowIfCancellationRequested();
-        CudaLinearAlgebra.Load(model.Device);
         using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _request.CancellationToken, _request.Task, _request.Train);
         start.Compute(_settings.Initialization, context, model.Device);
     }
@@ -154,6 +152,9 @@ internal sealed class FineTuningRun
 
     private static IEnumerable<LowRankAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>();
 
+    /// <summary>What is trained: the setting, or with an adapter from a folder LoRA and the biases that it brings.</summary>
+    private FineTuningMethod Method => _initial is { Bias: not LoraBias.None } ? FineTuningMethod.Lora(bias: _initial.Bias) : _settings.Method;
+
     private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {
         using var scope = NewDisposeScope();
@@ -162,7 +163,7 @@ internal sealed class FineTuningRun
         var best = parameters.Snapshot();
         try
         {
-            return FineTunedState.Capture(model, _settings.Method, _initial is null ? _settings.Initialization : null, best, OptimizerDescription(), _request.ClassWeights);
+            return FineTunedState.Capture(model, Method, _initial is null ? _settings.Initialization : null, best, OptimizerDescription(), _request.ClassWeights);
         }
         finally
         {

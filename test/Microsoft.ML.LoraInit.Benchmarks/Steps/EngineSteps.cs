@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
-using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Roberta;
@@ -12,23 +11,6 @@ namespace Microsoft.ML.LoraInit.Benchmarks.Steps;
 /// <summary>Training steps of the library's engine, as <c>Fit</c> runs them.</summary>
 internal static class EngineSteps
 {
-    /// <summary>The engine on a CPU whose fused encoder calls libtorch for every operation.</summary>
-    public const string FusedOnLibtorch = "libtorch_fused";
-
-    /// <inheritdoc cref="FusedOnLibtorch"/>
-    public static BenchmarkRow MeasureOnLibtorch(string benchmark, StepSetup setup)
-    {
-        VectorKernels.IsOff = true;
-        try
-        {
-            return Measure(benchmark, setup, FusedOnLibtorch);
-        }
-        finally
-        {
-            VectorKernels.IsOff = false;
-        }
-    }
-
     public static BenchmarkRow Measure(string benchmark, StepSetup setup, string variant = BenchmarkReport.Ours)
     {
         using var memory = new PeakMemory(setup.Device);

@@ -22,7 +22,7 @@ internal static class TrainingBenchmark
         var warmup = new Option<int>("--warmup") { Description = "Steps before.", DefaultValueFactory = _ => 10 };
         var blocks = new Option<int>("--blocks") { Description = "Timed blocks; their median counts.", DefaultValueFactory = _ => 3 };
         var rate = new Option<double>("--learning-rate") { Description = "0 keeps the model as it starts: both variants then give one mean loss.", DefaultValueFactory = _ => 1e-3 };
-        var variants = new Option<string[]>("--variant") { Description = "libtorch_fused: the engine on a CPU without its own vector code.", DefaultValueFactory = _ => [BenchmarkReport.Ours, PlainSteps.Variant], AllowMultipleArgumentsPerToken = true }.AcceptOnlyFromAmong(BenchmarkReport.Ours, EngineSteps.FusedOnLibtorch, PlainSteps.Variant);
+        var variants = new Option<string[]>("--variant") { Description = "Ours, or the same operations called straight on TorchSharp.", DefaultValueFactory = _ => [BenchmarkReport.Ours, PlainSteps.Variant], AllowMultipleArgumentsPerToken = true }.AcceptOnlyFromAmong(BenchmarkReport.Ours, PlainSteps.Variant);
         var inits = new Option<string[]>("--init") { Description = "How the adapters start; several are measured one after another.", DefaultValueFactory = _ => ["kaiming"], AllowMultipleArgumentsPerToken = true };
         var devices = new Option<string?>("--devices") { Description = "Measures training on several devices together against training on the first alone, and how far apart the trained values are (fp32, no dropout). Takes the place of --device and --variant.", HelpName = "cuda:0,cuda:1,…" };
         foreach (var option in (Option[])[shape, batch, length, dropout, precision, steps, warmup, blocks, rate, variants, inits, devices])
@@ -67,7 +67,6 @@ internal static class TrainingBenchmark
                 report.Add(variant switch
                 {
                     BenchmarkReport.Ours => EngineSteps.Measure(Name, setup),
-                    EngineSteps.FusedOnLibtorch => EngineSteps.MeasureOnLibtorch(Name, setup),
                     _ => PlainSteps.Measure(Name, setup, withPeak: !variants.Contains(BenchmarkReport.Ours)),
                 });
             }

@@ -85,6 +85,38 @@ public sealed class ChangingFilesTests
     }
 
     [TestMethod]
+    public void ALibraryAndAnInspectionTellOfHeadsThatAreNotOurs()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        using (var mini = RobertaCheckpoint.Mini.Open(null, CancellationToken.None))
+        {
+            var tensors = mini.LoadTensors(_ => true, CPU, ScalarType.Float16).Append(KeyValuePair.Create("qa_outputs.weight", zeros(2, 8))).ToDictionary();
+            File.WriteAllText(folder.File("config.json"), mini.ConfigJson);
+            SafetensorsWriter.Write(folder.File("model.safetensors"), tensors);
+            foreach (var name in mini.VocabularyNames)
+            {
+                using var from = mini.OpenVocabulary(name);
+                using var to = File.Create(folder.File(name));
+                from.CopyTo(to);
+            }
+        }
+        var checkpoint = RobertaCheckpoint.FromDirectory(folder.Path);
+        var told = new Told();
+        AdapterLibrary.Create(checkpoint, new() { Progress = told }).Dispose();
+        Assert.AreEqual(1, told.Count(m => m.Contains("qa_outputs.weight", StringComparison.Ordinal)));
+
+        told.Clear();
+        InitializationInspector.Inspect(new InspectionOptions { Training = new LoraTextClassificationTrainer.Options { BaseModel = checkpoint, LayersToTransform = [0], Progress = told }, ProbeRows = 1 });
+        Assert.AreEqual(1, told.Count(m => m.Contains("qa_outputs.weight", StringComparison.Ordinal)));
+    }
+
+    private sealed class Told : List<string>, IProgress<TrainingProgress>
+    {
+        public void Report(TrainingProgress value) => Add(value.Message ?? "");
+    }
+
+    [TestMethod]
     [DataRow("config.json")]
     [DataRow("model.safetensors")]
     [OSCondition(OperatingSystems.Linux)]

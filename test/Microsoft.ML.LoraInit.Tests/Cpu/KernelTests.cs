@@ -32,19 +32,17 @@ public sealed unsafe class KernelTests
         var bias = Fill(new(PanelGemm.Width));
         var x = Fill(new(Rows * Inputs));
         var expected = new AlignedArray<float>(PanelGemm.Width);
+        var tiled = new AlignedArray<float>(Rows * PanelGemm.Width);
+        for (int row = 0; row < Rows;)
+            row += FloatTile.Multiply(x.Pointer + (row * Inputs), Inputs, Rows - row, Inputs, panel.Pointer, bias.Pointer, tiled.Pointer + (row * PanelGemm.Width), PanelGemm.Width);
         for (int row = 0; row < Rows; row++)
         {
-            FloatTiles256.Multiply(x.Pointer + (row * Inputs), Inputs, 1, Inputs, panel.Pointer, bias.Pointer, expected.Pointer, PanelGemm.Width);
-            foreach (var actual in new[] { Tiled(FloatTiles256.Multiply), Vector512.IsHardwareAccelerated ? Tiled(FloatTiles512.Multiply) : expected.Span.ToArray() })
-                CollectionAssert.AreEqual(expected.Span.ToArray(), actual.Length == PanelGemm.Width ? actual : actual[(row * PanelGemm.Width)..((row + 1) * PanelGemm.Width)]);
-        }
-
-        float[] Tiled(Tile tile)
-        {
-            var y = new AlignedArray<float>(Rows * PanelGemm.Width);
-            for (int row = 0; row < Rows;)
-                row += tile(x.Pointer + (row * Inputs), Inputs, Rows - row, Inputs, panel.Pointer, bias.Pointer, y.Pointer + (row * PanelGemm.Width), PanelGemm.Width);
-            return y.Span.ToArray();
+            // Fused multiply-adds in the order of the inputs: what every tile and width has to give.
+            var one = Enumerable.Range(0, PanelGemm.Width).Select(j => Enumerable.Range(0, Inputs)
+                .Aggregate(bias[j], (sum, i) => MathF.FusedMultiplyAdd(x[(row * Inputs) + i], panel[(i * PanelGemm.Width) + j], sum))).ToArray();
+            FloatTile.Multiply(x.Pointer + (row * Inputs), Inputs, 1, Inputs, panel.Pointer, bias.Pointer, expected.Pointer, PanelGemm.Width);
+            CollectionAssert.AreEqual(one, expected.Span.ToArray());
+            CollectionAssert.AreEqual(one, tiled.Span.Slice(row * PanelGemm.Width, PanelGemm.Width).ToArray());
         }
     }
 
@@ -101,7 +99,6 @@ public sealed unsafe class KernelTests
             }
     }
 
-    private delegate int Tile(float* x, int xStride, int rows, int inputs, float* panel, float* bias, float* y, int yStride);
 
     private static float[] Apply(FloatLinear linear, float[] x, int rows)
     {

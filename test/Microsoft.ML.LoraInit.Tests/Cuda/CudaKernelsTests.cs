@@ -25,8 +25,8 @@ public class CudaKernelsTests
                     var (update, residual, gradient) = (CudaTest.Random(1, type, rows, hidden), CudaTest.Random(2, type, rows, hidden), CudaTest.Random(3, type, rows, hidden));
                     var (gain, shift) = (CudaTest.Random(4, weightType, hidden), CudaTest.Random(5, weightType, hidden));
                     var mask = Mask(keep, 3);
-                    var expected = Reference.AddNorm(update, residual, gain, shift, 1e-5, mask);
-                    var actual = kernels.AddNorm(update, residual, gain, shift, 1e-5, mask);
+                    var expected = (MeasuredNorm)Reference.AddNorm(update, residual, gain, shift, 1e-5, mask);
+                    var actual = (MeasuredNorm)kernels.AddNorm(update, residual, gain, shift, 1e-5, mask);
                     Same(expected.Sum, actual.Sum, what + " sum");
                     // Of the sum before or after it is rounded to bf16.
                     double rounding = type == ScalarType.BFloat16 ? 2e-3 : 1e-4;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Tests.Trainers;
@@ -77,6 +78,34 @@ public sealed class PeftExchangeTests
         using var scope = NewDisposeScope();
         var name = "roberta.encoder.layer.0.attention.self.query";
         Assert.IsTrue(file.Read($"base_model.model.{name}.base_layer.bias").allclose(trained.Model.State.Tensors[$"{name}.bias"]));
+    }
+
+    [TestMethod]
+    [DataRow(LoraBias.LoraOnly)]
+    [DataRow(LoraBias.All)]
+    public void TrainedBiasesComeBack(LoraBias bias)
+    {
+        using var folder = new TemporaryFolder();
+        var ml = Topics.Context();
+        var view = Topics.View(ml, Topics.Rows.Take(24));
+        var keyed = ml.Transforms.Conversion.MapValueToKey("Label").Fit(view).Transform(view);
+        using var trained = ml.MulticlassClassification.Trainers.LoraTextClassification(
+            Topics.Options(o => (o.Method, o.MaxEpochs, o.InitialLearningRate) = (FineTuningMethod.Lora(bias: bias), 2, 0.05))).Fit(keyed);
+        trained.SavePeftAdapter(folder.File("adapter"));
+        var scores = trained.Transform(keyed).GetColumn<float[]>("Score").ToArray();
+
+        using var read = PeftAdapter.Load(folder.File("adapter"), new() { BaseModel = RobertaCheckpoint.Mini });
+        Assert.AreEqual(FineTuningMethod.Lora(bias: bias), read.Method);
+        Assert.AreEqual(0, Difference(scores, [.. read.Transform(view).GetColumn<float[]>("Score")]), 1e-5);
+
+        // Training on starts from them and keeps them trained.
+        using var further = ml.MulticlassClassification.Trainers.LoraTextClassification(
+            Topics.Options(o => (o.InitialAdapter, o.MaxEpochs, o.InitialLearningRate) = (folder.File("adapter"), 1, 1e-9))).Fit(keyed);
+        Assert.AreEqual(FineTuningMethod.Lora(bias: bias), further.Method);
+        Assert.AreEqual(0, Difference(scores, [.. further.Transform(keyed).GetColumn<float[]>("Score")]), 1e-4);
+
+        using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini);
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => library.Add("x", folder.File("adapter"))).Message, "biases");
     }
 
     private static EncodedText[] Ids()

@@ -4,6 +4,7 @@ using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Adapters;
+using Microsoft.ML.LoraInit.Tests.Checkpoints;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
 
@@ -90,7 +91,7 @@ public sealed class PeftFolderTests
     [DataRow("peft_type", "\"IA3\"", "'peft_type'")]
     [DataRow("peft_type", "null", "'peft_type'")]
     [DataRow("task_type", "\"CAUSAL_LM\"", "CAUSAL_LM")]
-    [DataRow("bias", "\"all\"", "'bias'")]
+    [DataRow("bias", "\"some\"", "'bias'")]
     [DataRow("fan_in_fan_out", "true", "'fan_in_fan_out'")]
     [DataRow("init_lora_weights", "\"pissa_niter_4\"", "path_initial_model_for_weight_conversion")]
     [DataRow("modules_to_save", "[\"embeddings\"]", "'embeddings'")]
@@ -148,6 +149,43 @@ public sealed class PeftFolderTests
         });
         StringAssert.Contains(error.Message, named);
     });
+
+    [TestMethod]
+    [DataRow("classifier.dense")]
+    [DataRow("classifier.out_proj")]
+    public void TheHeadsPartThatWasNotTrainedIsTheBasesOwn(string part) => With(folder =>
+    {
+        using var scope = NewDisposeScope();
+        var head = Head(folder, null);
+        Rewrite(folder, tensors => tensors.Where(t => !t.Key.Contains(part, StringComparison.Ordinal)).ToDictionary());
+        var own = head.Where(h => h.Key.StartsWith(part, StringComparison.Ordinal)).ToDictionary(h => h.Key, h => h.Value + 1);
+
+        var again = Head(folder, own);
+
+        foreach (var (name, value) in head)
+            TensorAssert.Identical(own.GetValueOrDefault(name, value), again[name], name);
+        var error = Assert.ThrowsExactly<InvalidDataException>(() => Head(folder, []));
+        StringAssert.Contains(error.Message, part);
+        StringAssert.Contains(error.Message, "modules_to_save");
+    });
+
+    /// <summary>The head that an adapter makes with the head of a base.</summary>
+    private static IReadOnlyDictionary<string, Tensor> Head(string folder, Dictionary<string, Tensor>? ofBase)
+    {
+        using var read = PeftFolder.Open(folder);
+        Assert.AreEqual(ofBase is not null, read.HasPartOfHead);
+        if (ofBase is not null)
+        {
+            using var checkpoint = new TemporaryFolder();
+            var files = TinyCheckpoint.Files();
+            files["model.safetensors"] = TinyCheckpoint.Safetensors(TinyCheckpoint.Tensors().Concat(ofBase).ToDictionary());
+            TinyCheckpoint.Write(checkpoint.Path, files);
+            using var opened = RobertaCheckpoint.FromDirectory(checkpoint.Path).Open(null, CancellationToken.None);
+            read.CompleteHead(opened);
+        }
+        Assert.AreEqual(3, read.Outputs);
+        return read.Read(TinyModel.Config).Head!;
+    }
 
     [TestMethod]
     public void AFolderWithoutItsFilesIsRefusedWithAdvice() => With(folder =>

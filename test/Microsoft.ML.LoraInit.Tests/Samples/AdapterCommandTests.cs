@@ -75,6 +75,19 @@ public sealed class AdapterCommandTests
     }
 
     [TestMethod]
+    [DataRow("export")]
+    [DataRow("merge")]
+    public async Task AFolderThatIsTakenIsToldBeforeTheModelIsOpened(string command)
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder.File("taken"));
+        File.WriteAllText(Path.Combine(folder.File("taken"), "x"), "");
+        var run = await CommandLineRun.InProcess("adapter", command, "--model", folder.File("none.mlnet"), "--out", folder.File("taken"));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors[0], "--out");
+    }
+
+    [TestMethod]
     public async Task ModelsAreCombinedIntoOne()
     {
         using var folder = new TemporaryFolder();

@@ -64,32 +64,6 @@ public class ResumeTests
     }
 
     [TestMethod]
-    public void AKilledProcessIsGoneOnFromWhereverItWas()
-    {
-        using var folder = new TemporaryFolder();
-        using var whole = FineTuningRun.Execute(KillRequest(null));
-        var random = new SeededRandom((ulong)Environment.TickCount64);
-        for (int i = 0; i < 2; i++)
-        {
-            using var child = TestProcess.Start<ResumeTests>(folder.Path);
-            // The first line says that a step is done; then the process ends at some moment, steps and writes among them.
-            Assert.IsNotNull(child.StandardOutput.ReadLine(), child.HasExited ? child.StandardError.ReadToEnd() : "");
-            Thread.Sleep(random.Next(300));
-            child.Kill();
-            child.WaitForExit();
-            Assert.IsTrue(File.Exists(folder.File(TrainingCheckpoint.FileName)));
-        }
-        using var resumed = FineTuningRun.Execute(KillRequest(folder.Path));
-        AssertSameRun(whole, resumed);
-    }
-
-    /// <summary>What the process to be killed does.</summary>
-    internal static void Child(string[] args) => FineTuningRun.Execute(KillRequest(args[0]) with { OnStep = step => { Console.WriteLine(step); Thread.Sleep(20); } }).Dispose();
-
-    private static FineTuningRequest KillRequest(string? folder) => ToyRun.Request(
-        o => (o.MaxEpochs, o.CheckpointDirectory, o.CheckpointEverySteps) = (6, folder, 1), validationRows: 12);
-
-    [TestMethod]
     public void AFinishedRunIsNotTrainedAgain()
     {
         using var folder = new TemporaryFolder();

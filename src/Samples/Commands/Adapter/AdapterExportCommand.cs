@@ -35,6 +35,7 @@ internal sealed class AdapterExportCommand
         var rank = result.GetValue(_rank);
         if (rank < 1)
             throw new UsageException($"--rank must be at least 1, not {rank}.");
+        OutputPlace.CheckNewFolder(result.GetRequiredValue(_out), "--out");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
         var export = AdapterCommand.Trained(file).SavePeftAdapter(result.GetRequiredValue(_out), rank);

@@ -29,9 +29,10 @@ internal sealed class AdapterMergeCommand
 
     private int Run(ParseResult result)
     {
+        var folder = result.GetRequiredValue(_out);
+        OutputPlace.CheckNewFolder(folder, "--out");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
-        var folder = result.GetRequiredValue(_out);
         AdapterCommand.Trained(file).SaveMergedModel(folder);
         _terminal.Output.WriteLine($"Merged model written to {Path.GetFullPath(folder)}.");
         return ExitCodes.Success;
