@@ -32,6 +32,7 @@ public sealed class RobertaEmbeddingsTests
     [DataRow(SentencePooling.Mean, Precision.Float32)]
     [DataRow(SentencePooling.FirstToken, Precision.Float32)]
     [DataRow(SentencePooling.Mean, Precision.BFloat16)]
+    [DataRow(SentencePooling.FirstToken, Precision.BFloat16)]
     public void VectorsAreThePooledStatesOfTheLastLayer(SentencePooling pooling, Precision precision)
     {
         using var step = _ml.Transforms.Text.RobertaEmbeddings(RobertaCheckpoint.Mini, new() { Pooling = pooling, Normalize = false, Precision = precision }).Fit(View);
@@ -39,7 +40,7 @@ public sealed class RobertaEmbeddingsTests
         var vectors = step.Embed(Texts);
 
         for (int i = 0; i < Texts.Length; i++)
-            Close(Reference(Texts[i], pooling), vectors[i], precision == Precision.Float32 ? 1e-5 : 0.05);
+            Close(Reference(Texts[i], pooling), vectors[i], precision == Precision.Float32 ? 1e-5 : 0.15);
     }
 
     [TestMethod]
