@@ -18,7 +18,7 @@ namespace Microsoft.ML.LoraInit;
 /// <see cref="Dispose"/>, and the ONNX file's bytes beside it so that it can be saved again; a <c>PredictionEngine</c> disposes its model
 /// unless told otherwise.
 /// </remarks>
-public sealed class OnnxTextTransformer : ITransformer, IDisposable
+public sealed class OnnxTextTransformer : ITextTransformer, IDisposable
 {
     private readonly OnnxTextModel _model;
 
@@ -31,6 +31,12 @@ public sealed class OnnxTextTransformer : ITransformer, IDisposable
 
     /// <summary>SHA-256 of the base model's weights, in lower-case hexadecimal.</summary>
     public string BaseModelSha256 => _model.ModelSettings.BaseModelSha256;
+
+    /// <inheritdoc/>
+    public string TextColumnName => _model.ModelSettings.Texts.Text;
+
+    /// <inheritdoc/>
+    public string? Text2ColumnName => _model.ModelSettings.Texts.Text2;
 
     /// <summary>
     /// How the model scores. Setting it opens the model anew in ONNX Runtime; calls under way finish as they began. Of a loaded model

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Quantization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -34,13 +33,19 @@ internal static class AdapterAttacher
             if (start.N is not null && settings.UseDora)
                 throw new ArgumentException("UseDora cannot be combined with a three-matrix initialisation: there is no magnitude for B·N·A. Turn UseDora off or choose another initialisation.");
 
-            var correction = start.ReplacementBase is not null ? BaseCorrection.Replace(start.ReplacementBase)
-                : start.SubtractFromBase ? BaseCorrection.Subtract(factors)
-                : null;
+            var correction = Correction(start, factors);
             var kind = start.N is not null ? AdapterKind.ThreeMatrix : settings.UseDora ? AdapterKind.Dora : AdapterKind.Lora;
-            Attach(model, linears[target.ModuleName], new(target, kind, factors, null, correction, settings.Dropout, !start.FreezeA, !start.FreezeB));
+            Attach(model, linears[target.ModuleName], new(target, kind, AdapterBlueprint.PartsOf(factors), correction, settings.Dropout, !start.FreezeA, !start.FreezeB));
         }
     }
+
+    /// <summary>What an initialisation did to the base weight, or null.</summary>
+    /// <param name="start">The initialisation's result.</param>
+    /// <param name="factors">The product that is subtracted where one is.</param>
+    public static BaseCorrection? Correction(InitializedAdapter start, AdapterFactors factors) =>
+        start.ReplacementBase is not null ? BaseCorrection.Replace(start.ReplacementBase)
+        : start.SubtractFromBase ? BaseCorrection.Subtract(factors)
+        : null;
 
     /// <summary>Puts one adapter on its layer: the way of fresh and of stored adapters.</summary>
     public static void Attach(RobertaClassifier model, Linear linear, AdapterBlueprint blueprint)

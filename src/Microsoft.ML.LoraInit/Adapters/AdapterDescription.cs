@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -9,7 +8,7 @@ internal sealed record AdapterDescription
 {
     public required string Module { get; init; }
 
-    public required AdapterKind Kind { get; init; }
+    public required string Kind { get; init; }
 
     public required int Rank { get; init; }
 
@@ -45,8 +44,8 @@ internal sealed record AdapterDescription
         RankStabilized = adapter.Target.RankStabilized,
         Scaling = adapter.Scaling,
         Dropout = adapter.Dropout,
-        TrainA = adapter.Parameters.Single(p => p.Name == adapter.Target.ModuleName + LinearAdapter.Names.A).Trained,
-        TrainB = adapter.Parameters.Single(p => p.Name == adapter.Target.ModuleName + LinearAdapter.Names.B).Trained,
+        TrainA = IsTrained(adapter, LinearAdapter.Names.A),
+        TrainB = IsTrained(adapter, LinearAdapter.Names.B),
         Correction = adapter.Correction switch
         {
             null => CorrectionKind.None,
@@ -72,27 +71,22 @@ internal sealed record AdapterDescription
     }
 
     /// <summary>Names and shapes of the adapter's tensors.</summary>
-    public IEnumerable<(string Name, long[] Shape)> Layout(AdapterTarget target)
+    public IEnumerable<(string Name, long[] Shape)> Layout(AdapterTarget target, AdapterKind kind)
     {
-        long[] a = [target.Rank, target.InFeatures], b = [target.OutFeatures, target.Rank], n = [target.Rank, target.Rank];
-        yield return (Module + LinearAdapter.Names.A, a);
-        yield return (Module + LinearAdapter.Names.B, b);
-        if (Kind == AdapterKind.ThreeMatrix)
-            yield return (Module + LinearAdapter.Names.N, n);
-        if (Kind == AdapterKind.Dora)
-            yield return (Module + LinearAdapter.Names.Magnitude, [target.OutFeatures]);
+        foreach (var (suffix, shape) in kind.Layout(target))
+            yield return (Module + suffix, shape);
         if (Correction == CorrectionKind.Replaced)
             yield return (Module + BaseCorrection.Names.Replacement, [target.OutFeatures, target.InFeatures]);
         if (Correction != CorrectionKind.Subtracted)
             yield break;
-        yield return (Module + BaseCorrection.Names.InitialA, a);
-        yield return (Module + BaseCorrection.Names.InitialB, b);
-        if (Kind == AdapterKind.ThreeMatrix)
-            yield return (Module + BaseCorrection.Names.InitialN, n);
+        yield return (Module + BaseCorrection.Names.InitialA, [target.Rank, target.InFeatures]);
+        yield return (Module + BaseCorrection.Names.InitialB, [target.OutFeatures, target.Rank]);
+        if (kind.HasMiddle)
+            yield return (Module + BaseCorrection.Names.InitialN, [target.Rank, target.Rank]);
     }
 
     /// <summary>What builds the adapter again from its tensors, which stay the caller's.</summary>
-    public AdapterBlueprint Blueprint(AdapterTarget target, IReadOnlyDictionary<string, Tensor> tensors)
+    public AdapterBlueprint Blueprint(AdapterTarget target, AdapterKind kind, IReadOnlyDictionary<string, Tensor> tensors)
     {
         var correction = Correction switch
         {
@@ -100,9 +94,12 @@ internal sealed record AdapterDescription
             CorrectionKind.Replaced => BaseCorrection.Replace(Find(BaseCorrection.Names.Replacement)!),
             _ => null,
         };
-        var factors = new AdapterFactors(Find(LinearAdapter.Names.A)!, Find(LinearAdapter.Names.B)!, Find(LinearAdapter.Names.N));
-        return new(target, Kind, factors, Find(LinearAdapter.Names.Magnitude), correction, Dropout, TrainA, TrainB);
+        return new(target, kind, kind.Layout(target).ToDictionary(p => p.Suffix, p => tensors[Module + p.Suffix], StringComparer.Ordinal), correction, Dropout, TrainA, TrainB);
 
         Tensor? Find(string suffix) => tensors.GetValueOrDefault(Module + suffix);
     }
+
+    // What an adapter does not have is not frozen.
+    private static bool IsTrained(LinearAdapter adapter, string suffix) =>
+        adapter.Parameters.FirstOrDefault(p => p.Name == adapter.Target.ModuleName + suffix)?.Trained ?? true;
 }

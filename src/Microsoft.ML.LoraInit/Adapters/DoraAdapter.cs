@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -9,7 +8,7 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// row. m [out] is trained; the norm counts as a constant in the backward pass (section 4.3 of the paper). Where the
 /// input is dropped out, base and correction see the same dropped input, as in huggingface/peft.
 /// </summary>
-internal sealed class DoraAdapter : LinearAdapter
+internal sealed class DoraAdapter : LowRankAdapter
 {
     public DoraAdapter(AdapterTarget target, Tensor a, Tensor b, Tensor magnitude, double dropout = 0)
         : base(target, dropout)
@@ -27,7 +26,7 @@ internal sealed class DoraAdapter : LinearAdapter
     /// <summary>m [out], fp32.</summary>
     public Parameter Magnitude { get; }
 
-    public override AdapterKind Kind => AdapterKind.Dora;
+    public override string Kind => AdapterKind.Dora.Name;
 
     public override IReadOnlyList<Parameter> Parameters { get; }
 

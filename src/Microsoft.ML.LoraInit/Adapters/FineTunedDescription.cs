@@ -27,14 +27,14 @@ internal sealed record FineTunedDescription
 
     /// <summary>The layers that the adapters sit on.</summary>
     /// <exception cref="InvalidDataException">An adapter does not fit the base's shape.</exception>
-    public IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Targets(RobertaConfig config)
+    public IReadOnlyList<StoredAdapter> Targets(RobertaConfig config)
     {
         var shapes = AdapterPlanner.Modules(config).ToDictionary(m => m.Name, m => (m.Outputs, m.Inputs), StringComparer.Ordinal);
         var seen = new HashSet<string>(StringComparer.Ordinal);
         return
         [
             .. Adapters.Select(d => seen.Add(d.Module)
-                ? (d, d.Target(shapes))
+                ? new StoredAdapter(d, d.Target(shapes), Method.Kind(d.Kind) ?? throw new InvalidDataException($"The model's description of an adapter gives '{d.Module}' the kind '{d.Kind}', which the method '{Method.Name}' does not have."))
                 : throw new InvalidDataException($"The model has two adapters on '{d.Module}'.")),
         ];
     }

@@ -12,7 +12,7 @@ namespace Microsoft.ML.LoraInit.Adapters;
 internal sealed class FineTunedState : IDisposable
 {
     private readonly Dictionary<string, Tensor> _tensors;
-    private readonly IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> _adapters;
+    private readonly IReadOnlyList<StoredAdapter> _adapters;
     private readonly HashSet<string> _adapted;
 
     /// <param name="identity">The base that the tensors belong to.</param>
@@ -63,7 +63,7 @@ internal sealed class FineTunedState : IDisposable
     public FineTuningMethod Method => Description.Method;
 
     /// <summary>The low-rank adapters in the model's order; empty for methods without.</summary>
-    public IReadOnlyList<(AdapterDescription Description, AdapterTarget Target)> Adapters => _adapters;
+    public IReadOnlyList<StoredAdapter> Adapters => _adapters;
 
     /// <summary>Whether the base was held in 4 bits, so that its quantised form is what the tensors belong to.</summary>
     public bool IsQuantized => Description.BaseQuantization != BaseQuantization.None;
@@ -132,8 +132,8 @@ internal sealed class FineTunedState : IDisposable
                 parameter.Replace(_tensors[parameter.Name].to(parameter.ComputeType).to(weights.Device).clone());
             }
             var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
-            foreach (var (description, target) in _adapters)
-                AdapterAttacher.Attach(model, linears[target.ModuleName], description.Blueprint(target, _tensors));
+            foreach (var adapter in _adapters)
+                AdapterAttacher.Attach(model, linears[adapter.Target.ModuleName], Blueprint(adapter));
             Method.Bottlenecks?.Attach(model, _tensors);
             return model;
         }
@@ -167,7 +167,7 @@ internal sealed class FineTunedState : IDisposable
         foreach (var name in weights.Names)
         {
             using var each = NewDisposeScope();
-            var value = adapters.TryGetValue(name, out var adapter) ? Merge(Base32(name), adapter.Description.Blueprint(adapter.Target, _tensors))
+            var value = adapters.TryGetValue(name, out var adapter) ? Merge(Base32(name), Blueprint(adapter))
                 : TrainsBase(name) ? _tensors[name]
                 : IsQuantized ? Base32(name)
                 : weights[name];
@@ -213,6 +213,8 @@ internal sealed class FineTunedState : IDisposable
 
     private bool TrainsBase(string name) => Method.TrainsBase(name, _adapted);
 
+    private AdapterBlueprint Blueprint(StoredAdapter adapter) => adapter.Description.Blueprint(adapter.Target, adapter.Kind, _tensors);
+
     private static Tensor Merge(Tensor weight, AdapterBlueprint blueprint)
     {
         using var scope = NewDisposeScope();
@@ -227,7 +229,7 @@ internal sealed class FineTunedState : IDisposable
 
     private IEnumerable<(string Name, long[] Shape)> Layout() => ClassificationHead.Layout(Config, Outputs)
         .Concat(EncoderTensors.Expected(Config).Where(t => TrainsBase(t.Name)))
-        .Concat(_adapters.SelectMany(a => a.Description.Layout(a.Target)))
+        .Concat(_adapters.SelectMany(a => a.Description.Layout(a.Target, a.Kind)))
         .Concat(Method.Bottlenecks?.Layout(Config) ?? []);
 
     private void CheckBase(BaseWeights weights)

@@ -34,6 +34,22 @@ public abstract partial record FineTuningMethod
     [JsonIgnore]
     internal virtual bool UsesAdapters => false;
 
+    /// <summary>The method's kind of adapter that model files call this, with the method's settings; null where it has none of the name.</summary>
+    internal virtual AdapterKind? Kind(string name) => null;
+
+    /// <summary>Why an initialisation does not go with the method, as the end of a sentence; null where it does, or has no part in it.</summary>
+    internal virtual string? Obstacle(LoraInitialization initialization) => null;
+
+    /// <summary>Checks the settings against a run's length, before it begins.</summary>
+    /// <param name="steps">Optimiser steps of the whole run.</param>
+    /// <exception cref="ArgumentException">A setting does not fit.</exception>
+    internal virtual void CheckRun(long steps)
+    {
+    }
+
+    /// <summary>What the method does around the steps of one run; null where the optimiser alone acts. Owned by the caller.</summary>
+    internal virtual MethodHooks? Hooks(MethodRun run) => null;
+
     /// <summary>The bottlenecks that the method inserts, or null.</summary>
     [JsonIgnore]
     internal virtual BottleneckPlacement? Bottlenecks => null;

@@ -17,6 +17,13 @@ internal static class FineTuningMethodRegistry
         FineTuningMethod.Houlsby(),
         FineTuningMethod.Pfeiffer(),
         FineTuningMethod.Lin(),
+        new AdaLoraMethod(),
+        new LohaMethod(),
+        new LokrMethod(),
+        new SoraMethod(),
+        new LoraProMethod(),
+        new KasaMethod(),
+        new DyloraMethod(),
     ];
 
     // What people call a method; models and reports store its one name.
@@ -70,7 +77,10 @@ internal static class FineTuningMethodRegistry
             if (pair.Split('=', 2, StringSplitOptions.TrimEntries) is not [var key, var value])
                 throw new ArgumentException($"'{pair}' in the method '{text}' is not of the form setting=value.", nameof(text));
             var found = settings.Select(s => s.Key).FirstOrDefault(k => k != "name" && k.Equals(key, StringComparison.OrdinalIgnoreCase)) ?? throw Unknown(known, key);
-            settings[found] = long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number) : JsonValue.Create(value);
+            settings[found] = long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
+                : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real) ? JsonValue.Create(real)
+                : bool.TryParse(value, out var flag) ? JsonValue.Create(flag)
+                : JsonValue.Create(value);
         }
         return FromJson(settings);
     }

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -7,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <summary>
 /// LoRA (arXiv 2106.09685): y = x Wᵀ + b + s · dropout(x) Aᵀ Bᵀ with A [r, in], B [out, r] and W frozen.
 /// </summary>
-internal sealed class LoraAdapter : LinearAdapter
+internal sealed class LoraAdapter : LowRankAdapter
 {
     public LoraAdapter(AdapterTarget target, Tensor a, Tensor b, double dropout = 0)
         : base(target, dropout)
@@ -21,15 +20,7 @@ internal sealed class LoraAdapter : LinearAdapter
 
     public override Parameter B { get; }
 
-    public override AdapterKind Kind => AdapterKind.Lora;
+    public override string Kind => AdapterKind.Lora.Name;
 
     public override IReadOnlyList<Parameter> Parameters { get; }
-
-    public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
-    {
-        var delta = Delta(x, context.ApplyDropout(x, Dropout));
-        return linear.Affine(x).add_(delta, Scaling);
-    }
-
-    public override Tensor EffectiveWeight(Tensor weight) => Direction(weight);
 }

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -35,7 +34,7 @@ internal static class PlainLoraConversion
                 ? "Bottlenecks are part of neither PEFT's LoRA nor a plain RoBERTa; keep the model as an .mlnet file."
                 : "Write the merged model instead."));
         using var noGrad = no_grad();
-        return [.. state.Adapters.Select(a => Convert(a.Description, a.Target, state.Tensors, baseWeight, rank))];
+        return [.. state.Adapters.Select(a => Convert(a, state.Tensors, baseWeight, rank))];
     }
 
     /// <summary>‖lost‖ / ‖ΔW‖ over all layers; 0 where nothing was left out.</summary>
@@ -46,14 +45,16 @@ internal static class PlainLoraConversion
         return lost == 0 ? 0 : Math.Sqrt(lost / norm);
     }
 
-    private static PlainAdapter Convert(
-        AdapterDescription description, AdapterTarget target, IReadOnlyDictionary<string, Tensor> tensors, Func<string, Tensor> baseWeight, int? rank)
+    private static PlainAdapter Convert(StoredAdapter stored, IReadOnlyDictionary<string, Tensor> tensors, Func<string, Tensor> baseWeight, int? rank)
     {
         using var scope = NewDisposeScope();
-        var magnitude = description.Kind == AdapterKind.Dora ? tensors[target.ModuleName + LinearAdapter.Names.Magnitude] : null;
-        var adapter = description.Correction == AdapterDescription.CorrectionKind.Replaced
-            ? Approximate(description, target, tensors, magnitude, baseWeight, rank)
-            : Shrink(Exact(description, target, tensors, magnitude), baseWeight, rank);
+        var (target, kind) = (stored.Target, stored.Kind);
+        var magnitude = kind.Magnitude(Part);
+        var replacement = stored.Description.Correction == AdapterDescription.CorrectionKind.Replaced ? tensors[target.ModuleName + BaseCorrection.Names.Replacement] : null;
+        var factors = kind.Factors(target, Part);
+        var adapter = factors is null ? FullRank(stored, tensors, baseWeight, rank)
+            : replacement is not null ? Approximate(new(WithRank(target, (int)factors.A.shape[0]), factors.A, factors.B, magnitude) { TrainedRank = target.Rank }, replacement, baseWeight, rank)
+            : Shrink(Exact(stored, factors, tensors, magnitude), baseWeight, rank);
         return adapter with
         {
             A = Keep(adapter.A),
@@ -61,18 +62,36 @@ internal static class PlainLoraConversion
             Magnitude = adapter.Magnitude is null ? null : Keep(adapter.Magnitude),
         };
 
+        Tensor Part(string suffix) => tensors[target.ModuleName + suffix];
+
         static Tensor Keep(Tensor value) => value.to(ScalarType.Float32).contiguous().clone().MoveToOuterDisposeScope();
     }
 
-    private static PlainAdapter Exact(AdapterDescription description, AdapterTarget target, IReadOnlyDictionary<string, Tensor> tensors, Tensor? magnitude)
+    private static PlainAdapter Exact(StoredAdapter stored, AdapterFactors factors, IReadOnlyDictionary<string, Tensor> tensors, Tensor? magnitude)
     {
-        var (a, b) = Factors(target, tensors, LinearAdapter.Names.A, LinearAdapter.Names.B, LinearAdapter.Names.N);
-        if (description.Correction == AdapterDescription.CorrectionKind.Subtracted)
+        var (target, a, b) = (stored.Target, factors.A, factors.B);
+        if (stored.Description.Correction == AdapterDescription.CorrectionKind.Subtracted)
         {
-            var (a0, b0) = Factors(target, tensors, BaseCorrection.Names.InitialA, BaseCorrection.Names.InitialB, BaseCorrection.Names.InitialN);
+            var (a0, b0) = (tensors[target.ModuleName + BaseCorrection.Names.InitialA], tensors[target.ModuleName + BaseCorrection.Names.InitialB]);
+            if (stored.Kind.HasMiddle)
+                b0 = b0.matmul(tensors[target.ModuleName + BaseCorrection.Names.InitialN]);
             (a, b) = (cat([a - a0, a], 0), cat([b0, b - b0], 1));
         }
         return new(WithRank(target, (int)a.shape[0]), a, b, magnitude) { TrainedRank = target.Rank };
+    }
+
+    /// <summary>The nearest product to a change that is none of low rank.</summary>
+    private static PlainAdapter FullRank(StoredAdapter stored, IReadOnlyDictionary<string, Tensor> tensors, Func<string, Tensor> baseWeight, int? rank)
+    {
+        var target = stored.Target;
+        if (rank is null)
+            throw new NotSupportedException($"What the kind '{stored.Kind.Name}' adds to '{target.ModuleName}' is no product of low rank, so no LoRA is exactly the model. Ask for a rank to get the nearest adapter of that rank with its error stated, or write the merged model.");
+        var weight = baseWeight(target.ModuleName).to(ScalarType.Float32);
+        using var adapter = stored.Description.Blueprint(target, stored.Kind, tensors).Build(weight, CPU);
+        var change = (adapter.EffectiveWeight(weight).to(ScalarType.Float64) - weight.to(ScalarType.Float64)) / target.Scaling;
+        var (u, s, vh) = linalg.svd(change, false);
+        var full = new PlainAdapter(WithRank(target, (int)s.shape[0]), vh, u * s, null) { TrainedRank = target.Rank };
+        return Truncate(full, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);
     }
 
     /// <summary>The adapter at a lower rank where one is asked for, or where the stacked rank is more than the layer can have.</summary>
@@ -86,18 +105,16 @@ internal static class PlainLoraConversion
         return Truncate(adapter, triplets.U, triplets.S, triplets.Vh, wanted, baseWeight, adapter);
     }
 
-    private static PlainAdapter Approximate(
-        AdapterDescription description, AdapterTarget target, IReadOnlyDictionary<string, Tensor> tensors, Tensor? magnitude, Func<string, Tensor> baseWeight, int? rank)
+    private static PlainAdapter Approximate(PlainAdapter trained, Tensor replacement, Func<string, Tensor> baseWeight, int? rank)
     {
+        var target = trained.Target;
         if (rank is null)
             throw new NotSupportedException($"The initialisation put another (quantised) weight in the place of '{target.ModuleName}', so the trained change of the untouched base has full rank: no LoRA over that base is exactly the model. Ask for a rank to get the nearest adapter of that rank with its error stated, or write the merged model.");
         var wide = baseWeight(target.ModuleName).to(ScalarType.Float64);
-        var replacement = tensors[target.ModuleName + BaseCorrection.Names.Replacement].to(ScalarType.Float64);
-        var trained = Exact(description with { Correction = AdapterDescription.CorrectionKind.None }, target, tensors, magnitude);
         // The direction that the trained layer has, seen from the untouched weight, in units of s.
-        var change = (replacement.add(trained.B.to(ScalarType.Float64).matmul(trained.A.to(ScalarType.Float64)), target.Scaling) - wide) / target.Scaling;
+        var change = (replacement.to(ScalarType.Float64).add(trained.B.to(ScalarType.Float64).matmul(trained.A.to(ScalarType.Float64)), target.Scaling) - wide) / target.Scaling;
         var (u, s, vh) = linalg.svd(change, false);
-        var full = new PlainAdapter(target with { Alpha = target.Scaling, Rank = 1, RankStabilized = false }, vh, u * s, magnitude) { TrainedRank = target.Rank };
+        var full = new PlainAdapter(target with { Alpha = target.Scaling, Rank = 1, RankStabilized = false }, vh, u * s, trained.Magnitude) { TrainedRank = trained.TrainedRank };
         return Truncate(trained, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);
     }
 
@@ -135,12 +152,6 @@ internal static class PlainLoraConversion
             Norm = (whole - weight).norm().item<double>(),
             Lost = (whole - result.EffectiveWeight(weight)).norm().item<double>(),
         };
-    }
-
-    private static (Tensor A, Tensor B) Factors(AdapterTarget target, IReadOnlyDictionary<string, Tensor> tensors, string a, string b, string n)
-    {
-        var left = tensors[target.ModuleName + b];
-        return (tensors[target.ModuleName + a], tensors.TryGetValue(target.ModuleName + n, out var middle) ? left.matmul(middle) : left);
     }
 
     /// <summary>Another rank at the same scaling: alpha grows by the ratio, or with rsLoRA by its root.</summary>

@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -8,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// The three-matrix form of NLoRA (arXiv 2502.14482): y = x Wᵀ + b + s · dropout(x) Aᵀ Nᵀ Bᵀ with A [r, in],
 /// N [r, r], B [out, r]. Training N alone (its IntTune) leaves A and B frozen.
 /// </summary>
-internal sealed class ThreeMatrixAdapter : LinearAdapter
+internal sealed class ThreeMatrixAdapter : LowRankAdapter
 {
     public ThreeMatrixAdapter(AdapterTarget target, Tensor a, Tensor n, Tensor b, double dropout = 0)
         : base(target, dropout)
@@ -28,15 +27,7 @@ internal sealed class ThreeMatrixAdapter : LinearAdapter
 
     public override AdapterFactors Factors => new(A.Value, B.Value, N.Value);
 
-    public override AdapterKind Kind => AdapterKind.ThreeMatrix;
+    public override string Kind => AdapterKind.ThreeMatrix.Name;
 
     public override IReadOnlyList<Parameter> Parameters { get; }
-
-    public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
-    {
-        var delta = Delta(x, context.ApplyDropout(x, Dropout));
-        return linear.Affine(x).add_(delta, Scaling);
-    }
-
-    public override Tensor EffectiveWeight(Tensor weight) => Direction(weight);
 }

@@ -97,7 +97,7 @@ internal sealed class FusedEncoder : IDisposable
 
     private Tensor? Start()
     {
-        var adapters = _model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().Where(a => a.Start is not null).ToArray();
+        var adapters = _model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>().Where(a => a.Start is not null).ToArray();
         if (adapters.Length == 0)
             return null;
         using var scope = NewDisposeScope();

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
@@ -22,7 +21,7 @@ internal static class AdapterCombiner
     {
         using var noGrad = no_grad();
         foreach (var (name, state, _) in parts)
-            if (state.Adapters.Count == 0 || state.Adapters.Any(a => a.Description.Kind != AdapterKind.Lora))
+            if (state.Adapters.Count == 0 || state.Adapters.Any(a => a.Kind != AdapterKind.Lora))
                 throw new ArgumentException(state.Adapters.Count == 0
                     ? $"The adapter '{name}' is a head alone, so there is nothing to combine."
                     : $"The adapter '{name}' is a DoRA adapter; its magnitudes rescale the whole weight and do not add up with others. Combine plain LoRA adapters.");

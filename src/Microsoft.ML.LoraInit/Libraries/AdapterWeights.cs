@@ -22,8 +22,8 @@ internal sealed class AdapterWeights : IAdapterCorrections, IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Head = new(HeadLayer(RobertaNames.HeadDense), HeadLayer(RobertaNames.HeadProjection));
-        foreach (var (_, target) in state.Adapters)
-            _corrections.Add(Place(target.ModuleName), Correction(target));
+        foreach (var adapter in state.Adapters)
+            _corrections.Add(Place(adapter.Target.ModuleName), Correction(adapter.Target));
         // A tensor that is already what is wanted shares the state's memory.
         _isShared = device.type == TorchSharp.DeviceType.CPU && type == ScalarType.Float32;
         Check(state);

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -61,6 +60,6 @@ internal static class InitialAdapterFolder
         var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
         foreach (var adapter in weights.Adapters)
             AdapterAttacher.Attach(model, linears[adapter.Target.ModuleName], new AdapterBlueprint(
-                adapter.Target, adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora, new(adapter.A, adapter.B), adapter.Magnitude, null, dropout, TrainA: true, TrainB: true));
+                adapter.Target, adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora, AdapterBlueprint.PartsOf(new(adapter.A, adapter.B), adapter.Magnitude), null, dropout));
     }
 }

@@ -1,5 +1,4 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -55,7 +54,7 @@ internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOn
     private AdapterDescription Describe(PlainAdapter adapter) => new()
     {
         Module = adapter.Target.ModuleName,
-        Kind = adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora,
+        Kind = (adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora).Name,
         Rank = adapter.Target.Rank,
         Alpha = adapter.Target.Alpha,
         RankStabilized = adapter.Target.RankStabilized,

@@ -64,15 +64,23 @@ internal static class DescriptionJson
             throw Source.Bad(MethodKey, "is missing or no object");
         if (json[AdaptersKey] is not JsonArray adapters)
             throw new InvalidDataException($"The model's description has no list '{AdaptersKey}'.");
+        var known = UntrustedJson.Guard(Source, () => FineTuningMethodRegistry.FromJson(method));
         return new()
         {
-            Method = UntrustedJson.Guard(Source, () => FineTuningMethodRegistry.FromJson(method)),
+            Method = known,
             Initialization = json[InitializationKey] is { } start ? UntrustedJson.Guard(Source, () => InitializationRegistry.FromJson(start.AsObject())) : null,
-            Adapters = [.. adapters.Select(a => UntrustedJson.Read<AdapterDescription>(a, AdapterSource, AdapterOptions))],
+            Adapters = [.. adapters.Select(a => Adapter(a, known))],
             BaseQuantization = Quantization(json[QuantizationKey]),
             Optimizer = Optimizer(json[OptimizerKey]),
             ClassWeights = ClassWeightsOf(json[ClassWeightsKey]),
         };
+    }
+
+    private static AdapterDescription Adapter(JsonNode? json, FineTuningMethod method)
+    {
+        var adapter = UntrustedJson.Read<AdapterDescription>(json, AdapterSource, AdapterOptions);
+        return method.Kind(adapter.Kind) is not null ? adapter
+            : throw AdapterSource.Bad("kind", $"is '{adapter.Kind}', a kind that the method '{method.Name}' does not have");
     }
 
     private static BaseQuantization Quantization(JsonNode? json) => json switch

@@ -11,6 +11,9 @@ internal sealed class ForwardContext
     /// <summary>A pass without dropout.</summary>
     public static ForwardContext Inference { get; } = new();
 
+    /// <summary>Whether this is a pass of a training step, where a method may compute with a part of an adapter.</summary>
+    public bool IsTraining { get; init; }
+
     /// <summary>Draws dropout masks; null outside training.</summary>
     public DropoutSource? Dropout { get; init; }
 

@@ -1,14 +1,13 @@
-using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
 
-/// <summary>A trained correction of one linear layer.</summary>
+/// <summary>A trained correction of one linear layer: how it changes the layer's product, what it trains, and how it merges.</summary>
 /// <param name="target">The layer, the rank and the scale.</param>
 /// <param name="dropout">Probability of dropping an element of the adapter's input.</param>
 internal abstract class LinearAdapter(AdapterTarget target, double dropout) : IDisposable
 {
-    /// <summary>The names of the factors, after the module's.</summary>
+    /// <summary>The names of the factors that several kinds have, after the module's.</summary>
     public static class Names
     {
         public const string A = ".lora_A";
@@ -24,25 +23,17 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
     /// <summary>s: alpha / r, or alpha / √r with rsLoRA.</summary>
     public double Scaling { get; } = target.Scaling;
 
-    public abstract AdapterKind Kind { get; }
-
-    /// <summary>[r, in], fp32.</summary>
-    public abstract Parameter A { get; }
-
-    /// <summary>[out, r], fp32.</summary>
-    public abstract Parameter B { get; }
+    /// <summary>The kind's name, as model files have it.</summary>
+    public abstract string Kind { get; }
 
     /// <summary>What the initialisation did to the layer's base weight; null where that is untouched. Owned by the adapter.</summary>
     public BaseCorrection? Correction { get; set; }
 
     /// <summary>
     /// Set where the layer keeps the untouched weight and the adapter adds what training changed; null where the weight itself
-    /// is corrected, or need not be. Owned by the adapter.
+    /// is corrected, or need not be. Owned by the adapter; <see cref="LowRankAdapter"/>s alone compute with it.
     /// </summary>
     public SubtractedStart? Start { get; set; }
-
-    /// <summary>A, B and what lies between them, as they are in this step.</summary>
-    public virtual AdapterFactors Factors => new(A.Value, B.Value);
 
     /// <summary>The adapter's own parameters, trained and frozen, by full name (<c>{module}.lora_A</c>).</summary>
     public abstract IReadOnlyList<Parameter> Parameters { get; }
@@ -54,27 +45,7 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
     /// <param name="weight">What the layer holds, fp32: the corrected base weight, or with <see cref="Start"/> the untouched one.</param>
     public abstract Tensor EffectiveWeight(Tensor weight);
 
-    /// <summary>W + s·B·A or W + s·B·N·A, less what the base gave away; in the caller's scope.</summary>
-    /// <param name="weight">What the layer holds, fp32.</param>
-    protected Tensor Direction(Tensor weight)
-    {
-        var sum = weight.add(Factors.Product(), Scaling);
-        return Start is null ? sum : sum.add_(Start.Initial.Product(), -Scaling);
-    }
-
-    /// <summary>What the adapter adds to x Wᵀ, [..., in] → [..., out], not yet scaled.</summary>
-    /// <param name="x">The layer's input.</param>
-    /// <param name="dropped">The adapter's: x after dropout, the same object where there is none.</param>
-    protected Tensor Delta(Tensor x, Tensor dropped)
-    {
-        if (Start is not null)
-            return Start.Product(x, dropped, Factors);
-        var (a, b, n) = (A.Value.to(x.dtype), B.Value.to(x.dtype), Factors.N?.to(x.dtype));
-        var low = nn.functional.linear(dropped, a); // [..., r]
-        return nn.functional.linear(n is null ? low : nn.functional.linear(low, n), b);
-    }
-
-    public void Dispose()
+    public virtual void Dispose()
     {
         foreach (var parameter in Parameters)
             parameter.Release();
@@ -84,6 +55,6 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
         Start = null;
     }
 
-    protected Parameter Factor(string name, Tensor value) =>
-        new($"{Target.ModuleName}{name}", value, owned: true) { Trained = true };
+    protected Parameter Factor(string name, Tensor value, bool decay = true) =>
+        new($"{Target.ModuleName}{name}", value, owned: true, decay) { Trained = true };
 }

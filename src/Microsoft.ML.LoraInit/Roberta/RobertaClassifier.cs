@@ -56,7 +56,7 @@ internal sealed class RobertaClassifier : IDisposable
     public IEnumerable<Parameter> HeadParameters => _parameters.Values.Where(p => !_base.Contains(p.Name));
 
     private IEnumerable<(Parameter Parameter, bool IsA)> AdapterParameters => _linears
-        .Select(l => l.Adapter).OfType<LinearAdapter>().SelectMany(a => a.Parameters.Select(p => (p, ReferenceEquals(p, a.A))));
+        .Select(l => l.Adapter).OfType<LinearAdapter>().SelectMany(a => a.Parameters.Select(p => (p, ReferenceEquals(p, (a as LowRankAdapter)?.A))));
 
     /// <summary>Logits, fp32 [batch, outputs].</summary>
     public Tensor forward(EncodedBatch batch, ForwardContext context) =>

@@ -20,7 +20,7 @@ namespace Microsoft.ML.LoraInit;
 /// memory until <see cref="Dispose"/>; a <c>PredictionEngine</c> disposes its model unless told otherwise
 /// (<c>PredictionEngineOptions.OwnsTransformer</c>).
 /// </remarks>
-public abstract class LoraTextTransformer : ITransformer, IDisposable
+public abstract class LoraTextTransformer : ITextTransformer, IDisposable
 {
     private readonly FineTunedModel _model;
 
@@ -54,6 +54,12 @@ public abstract class LoraTextTransformer : ITransformer, IDisposable
 
     /// <summary>SHA-256 of the base model's weights, in lower-case hexadecimal.</summary>
     public string BaseModelSha256 => _model.State.Base.Sha256;
+
+    /// <inheritdoc/>
+    public string TextColumnName => _model.ModelSettings.Texts.Text;
+
+    /// <inheritdoc/>
+    public string? Text2ColumnName => _model.ModelSettings.Texts.Text2;
 
     /// <summary>What a saved model contains; the trainer's option, which may be changed before saving.</summary>
     public ModelSaveMode SaveMode { get; set; }

@@ -20,6 +20,7 @@ internal static class LoraTrainerOptionsValidator
         Given(options.BaseModel, nameof(options.BaseModel), "choose RobertaCheckpoint.Mini, FromDirectory or FromHub");
         Given(options.Method, nameof(options.Method), "choose a FineTuningMethod, such as FineTuningMethod.Lora()");
         CheckAdapters(options);
+        CheckFamily(options);
         InitialAdapterFolder.Check(options);
         CheckOptimisation(options);
         CheckValidation(options);
@@ -105,6 +106,28 @@ internal static class LoraTrainerOptionsValidator
             if (options.InitialAdapter is null)
                 lora.Check(options.Initialization);
         }
+    }
+
+    /// <summary>What a variant of LoRA does not go with.</summary>
+    private static void CheckFamily(LoraTrainerOptions options)
+    {
+        if (options.Method is not LoraFamilyMethod method || options.InitialAdapter is not null)
+            return;
+        if (options.UseDora)
+            throw Refused(nameof(options.UseDora), true, "its adapters are of another kind", "Turn it off, or choose FineTuningMethod.Lora()");
+        if (method.Obstacle(options.Initialization) is { } obstacle)
+            throw Refused(nameof(options.Initialization), options.Initialization.Name, obstacle, "Choose another initialisation, or another method");
+        if (options.GradientPreconditioning != GradientPreconditioning.None)
+            throw Refused(nameof(options.GradientPreconditioning), options.GradientPreconditioning, "the preconditioner is for plain LoRA", "Choose GradientPreconditioning.None, or FineTuningMethod.Lora()");
+        if (method.UpdatesItself && options.LoraPlusRatio != 1)
+            throw Refused(nameof(options.LoraPlusRatio), options.LoraPlusRatio, "it moves A and B itself, by one rate", "Leave the ratio at 1");
+        if (method.CorrectsBase && options.BaseQuantization != BaseQuantization.None)
+            throw Refused(nameof(options.BaseQuantization), options.BaseQuantization, "it changes the base's weights, which 4 bits cannot hold", "Choose BaseQuantization.None");
+        if (method.NeedsOneDevice && options.Devices?.Count > 1)
+            throw Refused(nameof(options.Devices), options.Devices.Count, "each step's rank is drawn on one device", "Name one device");
+
+        ArgumentException Refused<T>(string option, T value, string why, string advice) =>
+            new($"{option} = {Text(value)} does not go with the method '{method.Name}': {why}. {advice}.");
     }
 
     private static void CheckOptimisation(LoraTrainerOptions options)

@@ -58,11 +58,14 @@ internal sealed class FineTuningRun
         _request.Task.Check(_request.Train, "training");
         if (_request.Validation is not null)
             _request.Task.Check(_request.Validation, "validation");
+        _settings.Method.CheckRun(Steps);
         if (_request.Base.IsQuantized != (_settings.BaseQuantization != BaseQuantization.None))
             throw new InvalidOperationException($"BaseQuantization is {_settings.BaseQuantization}, but the base was loaded {(_request.Base.IsQuantized ? "" : "un")}quantised.");
         if ((_initial is null) != (_settings.InitialAdapter is null))
             throw new InvalidOperationException($"InitialAdapter is '{_settings.InitialAdapter}', but {(_initial is null ? "no adapter was" : "an adapter was")} read.");
     }
+
+    private long Steps => (long)TrainingLoop.StepsPerEpoch(_request) * _settings.Schedule.MaxEpochs;
 
     private FineTuningResult Train(RobertaClassifier model)
     {
@@ -72,12 +75,14 @@ internal sealed class FineTuningRun
         using var start = new InitialFactors();
         Prepare(model, start, resumed);
         foreach (var adapter in Adapters(model))
-            adapter.B.LearningRateFactor = _settings.Optimizer.LoraPlusRatio;
+            adapter.B.LearningRateFactor *= _settings.Optimizer.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms });
         using var state = new TrainingState(model.Device);
-        resumed?.Restore(parameters, optimizer, state);
+        using var hooks = _settings.Method.Hooks(new(model, parameters, Steps, _request.Seed, _settings.Adapters));
+        var parts = new RunParts(parameters, optimizer, state, start, hooks);
+        resumed?.Restore(parts);
         resumed?.Dispose(); // the file is about to be replaced
         LogStart(model, parameters, resumed is null ? null : state);
 
@@ -85,7 +90,6 @@ internal sealed class FineTuningRun
             ? new RiemannianPreconditioner(parameters, Adapters(model), _settings.Optimizer.PreconditioningDamping)
             : null;
 
-        var parts = new RunParts(parameters, optimizer, state, start);
         var cancelled = Loop(model, parts, preconditioner, checkpoint, isNew: resumed is null);
         _reporter.Report(new() { Phase = TrainingPhase.Finishing, Epoch = state.BestEpoch, MaxEpochs = _settings.Schedule.MaxEpochs });
         return new(Capture(model, parameters, state), History(model, parts, cancelled));
@@ -131,7 +135,7 @@ internal sealed class FineTuningRun
             Save(); // what the initialisation made is not lost, however early the process ends
         try
         {
-            var step = new StepParts(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State);
+            var step = new StepParts(_request, model, parts.Parameters, parts.Optimizer, preconditioner, parts.State, parts.Hooks);
             using var engine = TrainingEngine.For(step);
             new TrainingLoop(step, engine.Step, _reporter, Save).Run();
             return false;
@@ -146,7 +150,7 @@ internal sealed class FineTuningRun
         }
     }
 
-    private static IEnumerable<LinearAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>();
+    private static IEnumerable<LowRankAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>();
 
     private FineTunedState Capture(RobertaClassifier model, TrainableParameters parameters, TrainingState state)
     {

@@ -45,8 +45,7 @@ internal sealed class TrainingLoop
         _state = state;
         _save = save;
         _lengths = [.. request.Train.Texts.Select(t => t.Length)];
-        var batches = Plan(1).Count;
-        _stepsPerEpoch = (batches + _schedule.GradientAccumulationSteps - 1) / _schedule.GradientAccumulationSteps;
+        _stepsPerEpoch = StepsPerEpoch(request);
         var total = (long)_stepsPerEpoch * _schedule.MaxEpochs;
         _rate = LearningRate.WithWarmupRatio(_schedule.LearningRateSchedule, _schedule.InitialLearningRate, _schedule.WarmupRatio, total);
         _reports = new LoopReports(request, state, reporter, total);
@@ -63,6 +62,14 @@ internal sealed class TrainingLoop
             CloseEpoch();
             _save();
         }
+    }
+
+    /// <summary>Optimiser steps of one epoch.</summary>
+    public static int StepsPerEpoch(FineTuningRequest request)
+    {
+        var schedule = request.Settings.Schedule;
+        var batches = BatchPlanner.Shuffled([.. request.Train.Texts.Select(t => t.Length)], schedule.BatchSize, request.Seed, 1).Count;
+        return (batches + schedule.GradientAccumulationSteps - 1) / schedule.GradientAccumulationSteps;
     }
 
     private IReadOnlyList<int[]> Plan(int epoch) => BatchPlanner.Shuffled(_lengths, _schedule.BatchSize, _request.Seed, epoch);

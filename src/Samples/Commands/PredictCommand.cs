@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Data.Files;
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -16,6 +17,7 @@ internal sealed class PredictCommand
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
     private readonly Option<string?> _input = new("--input") { Description = "Rows to predict for: TSV, CSV, JSONL or Parquet; - for standard input.", HelpName = "FILE" };
     private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions in the input's order: TSV, CSV or JSONL, by the ending; - for standard output, in the input's format.", HelpName = "FILE" };
+    private readonly Option<string?> _shard = new("--shard") { Description = "One of n equal parts of the rows, i/n with i from 0, written beside --output for 'predict merge'; auto asks a Slurm array or a Kubernetes Indexed Job.", HelpName = "I/N" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
     private readonly RunOptions _run;
@@ -23,7 +25,7 @@ internal sealed class PredictCommand
     private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
-        Option[] options = [_model, _text, _text2, _input, _output];
+        Option[] options = [_model, _text, _text2, _input, _output, _shard];
         foreach (var option in options)
             command.Options.Add(option);
         _engine = new(command);
@@ -35,6 +37,7 @@ internal sealed class PredictCommand
     {
         var command = new CliCommand("predict", "Predict for one text, or for each row of a file.");
         var run = new PredictCommand(command, terminal, verbose);
+        command.Subcommands.Add(PredictMergeCommand.Create(terminal));
         command.SetAction((result, cancellation) => Task.FromResult(run.Run(result, cancellation)));
         return command;
     }
@@ -48,6 +51,9 @@ internal sealed class PredictCommand
             throw new UsageException("--input and --output go together.");
         if (text2 is not null && text is null)
             throw new UsageException("--text2 goes with --text.");
+        var shard = Part(result, output);
+        if (shard.Count > 1)
+            output = shard.Of(output!);
         if (output is not null and not DataFile.Standard)
             OutputPlace.Check(output, "--output");
 
@@ -60,7 +66,7 @@ internal sealed class PredictCommand
         }
         else
         {
-            Many(ml, file, result, output!, cancellation);
+            Many(ml, file, result, output!, shard, cancellation);
         }
         return ExitCodes.Success;
     }
@@ -87,19 +93,36 @@ internal sealed class PredictCommand
         }
     }
 
-    private void Many(MLContext ml, ModelFile file, ParseResult result, string output, CancellationToken cancellation)
+    private PredictionPart Part(ParseResult result, string? output)
+    {
+        if (result.GetValue(_shard) is not { } text)
+            return PredictionPart.Whole;
+        if (output is null or DataFile.Standard)
+            throw new UsageException("--shard: parts are files beside --output; give --input and the name of a file with --output.");
+        try
+        {
+            return new(Shard.Resolve(text, Environment.GetEnvironmentVariable));
+        }
+        catch (ArgumentException e)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
+
+    private void Many(MLContext ml, ModelFile file, ParseResult result, string output, PredictionPart part, CancellationToken cancellation)
     {
         bool piped = output == DataFile.Standard;
         var words = piped ? _terminal.Error : _terminal.Output;
         var (source, layout) = _data.Open(result, result.GetValue(_input)!, _data.Read(result, file.Kind), _terminal, file.IsPair, words);
         using var owned = source;
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
-        var format = piped ? source.Format : DataFormats.Of(output);
+        var format = piped ? source.Format : DataFormats.Of(part.Count > 1 ? result.GetValue(_output)! : output);
         if (format == DataFormat.Parquet && !piped)
             throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
         // The rows are read as the model asks for them, so a file may be larger than memory.
         var skipped = new SkippedLines(source.Name);
-        var rows = TextFile.Read(source.Lines(), source.Name, layout, skipped.Add).Select(row =>
+        long place = 0;
+        var rows = TextFile.Read(source.Lines(), source.Name, layout, Skip).Where(_ => part.Has(place++)).Select(row =>
         {
             skipped.Read();
             cancellation.ThrowIfCancellationRequested();
@@ -114,9 +137,15 @@ internal sealed class PredictCommand
             AtomicFile.Write(output, stream =>
             {
                 using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
-                count = PredictionWriter.Write(writer, format, predictions, file, skipped);
+                count = PredictionWriter.Write(writer, format, predictions, file, skipped, mayBeEmpty: part.Count > 1);
             });
         skipped.Report(_terminal, " In the output their rows are empty.");
         words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
+
+        void Skip(long line)
+        {
+            if (part.Has(place++))
+                skipped.Add(line);
+        }
     }
 }

@@ -28,8 +28,8 @@ internal static class PredictionWriter
 
     /// <summary>Writes a header (in JSONL every row has the names) and a line a row, which is empty where the row was left out.</summary>
     /// <returns>The number of predictions.</returns>
-    /// <exception cref="UsageException">No row was left.</exception>
-    public static long Write(TextWriter writer, DataFormat format, IEnumerable<Prediction> predictions, ModelFile file, SkippedLines skipped)
+    /// <exception cref="UsageException">No row was left, and <paramref name="mayBeEmpty"/> is false.</exception>
+    public static long Write(TextWriter writer, DataFormat format, IEnumerable<Prediction> predictions, ModelFile file, SkippedLines skipped, bool mayBeEmpty = false)
     {
         long rows = 0, lines = 0;
         var probabilities = file.Classes.Select(c => $"Probability:{c}");
@@ -54,7 +54,7 @@ internal static class PredictionWriter
             rows++;
             lines++;
         }
-        if (rows == 0 && skipped.Count > 0)
+        if (rows == 0 && skipped.Count > 0 && !mayBeEmpty)
             throw new UsageException($"--input: all {skipped.Count} lines are malformed; nothing was predicted. Check the columns, or leave out --skip-malformed to see what is wrong.");
         Empty();
         return rows;

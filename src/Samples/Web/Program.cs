@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Connections;
 using Microsoft.ML.LoraInit.Samples.Web;
 
 try
@@ -9,5 +10,10 @@ try
 catch (ArgumentException e)
 {
     Console.Error.WriteLine($"lorainit-web: {e.Message}");
+    return 2;
+}
+catch (IOException e) when (e.InnerException is AddressInUseException)
+{
+    Console.Error.WriteLine($"lorainit-web: {e.Message.TrimEnd('.')}. Choose another one with --urls.");
     return 2;
 }

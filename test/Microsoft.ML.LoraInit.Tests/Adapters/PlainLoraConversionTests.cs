@@ -31,7 +31,7 @@ public sealed class PlainLoraConversionTests
 
         Assert.IsTrue(plain.Count > 0 && plain.All(a => a.IsExact));
         Assert.AreEqual(0, PlainLoraConversion.RelativeError(plain));
-        foreach (var ((_, target), adapter) in state.Adapters.Zip(plain))
+        foreach (var ((_, target, _), adapter) in state.Adapters.Zip(plain))
         {
             Assert.AreEqual(factor * target.Rank, adapter.Target.Rank);
             Assert.AreEqual(target.Rank, adapter.TrainedRank);

@@ -88,7 +88,7 @@ public sealed class SubtractedStartTests
         using var weights = TinyModel.Base(TinyModel.Config with { HiddenDropout = 0, AttentionDropout = 0 });
         using var model = TinyModel.Create(weights);
         AdapterTests.Attach(model, settings: new AdapterSettings { Rank = 2, RankPattern = new Dictionary<string, int> { ["query"] = 5 }, TargetModules = TargetModules.AllLinear });
-        foreach (var adapter in model.Linears.Select(l => l.Adapter!))
+        foreach (var adapter in model.Linears.Select(l => (LowRankAdapter)l.Adapter!))
             adapter.Start = new SubtractedStart(new(Draw(5, adapter.A.Shape), Draw(6, adapter.B.Shape)), CPU);
         using var parameters = new TrainableParameters(model.Parameters);
         var (batch, weight) = (TinyModel.Batch(), Draw(7, 4, weights.Config.HiddenSize));

@@ -113,8 +113,7 @@ public sealed class TrajectoryParityTests
             var stored = $"base_model.model.{target.ModuleName}";
             var magnitude = $"{stored}.lora_magnitude_vector";
             var blueprint = new AdapterBlueprint(target, settings.UseDora ? AdapterKind.Dora : AdapterKind.Lora,
-                new(file.Read($"{stored}.lora_A.weight"), file.Read($"{stored}.lora_B.weight")),
-                settings.UseDora ? file.Read(magnitude) : null, null, 0, true, true);
+                AdapterBlueprint.PartsOf(new(file.Read($"{stored}.lora_A.weight"), file.Read($"{stored}.lora_B.weight")), settings.UseDora ? file.Read(magnitude) : null), null, 0);
             var weight = model.Base[$"{target.ModuleName}.weight"];
             using var theirs = blueprint.Build(weight, CPU);
             var expected = theirs.EffectiveWeight(weight) - weight;

@@ -1,5 +1,6 @@
+using System.Security.Cryptography;
+using Microsoft.ML.LoraInit.Hosting.Serving;
 using Microsoft.ML.LoraInit.Samples.Web.Endpoints;
-using Microsoft.ML.LoraInit.Samples.Web.Serving;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Hosts;
@@ -25,7 +26,7 @@ internal sealed class SavedModel
         ml.Model.Save(model, Topics.View(ml).Schema, stream);
         Bytes = stream.ToArray();
         using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
-        _classes = ServedModel.ClassesOf(engine.OutputSchema);
+        _classes = [.. Pipeline.OutputNames(engine.OutputSchema)];
         foreach (var text in Texts)
             _answers[text] = _classes.Zip(engine.Predict(new Topics.Row { Text = text }).Score).ToDictionary(c => c.First, c => c.Second);
     }
@@ -38,6 +39,8 @@ internal sealed class SavedModel
     public static IReadOnlyList<string> Texts { get; } = [.. Topics.Rows.Select(r => r.Text)];
 
     public byte[] Bytes { get; }
+
+    public string Sha256 => Convert.ToHexStringLower(SHA256.HashData(Bytes));
 
     /// <summary>Whether an answer is this model's.</summary>
     public bool Says(string text, PredictEndpoint.Prediction prediction) =>

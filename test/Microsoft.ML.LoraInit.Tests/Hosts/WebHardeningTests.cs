@@ -110,7 +110,7 @@ public class WebHardeningTests
         Encoding.ASCII.GetBytes($"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
 
     /// <summary>300 bytes a second of the 64 kB that were announced.</summary>
-    private static async Task SendSlowly(Uri address, CancellationToken stop)
+    internal static async Task SendSlowly(Uri address, CancellationToken stop)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(address.Host, address.Port, CancellationToken.None);

@@ -19,9 +19,12 @@ internal sealed class WebHost : IAsyncDisposable
 
     public HttpClient Client { get; }
 
-    public static async Task<WebHost> Start(string modelPath, params string[] more)
+    public static Task<WebHost> Start(string modelPath, params string[] more) => StartWith(["--model", modelPath, .. more]);
+
+    /// <summary>With the models that the options name.</summary>
+    public static async Task<WebHost> StartWith(params string[] options)
     {
-        var app = WebSample.Create(["--model", modelPath, "--urls", "http://127.0.0.1:0", "--poll", "0.05", .. more]);
+        var app = WebSample.Create(["--urls", "http://127.0.0.1:0", "--poll", "0.05", .. options]);
         await app.StartAsync();
         return new(app);
     }

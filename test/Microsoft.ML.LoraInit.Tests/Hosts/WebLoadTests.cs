@@ -86,7 +86,7 @@ public class WebLoadTests
         }
     }
 
-    private static async Task<Uri> Address(Process process)
+    internal static async Task<Uri> Address(Process process)
     {
         const string Listening = "Now listening on: ";
         while (await process.StandardOutput.ReadLineAsync() is { } line)

@@ -178,6 +178,8 @@ public class WebSampleTests
     [DataRow("poll", "soon")]
     [DataRow("concurrency", "0")]
     [DataRow("queue", "-1")]
+    [DataRow("rate", "-1")]
+    [DataRow("models:a", "")]
     [DataRow("model", "")]
     public void OptionsThatCannotBeUsedAreNamed(string option, string value)
     {

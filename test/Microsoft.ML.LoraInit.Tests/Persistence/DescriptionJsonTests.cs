@@ -12,7 +12,7 @@ public sealed class DescriptionJsonTests
     {
         Method = FineTuningMethod.Lora(),
         Initialization = LoraInitialization.Pissa(),
-        Adapters = [new() { Module = "roberta.encoder.layer.0.attention.self.query", Kind = AdapterKind.Lora, Rank = 4, Alpha = 8, RankStabilized = false, Scaling = 2 }],
+        Adapters = [new() { Module = "roberta.encoder.layer.0.attention.self.query", Kind = AdapterKind.Lora.Name, Rank = 4, Alpha = 8, RankStabilized = false, Scaling = 2 }],
         BaseQuantization = BaseQuantization.Nf4,
         Optimizer = new(16, GradientPreconditioning.Riemannian, 0.25),
         ClassWeights = ClassWeights.PerClass(new Dictionary<string, double> { ["a"] = 1, ["b"] = 0.5 }),

@@ -22,7 +22,7 @@ public sealed class RiemannianPreconditionerTests
         // All linear layers: three shapes, with the head before the first adapter in the flat vector.
         AdapterTests.Attach(model, f => zeroB ? f with { B = zeros_like(f.B) } : f);
         using var parameters = new TrainableParameters(model.Parameters);
-        var adapters = model.Linears.Select(l => l.Adapter!).ToArray();
+        var adapters = model.Linears.Select(l => (LowRankAdapter)l.Adapter!).ToArray();
         var before = Gradients(model, parameters);
         var values = parameters.Snapshot();
         using var preconditioner = new RiemannianPreconditioner(parameters, adapters, Damping);
@@ -51,10 +51,10 @@ public sealed class RiemannianPreconditionerTests
         AdapterTests.Attach(model, f => f.A.shape[1] == 32 ? f with { FreezeB = true } : f);
         using var parameters = new TrainableParameters(model.Parameters);
         var before = Gradients(model, parameters);
-        using var preconditioner = new RiemannianPreconditioner(parameters, model.Linears.Select(l => l.Adapter!), Damping);
+        using var preconditioner = new RiemannianPreconditioner(parameters, model.Linears.Select(l => (LowRankAdapter)l.Adapter!), Damping);
         preconditioner.Apply();
         var after = ByName(parameters, parameters.Flat.grad!);
-        foreach (var adapter in model.Linears.Select(l => l.Adapter!))
+        foreach (var adapter in model.Linears.Select(l => (LowRankAdapter)l.Adapter!))
         {
             var change = (after[adapter.A.Name] - before[adapter.A.Name]).abs().max().item<double>();
             Assert.AreEqual(adapter.B.Trained, change > 0, adapter.A.Name);
@@ -67,7 +67,7 @@ public sealed class RiemannianPreconditionerTests
         using var model = TinyModel.Create();
         AdapterTests.Attach(model, f => f with { FreezeB = true });
         using var parameters = new TrainableParameters(model.Parameters);
-        Assert.ThrowsExactly<InvalidOperationException>(() => new RiemannianPreconditioner(parameters, model.Linears.Select(l => l.Adapter!), Damping));
+        Assert.ThrowsExactly<InvalidOperationException>(() => new RiemannianPreconditioner(parameters, model.Linears.Select(l => (LowRankAdapter)l.Adapter!), Damping));
     }
 
     [TestMethod]

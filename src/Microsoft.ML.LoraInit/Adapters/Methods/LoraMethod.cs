@@ -51,6 +51,9 @@ public sealed record LoraMethod : FineTuningMethod
 
     internal override bool UsesAdapters => true;
 
+    internal override AdapterKind? Kind(string name) =>
+        new[] { AdapterKind.Lora, AdapterKind.Dora, AdapterKind.ThreeMatrix }.FirstOrDefault(k => k.Name == name);
+
     internal override bool TrainsBase(string parameterName, IReadOnlySet<string> adapted) => Bias switch
     {
         LoraBias.All => parameterName.EndsWith(BiasSuffix, StringComparison.Ordinal),

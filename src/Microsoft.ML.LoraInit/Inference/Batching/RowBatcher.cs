@@ -53,7 +53,7 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
             {
                 try
                 {
-                    return score([text])[0];
+                    return Pass([text])[0];
                 }
                 finally
                 {
@@ -186,7 +186,7 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
         {
             try
             {
-                var logits = score(batch.ConvertAll(request => request.Text));
+                var logits = Pass(batch.ConvertAll(request => request.Text));
                 for (int i = 0; i < batch.Count; i++)
                     batch[i].Logits = logits[i];
                 return;
@@ -200,13 +200,19 @@ internal sealed class RowBatcher(Func<IReadOnlyList<EncodedText>, float[][]> sco
         {
             try
             {
-                request.Logits = score([request.Text])[0];
+                request.Logits = Pass([request.Text])[0];
             }
             catch (Exception e) when (e is not ThreadInterruptedException)
             {
                 request.Error = ExceptionDispatchInfo.Capture(e);
             }
         }
+    }
+
+    private float[][] Pass(IReadOnlyList<EncodedText> texts)
+    {
+        ScoringMetrics.BatchSize.Record(texts.Count);
+        return score(texts);
     }
 
     private static void Finish(Request request)

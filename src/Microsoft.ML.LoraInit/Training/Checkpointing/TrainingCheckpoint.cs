@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
@@ -26,6 +27,7 @@ internal sealed class TrainingCheckpoint : IDisposable
     private const string ParametersName = "parameters";
     private const string BestName = "best";
     private const string OptimizerPrefix = "optimizer/";
+    private const string MethodPrefix = "method/";
 
     private const string ChecksumKey = "lorainit.sha256";
     private const string LockName = "training.lock";
@@ -79,6 +81,7 @@ internal sealed class TrainingCheckpoint : IDisposable
             var tensors = optimizer.Select(t => KeyValuePair.Create(OptimizerPrefix + t.Key, t.Value))
                 .Append(KeyValuePair.Create(ParametersName, parts.Parameters.Flat.detach()))
                 .Concat(state.Best is null ? [] : [KeyValuePair.Create(BestName, state.Best)])
+                .Concat(parts.Hooks?.State.Select(t => KeyValuePair.Create(MethodPrefix + t.Key, t.Value)) ?? [])
                 .Concat(InitialFactorsFile.Tensors(parts.Start.Targets, parts.Start.Adapters));
             var numbers = new Numbers(
                 state.Step, state.Epoch, state.StepInEpoch, state.LossSum.cpu().item<double>(), state.WeightSum, state.EpochSeconds, parts.Start.Seconds,
@@ -183,16 +186,19 @@ internal sealed class TrainingCheckpoint : IDisposable
         public IReadOnlyList<InitializedAdapter> Initial(IReadOnlyList<AdapterTarget> targets, Device device) =>
             owner.Guard(() => InitialFactorsFile.Read(file, Text(file, InitialKey), targets, device));
 
-        /// <summary>Puts parameters, optimiser and state back to where they were.</summary>
-        public void Restore(TrainableParameters parameters, FlatAdamW optimizer, TrainingState state) => owner.Guard(() =>
+        /// <summary>Puts parameters, optimiser, state and what the method carries along back to where they were.</summary>
+        public void Restore(RunParts parts) => owner.Guard(() =>
         {
             using var scope = NewDisposeScope();
             using var noGrad = no_grad();
+            var (parameters, optimizer, state) = (parts.Parameters, parts.Optimizer, parts.State);
             if (Stored.Finished || Stored.BestEpoch > 0)
                 state.Keep(Stored.BestEpoch, Stored.BestMetric, Read(BestName, parameters));
             parameters.Flat.copy_(Read(ParametersName, parameters));
             optimizer.ImportState(file.Names.Where(n => n.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
                 .ToDictionary(n => n[OptimizerPrefix.Length..], n => file.Read(n)));
+            foreach (var (name, value) in parts.Hooks?.State ?? [])
+                value.copy_(Carried(name, value));
             state.LossSum.fill_(Stored.LossSum);
             state.Step = Stored.Step;
             state.Epoch = Stored.Epoch;
@@ -206,6 +212,13 @@ internal sealed class TrainingCheckpoint : IDisposable
         });
 
         public void Dispose() => file.Dispose();
+
+        private Tensor Carried(string name, Tensor like)
+        {
+            var stored = file.Read(MethodPrefix + name, like.dtype, like.device);
+            return stored.shape.AsSpan().SequenceEqual(like.shape) ? stored
+                : throw new InvalidDataException($"'{MethodPrefix}{name}' has the shape [{string.Join(", ", stored.shape)}] where [{string.Join(", ", like.shape)}] is expected");
+        }
 
         private Tensor Read(string name, TrainableParameters parameters)
         {
@@ -221,4 +234,5 @@ internal sealed class TrainingCheckpoint : IDisposable
 /// <param name="Optimizer">Its optimiser.</param>
 /// <param name="State">Where the run stands.</param>
 /// <param name="Start">What the adapters started from.</param>
-internal sealed record RunParts(TrainableParameters Parameters, FlatAdamW Optimizer, TrainingState State, InitialFactors Start);
+/// <param name="Hooks">What the method does around a step, with what it carries along; or null.</param>
+internal sealed record RunParts(TrainableParameters Parameters, FlatAdamW Optimizer, TrainingState State, InitialFactors Start, MethodHooks? Hooks = null);

@@ -25,7 +25,7 @@ internal sealed class RiemannianPreconditioner : IDisposable
     /// <param name="adapters">The adapters; those without two trained factors are left alone.</param>
     /// <param name="damping">ε, above 0.</param>
     /// <exception cref="InvalidOperationException">No adapter has two trained factors.</exception>
-    public RiemannianPreconditioner(TrainableParameters parameters, IEnumerable<LinearAdapter> adapters, double damping)
+    public RiemannianPreconditioner(TrainableParameters parameters, IEnumerable<LowRankAdapter> adapters, double damping)
     {
         _parameters = parameters;
         _damping = damping;

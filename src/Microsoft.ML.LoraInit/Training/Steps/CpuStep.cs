@@ -29,9 +29,11 @@ internal sealed class CpuStep(StepParts parts) : TrainingStep(parts)
             var seed = Parts.Request.DropsOut ? tensor(new[] { unchecked((long)DropoutSeed(i)) }) : null;
             _pass.Run(new(batch.Inputs, lengths, batch.Targets, batch.Weights, inverse) { Seed = seed }, Parts.State.LossSum);
         }
+        AddPenalty(inverseWeight);
         GradientClipping.Apply(Parts.Parameters, Parts.Request.Settings.Optimizer.MaxGradientNorm);
-        Parts.Preconditioner?.Apply();
+        Parts.BeforeUpdate?.Invoke(learningRate);
         Parts.Optimizer.Step(learningRate);
+        Parts.AfterUpdate(learningRate);
     }
 
     private sealed record Queue(BatchQueue Batches) : IStepBatches

@@ -37,6 +37,7 @@ internal sealed class DeviceStep : TrainingStep
             using var batch = ((Queue)batches).Batches.Take();
             _gradients.Add(batch, DropoutSeed(i), inverseWeight);
         }
+        AddPenalty(inverseWeight);
         _update.Run(learningRate);
     }
 

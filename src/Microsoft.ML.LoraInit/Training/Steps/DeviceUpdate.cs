@@ -27,14 +27,16 @@ internal sealed class DeviceUpdate : IDisposable
     {
         using (no_grad())
             _scalars.copy_(tensor(_parts.Optimizer.NextScalars(learningRate)), true);
-        // The first update runs call by call, as a warm-up; with a preconditioner all do.
-        if (_captured is null && _ran && _capture is not null && _parts.Preconditioner is null)
-            _captured = _capture.TryCapture(UpdateNow, out _);
+        // The first update runs call by call, as a warm-up; all do where something comes between clipping and it.
+        var before = _parts.BeforeUpdate;
+        if (_captured is null && _ran && _capture is not null && before is null)
+            _captured = _capture.TryCapture(() => UpdateNow(null), out _);
         _ran = true;
         if (_captured is not null)
             _captured.Replay();
         else
-            UpdateNow();
+            UpdateNow(before is null ? null : () => before(learningRate));
+        _parts.AfterUpdate(learningRate);
     }
 
     public void Dispose()
@@ -43,6 +45,5 @@ internal sealed class DeviceUpdate : IDisposable
         _scalars.Dispose();
     }
 
-    private void UpdateNow() => _parts.Optimizer.Update(
-        _scalars, _parts.Request.Settings.Optimizer.MaxGradientNorm, _parts.Preconditioner is { } preconditioner ? preconditioner.Apply : null);
+    private void UpdateNow(Action? before) => _parts.Optimizer.Update(_scalars, _parts.Request.Settings.Optimizer.MaxGradientNorm, before);
 }

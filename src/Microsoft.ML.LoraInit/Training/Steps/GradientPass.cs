@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
@@ -11,11 +12,17 @@ namespace Microsoft.ML.LoraInit.Training.Steps;
 /// </summary>
 internal abstract class GradientPass : IDisposable
 {
-    /// <summary>By the fused encoder where the training allows it, else by autograd.</summary>
-    public static GradientPass For(GradientParts parts, EncoderKernels kernels) =>
-        FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels) is { } fused
-            ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, fused, kernels)
-            : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
+    /// <summary>By the fused encoder where the training allows it, else by autograd, which the log tells of adapters that the encoder does not know.</summary>
+    public static GradientPass For(GradientParts parts, EncoderKernels kernels)
+    {
+        var (model, task) = (parts.Model, parts.Request.Task);
+        if (FusedEncoder.TryCreate(model, parts.Parameters, kernels) is { } fused)
+            return new FusedPass(model, parts.Parameters, task, fused, kernels);
+        var kinds = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().Where(a => a is not LoraAdapter).Select(a => a.Kind).Distinct().ToArray();
+        if (kinds.Length > 0)
+            parts.Request.Log?.Invoke($"Adapters of the kind {string.Join(", ", kinds)} train by autograd; the fused encoder is for plain LoRA.");
+        return new TapePass(model, parts.Parameters, task, kernels);
+    }
 
     /// <summary>Adds the batch's gradient to <see cref="TrainableParameters.Flat"/>'s, and its weighted loss to a sum.</summary>
     /// <param name="inputs">The batch.</param>
@@ -45,7 +52,7 @@ internal sealed class TapePass(RobertaClassifier model, TrainableParameters para
         using var scope = NewDisposeScope();
         parameters.Bind();
         using var dropout = inputs.Seed is null ? null : new KernelDropout(kernels, inputs.Seed);
-        var logits = model.forward(inputs.Batch, new ForwardContext { Dropout = dropout });
+        var logits = model.forward(inputs.Batch, new ForwardContext { Dropout = dropout, IsTraining = true });
         Sum(task, logits, inputs, lossSum).backward();
     }
 }

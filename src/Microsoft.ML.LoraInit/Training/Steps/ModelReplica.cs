@@ -12,9 +12,10 @@ internal static class ModelReplica
     /// frozen factors included. What is trained is zero, since it comes from a flat vector at every step.
     /// </summary>
     /// <param name="model">The model, before training.</param>
+    /// <param name="method">What its adapters are of.</param>
     /// <param name="device">Where the other is wanted.</param>
     /// <exception cref="NotSupportedException">The base is held in 4 bits.</exception>
-    public static RobertaClassifier Create(RobertaClassifier model, Device device)
+    public static RobertaClassifier Create(RobertaClassifier model, FineTuningMethod method, Device device)
     {
         if (model.Base.IsQuantized)
             throw new NotSupportedException($"A base in 4 bits trains on one device only, and {nameof(LoraTrainerOptions.Devices)} names several: name one, or choose BaseQuantization.None.");
@@ -48,13 +49,10 @@ internal static class ModelReplica
 
         AdapterBlueprint Blueprint(LinearAdapter adapter) => new(
             adapter.Target,
-            adapter.Kind,
-            new(Value(adapter.A), Value(adapter.B), adapter is ThreeMatrixAdapter three ? Value(three.N) : null),
-            adapter is DoraAdapter dora ? Value(dora.Magnitude) : null,
+            method.Kind(adapter.Kind) ?? throw new InvalidOperationException($"The method '{method.Name}' has no adapters of the kind '{adapter.Kind}'."),
+            adapter.Parameters.ToDictionary(p => p.Name[adapter.Target.ModuleName.Length..], Value, StringComparer.Ordinal),
             null, // the weight is copied as corrected
             adapter.Dropout,
-            adapter.A.Trained,
-            adapter.B.Trained,
-            adapter.Start?.Initial);
+            Start: adapter.Start?.Initial);
     }
 }

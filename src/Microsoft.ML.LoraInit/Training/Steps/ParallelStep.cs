@@ -86,6 +86,7 @@ internal sealed class ParallelStep : TrainingStep
         using var scope = NewDisposeScope();
         AddUp((Queue)batches, count, inverseWeight);
         Receive();
+        AddPenalty(inverseWeight);
         _update.Run(learningRate);
         Send();
     }

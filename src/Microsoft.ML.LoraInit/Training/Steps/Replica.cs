@@ -88,7 +88,7 @@ internal sealed class Replica : IDisposable
         _stream = DeviceWork.Stream(_device);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        _model = ModelReplica.Create(parts.Model, _device);
+        _model = ModelReplica.Create(parts.Model, parts.Request.Settings.Method, _device);
         _parameters = new TrainableParameters(_model.Parameters);
         var count = _parameters.Count;
         _sent = zeros(count + 1, ScalarType.Float32, _device).DetachFromDisposeScope();

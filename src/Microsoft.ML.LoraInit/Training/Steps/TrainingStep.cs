@@ -1,6 +1,8 @@
+using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Optimization;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Training.Steps;
 
@@ -20,6 +22,7 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
     public void Run(IStepBatches batches, int[][] group, double learningRate)
     {
         var weight = group.Sum(rows => BatchQueue.WeightOf(Parts.Request.Train, rows));
+        Parts.Hooks?.BeforeStep(Parts.State.Step);
         Run(batches, group.Length, weight > 0 ? 1 / weight : 0, learningRate);
         Parts.State.WeightSum += weight;
         Parts.State.Step++;
@@ -29,6 +32,21 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
     public abstract void Dispose();
 
     protected abstract void Run(IStepBatches batches, int count, double inverseWeight, double learningRate);
+
+    /// <summary>Adds what the method adds to the loss, and its gradient, once the batches' are there.</summary>
+    /// <param name="inverseWeight">One over the sum of weights of the step's rows; 0 where they count for nothing.</param>
+    protected void AddPenalty(double inverseWeight)
+    {
+        if (Parts.Hooks is not { } hooks || inverseWeight == 0)
+            return;
+        using var scope = NewDisposeScope();
+        Parts.Parameters.Bind();
+        if (hooks.Penalty() is not { } penalty)
+            return;
+        penalty.backward();
+        using var noGrad = no_grad();
+        Parts.State.LossSum.add_(penalty.detach(), 1 / inverseWeight);
+    }
 
     /// <summary>The seed of a step's dropout, of its nth batch, on the nth device.</summary>
     protected ulong DropoutSeed(int batch, int device = 0)
@@ -53,14 +71,35 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
 /// <param name="Optimizer">Over the same.</param>
 /// <param name="Preconditioner">Changes the gradient before the optimiser sees it; or null.</param>
 /// <param name="State">Where the run stands.</param>
+/// <param name="Hooks">What the method does around a step; or null.</param>
 internal sealed record StepParts(
     FineTuningRequest Request,
     Roberta.RobertaClassifier Model,
     TrainableParameters Parameters,
     FlatAdamW Optimizer,
     RiemannianPreconditioner? Preconditioner,
-    TrainingState State)
+    TrainingState State,
+    MethodHooks? Hooks = null)
 {
+    /// <summary>What comes between clipping and the update, given the learning rate; null for nothing.</summary>
+    public Action<double>? BeforeUpdate => Preconditioner is null && Hooks is null ? null : rate =>
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Preconditioner?.Apply();
+        Hooks?.BeforeUpdate(State.Step, rate);
+    };
+
+    /// <summary>What comes after the update.</summary>
+    public void AfterUpdate(double learningRate)
+    {
+        if (Hooks is null)
+            return;
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        Hooks.AfterUpdate(State.Step, learningRate);
+    }
+
     /// <summary>What a pass on the model's device needs of it.</summary>
     public GradientParts Gradients => new(Request, Model, Parameters, State.LossSum);
 }

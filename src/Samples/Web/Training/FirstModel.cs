@@ -1,24 +1,22 @@
-using Microsoft.ML.LoraInit.Samples.Web.Serving;
-
 namespace Microsoft.ML.LoraInit.Samples.Web.Training;
 
 /// <summary>
 /// Trains the model of the quickstart where its file is not there yet, while the service already says that it is doing so.
-/// The watcher finds the file when it is done.
+/// The predictor finds the file when it is done.
 /// </summary>
 internal sealed partial class FirstModel(WebSettings settings, TrainingStatus status, ILogger<FirstModel> logger) : BackgroundService
 {
     private const string Data = "support-intents.train.tsv";
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
-        File.Exists(settings.ModelPath) ? Task.CompletedTask : Task.Run(() => Train(stoppingToken), CancellationToken.None);
+        File.Exists(settings.Models[0].Path) ? Task.CompletedTask : Task.Run(() => Train(stoppingToken), CancellationToken.None);
 
     private void Train(CancellationToken cancellation)
     {
         status.Text = "The first model is about to be trained.";
         try
         {
-            Begun(settings.ModelPath);
+            Begun(settings.Models[0].Path);
             var ml = new MLContext(seed: 0);
             var rows = ml.Data.LoadFromEnumerable(ReadRows());
             var pipeline = ml.Transforms.Conversion.MapValueToKey("Label")
@@ -41,7 +39,7 @@ internal sealed partial class FirstModel(WebSettings settings, TrainingStatus st
                 .Append(ml.Transforms.Conversion.MapKeyToValue("PredictedLabel"));
             using var model = pipeline.Fit(rows);
             cancellation.ThrowIfCancellationRequested(); // A stopped run returns the best so far; the next start begins anew.
-            ModelFiles.Save(ml, model, rows.Schema, settings.ModelPath);
+            ml.Model.SaveWhole(model, rows.Schema, settings.Models[0].Path);
             status.Text = null;
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)

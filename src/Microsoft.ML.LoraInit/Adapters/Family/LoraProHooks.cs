@@ -1,0 +1,89 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters.Family;
+
+/// <summary>LoRA-Pro's steps, adapters of one shape together.</summary>
+internal sealed class LoraProHooks : MethodHooks
+{
+    private const double Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8, Damping = 1e-8;
+
+    private readonly TrainableParameters _parameters;
+    private readonly Group[] _groups;
+
+    /// <summary>Adapters of one shape and scale, with Adam's moments [k, out, in].</summary>
+    private sealed record Group(double Scaling, (FlatPlace A, FlatPlace B)[] Places, Tensor First, Tensor Second);
+
+    public LoraProHooks(MethodRun run)
+    {
+        _parameters = run.Parameters;
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        _groups =
+        [
+            .. run.Adapters<LoraAdapter>().GroupBy(a => (a.Scaling, a.Target.Rank, a.Target.OutFeatures, a.Target.InFeatures)).Select(g => new Group(
+                g.Key.Scaling, [.. g.Select(a => (run.Place(a.A), run.Place(a.B)))], Moment(g.Count(), g.Key.OutFeatures, g.Key.InFeatures), Moment(g.Count(), g.Key.OutFeatures, g.Key.InFeatures))),
+        ];
+
+        Tensor Moment(params long[] shape) => zeros(shape, device: run.Parameters.Flat.device).DetachFromDisposeScope();
+    }
+
+    public override IEnumerable<KeyValuePair<string, Tensor>> State => _groups.SelectMany((g, i) => new KeyValuePair<string, Tensor>[] { new($"{i}/first", g.First), new($"{i}/second", g.Second) });
+
+    public override void BeforeUpdate(long step, double learningRate)
+    {
+        var (values, gradient) = (_parameters.Flat.detach(), _parameters.Gradient());
+        foreach (var group in _groups)
+        {
+            using var scope = NewDisposeScope();
+            Move(group, values, gradient, step + 1, learningRate);
+        }
+    }
+
+    private static void Move(Group group, Tensor values, Tensor gradient, long steps, double rate)
+    {
+        var s = group.Scaling;
+        var (a, b) = (Take(values, p => p.A), Take(values, p => p.B)); // [k, r, in], [k, out, r]
+        var (bb, aa) = (b.transpose(1, 2).matmul(b).to(ScalarType.Float64), a.matmul(a.transpose(1, 2)).to(ScalarType.Float64));
+        var (bbInverse, aaInverse) = (Inverse(bb), Inverse(aa));
+
+        var (ga, gb) = Equivalent(Take(gradient, p => p.A), Take(gradient, p => p.B));
+        var full = (b.matmul(ga) + gb.matmul(a)) * s; // [k, out, in]
+        group.First.mul_(Beta1).add_(full, 1 - Beta1);
+        group.Second.mul_(Beta2).addcmul_(full, full, 1 - Beta2);
+        var denominator = (group.Second.sqrt() / Math.Sqrt(1 - Math.Pow(Beta2, steps))).add_(Epsilon);
+        var adam = group.First / (1 - Math.Pow(Beta1, steps)) / denominator;
+
+        var (da, db) = (b.transpose(1, 2).matmul(adam) * s, adam.matmul(a.transpose(1, 2)) * s);
+        (ga, gb) = Equivalent(da, db);
+        var x = Sylvester(bb, aa, ga.matmul(a.transpose(1, 2)).to(ScalarType.Float64).neg()).to(ScalarType.Float32);
+        ga += x.matmul(a);
+        gb -= b.matmul(x);
+        for (int i = 0; i < group.Places.Length; i++)
+        {
+            group.Places[i].A.Of(values).add_(ga[i], -rate);
+            group.Places[i].B.Of(values).add_(gb[i], -rate);
+        }
+
+        (Tensor A, Tensor B) Equivalent(Tensor gradientA, Tensor gradientB)
+        {
+            var outside = gradientB - b.matmul(bbInverse.matmul(b.transpose(1, 2).matmul(gradientB)));
+            return (bbInverse.matmul(gradientA) / (s * s), outside.matmul(aaInverse) / (s * s));
+        }
+
+        Tensor Take(Tensor flat, Func<(FlatPlace A, FlatPlace B), FlatPlace> place) => stack([.. group.Places.Select(p => place(p).Of(flat))]);
+    }
+
+    /// <summary>(M + δI)⁻¹ of each symmetric M [r, r], computed in fp64 since M's condition is the square of the factor's.</summary>
+    private static Tensor Inverse(Tensor gram) =>
+        linalg.inv(gram + (eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device) * Damping)).to(ScalarType.Float32);
+
+    /// <summary>X with P·X + X·Q = C for symmetric P, Q of no negative eigenvalue; 0 where the eigenvalues' sum vanishes.</summary>
+    private static Tensor Sylvester(Tensor p, Tensor q, Tensor c)
+    {
+        var ((lp, u), (lq, v)) = (linalg.eigh(p), linalg.eigh(q));
+        var sums = lp.unsqueeze(2) + lq.unsqueeze(1);
+        var inner = u.transpose(1, 2).matmul(c).matmul(v);
+        return u.matmul(where(sums > Damping, inner / sums, zeros_like(inner))).matmul(v.transpose(1, 2));
+    }
+}

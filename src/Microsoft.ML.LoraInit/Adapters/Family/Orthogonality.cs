@@ -1,0 +1,18 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters.Family;
+
+/// <summary>How far factors are from having orthonormal rows and columns, as AdaLoRA and KaSA penalise it.</summary>
+internal static class Orthogonality
+{
+    /// <summary>Σ over the adapters of ‖A·Aᵀ − I‖ + ‖Bᵀ·B − I‖ (Frobenius norms, not squared), with its tape; a scalar.</summary>
+    public static Tensor Of(IEnumerable<LowRankAdapter> adapters) => adapters
+        .GroupBy(a => (a.Target.Rank, a.Target.InFeatures, a.Target.OutFeatures))
+        .Select(shape => Distance(stack(shape.Select(a => a.A.Value).ToArray())) + Distance(stack(shape.Select(a => a.B.Value.t()).ToArray())))
+        .Aggregate((a, b) => a + b);
+
+    // rows: [k, r, n]
+    private static Tensor Distance(Tensor rows) =>
+        (rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device)).square().sum([1L, 2L]).sqrt().sum();
+}

@@ -1,0 +1,75 @@
+using Microsoft.ML.LoraInit.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Adapters;
+
+/// <summary>
+/// What a method does around the optimiser's steps of one run: what it draws before a step, adds to the loss, changes between clipping
+/// and the update, and does afterwards. Whatever it carries along is in <see cref="State"/>, which checkpoints hold.
+/// </summary>
+/// <remarks>
+/// A step calls, on the main device's thread: <see cref="BeforeStep"/>, the passes over its batches, <see cref="Penalty"/> (whose gradient
+/// is added), clipping, <see cref="BeforeUpdate"/>, AdamW, <see cref="AfterUpdate"/>. Passes may be recorded and replayed: what changes
+/// from step to step must lie in tensors that stay in place.
+/// </remarks>
+internal abstract class MethodHooks : IDisposable
+{
+    /// <summary>Tensors that a resumed run must find as they were, by name; owned by this, changed in place.</summary>
+    public virtual IEnumerable<KeyValuePair<string, Tensor>> State => [];
+
+    /// <summary>Before the step's first pass.</summary>
+    /// <param name="step">From 0.</param>
+    public virtual void BeforeStep(long step)
+    {
+    }
+
+    /// <summary>What is added to the step's mean loss: a scalar with its tape, of parameters that are bound; null for nothing.</summary>
+    public virtual Tensor? Penalty() => null;
+
+    /// <summary>With the step's gradient complete and clipped, before AdamW. Under no_grad.</summary>
+    /// <param name="step">From 0.</param>
+    /// <param name="learningRate">Of this step.</param>
+    public virtual void BeforeUpdate(long step, double learningRate)
+    {
+    }
+
+    /// <summary>After AdamW, when the gradient may be gone. Under no_grad.</summary>
+    /// <param name="step">From 0.</param>
+    /// <param name="learningRate">Of this step.</param>
+    public virtual void AfterUpdate(long step, double learningRate)
+    {
+    }
+
+    public virtual void Dispose()
+    {
+        foreach (var (_, tensor) in State)
+            tensor.Dispose();
+    }
+}
+
+/// <summary>The run that <see cref="MethodHooks"/> belong to.</summary>
+/// <param name="Model">The model with its adapters on.</param>
+/// <param name="Parameters">What is trained.</param>
+/// <param name="Steps">Optimiser steps of the whole run.</param>
+/// <param name="Seed">Of every draw.</param>
+/// <param name="Settings">Rank and scale, as the trainer's options have them.</param>
+internal sealed record MethodRun(RobertaClassifier Model, TrainableParameters Parameters, long Steps, int Seed, AdapterSettings Settings)
+{
+    /// <summary>The model's adapters of a kind, in the model's order.</summary>
+    public IReadOnlyList<T> Adapters<T>()
+        where T : LinearAdapter => [.. Model.Linears.Select(l => l.Adapter).OfType<T>()];
+
+    /// <summary>Where a trained parameter lies in the flat vector.</summary>
+    /// <exception cref="InvalidOperationException">It is not trained.</exception>
+    public FlatPlace Place(Parameter parameter) =>
+        new(Parameters.Start(parameter) ?? throw new InvalidOperationException($"'{parameter.Name}' is not trained."), parameter.Shape);
+}
+
+/// <summary>A parameter's place in the flat vector of what is trained.</summary>
+/// <param name="Start">Of its first number.</param>
+/// <param name="Shape">Its shape.</param>
+internal readonly record struct FlatPlace(long Start, long[] Shape)
+{
+    /// <summary>Its view of a vector that is aligned with the parameters; in the caller's scope.</summary>
+    public Tensor Of(Tensor flat) => flat.narrow(0, Start, Shape.Aggregate(1L, (a, b) => a * b)).view(Shape);
+}
