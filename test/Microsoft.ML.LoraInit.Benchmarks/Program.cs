@@ -11,6 +11,7 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     EpochBenchmark.Create(),
     InferenceBenchmark.Create(),
     EnginesBenchmark.Create(),
+    LanguagesBenchmark.Create(),
     TokenizationBenchmark.Create(),
     FilesBenchmark.CreateLoading(),
     FilesBenchmark.CreateSaving(),
