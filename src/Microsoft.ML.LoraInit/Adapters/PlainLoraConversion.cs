@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -89,7 +90,7 @@ internal static class PlainLoraConversion
         var weight = baseWeight(target.ModuleName).to(ScalarType.Float32);
         using var adapter = stored.Description.Blueprint(target, stored.Kind, tensors).Build(weight, CPU);
         var change = (adapter.EffectiveWeight(weight).to(ScalarType.Float64) - weight.to(ScalarType.Float64)) / target.Scaling;
-        var (u, s, vh) = linalg.svd(change, false);
+        var (u, s, vh) = Linalg.Svd(change, false);
         var full = new PlainAdapter(WithRank(target, (int)s.shape[0]), vh, u * s, null) { TrainedRank = target.Rank };
         return Truncate(full, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);
     }
@@ -113,7 +114,7 @@ internal static class PlainLoraConversion
         var wide = baseWeight(target.ModuleName).to(ScalarType.Float64);
         // The direction that the trained layer has, seen from the untouched weight, in units of s.
         var change = (replacement.to(ScalarType.Float64).add(trained.B.to(ScalarType.Float64).matmul(trained.A.to(ScalarType.Float64)), target.Scaling) - wide) / target.Scaling;
-        var (u, s, vh) = linalg.svd(change, false);
+        var (u, s, vh) = Linalg.Svd(change, false);
         var full = new PlainAdapter(target with { Alpha = target.Scaling, Rank = 1, RankStabilized = false }, vh, u * s, trained.Magnitude) { TrainedRank = trained.TrainedRank };
         return Truncate(trained, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);
     }

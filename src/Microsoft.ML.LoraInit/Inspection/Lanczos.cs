@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inspection;
@@ -59,6 +60,6 @@ internal sealed class Lanczos(Func<Tensor, Tensor> product)
             if (i > 0)
                 matrix[i, i - 1] = off[i - 1];
         }
-        return linalg.eigvalsh(matrix)[-1].item<double>();
+        return Linalg.Eigvalsh(matrix)[-1].item<double>();
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Inspection;
@@ -33,7 +34,7 @@ internal sealed record Subspaces(Tensor Output, Tensor Input)
         var right = adapter.A.to(ScalarType.Float64).matmul(Input);
         var middle = adapter.N?.to(ScalarType.Float64);
         var core = left.matmul(middle is null ? right : middle.matmul(right)) * scaling;
-        var (u, s, vh) = linalg.svd(core, false);
+        var (u, s, vh) = Linalg.Svd(core, false);
         var values = s.cpu().data<double>().ToArray();
         // What is left of factors that cancel out (orthogonal ones) is rounding too.
         var rounding = scaling * Math.Sqrt(Square(left) * Square(right) * (middle is null ? 1 : Square(middle))) * Epsilon * Math.Max(w.shape[0], w.shape[1]);
@@ -79,7 +80,7 @@ internal sealed record Subspaces(Tensor Output, Tensor Input)
     private static Tensor Basis(Tensor factor)
     {
         using var scope = NewDisposeScope();
-        var (u, s, _) = linalg.svd(factor.to(ScalarType.Float64), false);
+        var (u, s, _) = Linalg.Svd(factor.to(ScalarType.Float64), false);
         var values = s.cpu().data<double>().ToArray();
         var smallest = values.Length == 0 ? 0 : values[0] * Epsilon * Math.Max(factor.shape[0], factor.shape[1]);
         return u.narrow(1, 0, values.Count(v => v > smallest)).clone().MoveToOuterDisposeScope();

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
@@ -82,7 +83,7 @@ internal static class AdapterCombiner
 
     private static (Tensor A, Tensor B) Leading(Tensor change, int rank)
     {
-        var (u, s, vh) = linalg.svd(change, false);
+        var (u, s, vh) = Linalg.Svd(change, false);
         return Split(u.narrow(1, 0, rank), s.narrow(0, 0, rank), vh.narrow(0, 0, rank));
     }
 

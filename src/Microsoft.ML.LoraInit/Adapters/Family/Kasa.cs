@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -53,7 +54,7 @@ public sealed record KasaMethod : LoraFamilyMethod
     internal override FamilyStart Start(FamilyLayer layer)
     {
         var rank = layer.Target.Rank;
-        var (u, s, vh) = linalg.svd(layer.Weight.Value.to(ScalarType.Float32), false);
+        var (u, s, vh) = Linalg.Svd(layer.Weight.Value.to(ScalarType.Float32), false);
         var first = s.shape[0] - rank;
         // The base becomes W − s·B₀·A₀: its stored form, of a few MB, and exact in bf16.
         var smallest = new AdapterFactors((s.narrow(0, first, rank) / layer.Target.Scaling).unsqueeze(1) * vh.narrow(0, first, rank), u.narrow(1, first, rank));

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -76,12 +77,12 @@ internal sealed class LoraProHooks : MethodHooks
 
     /// <summary>(M + δI)⁻¹ of each symmetric M [r, r], computed in fp64 since M's condition is the square of the factor's.</summary>
     private static Tensor Inverse(Tensor gram) =>
-        linalg.inv(gram + (eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device) * Damping)).to(ScalarType.Float32);
+        Linalg.Inv(gram + (eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device) * Damping)).to(ScalarType.Float32);
 
     /// <summary>X with P·X + X·Q = C for symmetric P, Q of no negative eigenvalue; 0 where the eigenvalues' sum vanishes.</summary>
     private static Tensor Sylvester(Tensor p, Tensor q, Tensor c)
     {
-        var ((lp, u), (lq, v)) = (linalg.eigh(p), linalg.eigh(q));
+        var ((lp, u), (lq, v)) = (Linalg.Eigh(p), Linalg.Eigh(q));
         var sums = lp.unsqueeze(2) + lq.unsqueeze(1);
         var inner = u.transpose(1, 2).matmul(c).matmul(v);
         return u.matmul(where(sums > Damping, inner / sums, zeros_like(inner))).matmul(v.transpose(1, 2));

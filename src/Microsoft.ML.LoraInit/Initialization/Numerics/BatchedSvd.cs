@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -36,7 +37,7 @@ internal static class BatchedSvd
     private static void Decompose(int[] indices, Func<int, Tensor> matrix, Func<int, Range> keep, SingularTriplets[] results)
     {
         using var scope = NewDisposeScope();
-        var (u, s, vh) = linalg.svd(stack(indices.Select(i => matrix(i).to(ScalarType.Float64))), false);
+        var (u, s, vh) = Linalg.Svd(stack(indices.Select(i => matrix(i).to(ScalarType.Float64))), false);
         for (int k = 0; k < indices.Length; k++)
         {
             var (start, count) = keep(indices[k]).GetOffsetAndLength((int)s.shape[1]);

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -120,13 +121,13 @@ internal sealed class IncrementalPca : IDisposable
         Tensor s, v;
         if (rows.shape[0] > rows.shape[1])
         {
-            var (values, vectors) = linalg.eigh(rows.t().matmul(rows));                  // ascending
+            var (values, vectors) = Linalg.Eigh(rows.t().matmul(rows));                  // ascending
             s = values.flip(0).clamp_min(0).sqrt();
             v = vectors.flip(1).t();
         }
         else
         {
-            (_, s, v) = linalg.svd(rows, false);
+            (_, s, v) = Linalg.Svd(rows, false);
         }
         s = s.narrow(0, 0, _components);
         v = v.narrow(0, 0, _components);

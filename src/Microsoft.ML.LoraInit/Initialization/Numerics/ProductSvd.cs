@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -14,9 +15,9 @@ internal static class ProductSvd
     public static SingularTriplets Leading(Tensor b, Tensor a, int rank)
     {
         using var scope = NewDisposeScope();
-        var (q1, r1) = linalg.qr(b.to(ScalarType.Float64));
-        var (q2, r2) = linalg.qr(a.to(ScalarType.Float64).t());
-        var (u, s, vh) = linalg.svd(r1.matmul(r2.t()), false);
+        var (q1, r1) = Linalg.Qr(b.to(ScalarType.Float64));
+        var (q2, r2) = Linalg.Qr(a.to(ScalarType.Float64).t());
+        var (u, s, vh) = Linalg.Svd(r1.matmul(r2.t()), false);
         return new SingularTriplets(
             q1.matmul(u.narrow(1, 0, rank)), s.narrow(0, 0, rank), vh.narrow(0, 0, rank).matmul(q2.t())).CopyToOuterScope();
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -22,13 +23,13 @@ internal static class RandomizedSvd
         var m = matrix.to(ScalarType.Float64);
         var columns = Math.Min(rank + Oversampling, Math.Min(m.shape[0], m.shape[1]));
         var omega = empty(m.shape[1], columns).normal_(0, 1, random).to(m.device).to(ScalarType.Float64);
-        var q = linalg.qr(m.matmul(omega)).Q;
+        var q = Linalg.Qr(m.matmul(omega)).Q;
         for (int i = 0; i < iterations; i++)
         {
-            var other = linalg.qr(m.t().matmul(q)).Q;
-            q = linalg.qr(m.matmul(other)).Q;
+            var other = Linalg.Qr(m.t().matmul(q)).Q;
+            q = Linalg.Qr(m.matmul(other)).Q;
         }
-        var (u, s, vh) = linalg.svd(q.t().matmul(m), false);
+        var (u, s, vh) = Linalg.Svd(q.t().matmul(m), false);
         return new SingularTriplets(
             q.matmul(u.narrow(1, 0, rank)), s.narrow(0, 0, rank), vh.narrow(0, 0, rank)).CopyToOuterScope();
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -91,7 +92,7 @@ public sealed record AstraInitialization : LoraInitialization
     private InitializedAdapter Factors(InitializationContext context, AdapterTarget target, SecondMoment moment, int index)
     {
         context.Report("Eigenvectors of the layers' outputs", index, context.Targets.Count);
-        var vectors = linalg.eigh(moment.Value()).Item2; // ascending
+        var vectors = Linalg.Eigh(moment.Value()).Vectors; // ascending
         long start = End switch
         {
             AstraEnd.Largest => target.OutFeatures - target.Rank,

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
@@ -92,7 +93,7 @@ public sealed record CloqInitialization : LoraInitialization
     private (Tensor Root, Tensor Inverse) Roots(Tensor moment)
     {
         using var scope = NewDisposeScope();
-        var (values, vectors) = linalg.eigh(moment);
+        var (values, vectors) = Linalg.Eigh(moment);
         var damped = (values.clamp_min(0) + moment.diagonal(0, 0, 1).mean() * Damping).clamp_min(1e-300).sqrt();
         return ((vectors * damped).matmul(vectors.t()).MoveToOuterDisposeScope(), (vectors / damped).matmul(vectors.t()).MoveToOuterDisposeScope());
     }

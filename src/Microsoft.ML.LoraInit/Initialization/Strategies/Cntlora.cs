@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -126,7 +127,7 @@ public sealed record CntloraInitialization : LoraInitialization
         using var scope = NewDisposeScope();
         var identity = eye(moment.shape[0], moment.shape[0], ScalarType.Float64, moment.device);
         var tau = moment.diagonal(0, 0, 1).mean().clamp_min(1e-300);
-        var (values, vectors) = linalg.eigh(moment / tau + identity * Damping);
+        var (values, vectors) = Linalg.Eigh(moment / tau + identity * Damping);
         var powers = values.clamp_min(Damping).pow(-Strength / 2);
         return ((vectors * powers).matmul(vectors.t()) - identity).MoveToOuterDisposeScope();
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -125,7 +126,7 @@ public sealed record CordaInitialization : LoraInitialization
         var mean = moment.diagonal(0, 0, 1).mean();
         if (mean.item<double>() <= 0)
             throw new InvalidOperationException($"The inputs of '{target.ModuleName}' are all zero on the training rows, so CorDA has nothing to orient by.");
-        var (values, vectors) = linalg.eigh(moment);
+        var (values, vectors) = Linalg.Eigh(moment);
         for (double damping = Damping; ; damping = Math.Max(SmallestDamping, 2 * damping))
         {
             var c = moment + identity * (mean * damping);

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -119,7 +120,7 @@ public sealed record IniLoraRandomInitialization : LoraInitialization
     private static Tensor Orthonormal(Tensor normal)
     {
         var wide = normal.shape[0] < normal.shape[1];
-        var (q, r) = linalg.qr((wide ? normal.t() : normal).to(ScalarType.Float64));
+        var (q, r) = Linalg.Qr((wide ? normal.t() : normal).to(ScalarType.Float64));
         var signed = q * r.diagonal(0, 0, 1).sign();
         return (wide ? signed.t() : signed).to(ScalarType.Float32).contiguous();
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -65,7 +66,7 @@ public sealed record LoraNullInitialization : LoraInitialization
             {
                 context.Report("Directions that the inputs do not have", i, context.Targets.Count);
                 if (!vectors.TryGetValue(moments.InputName(target), out var found))
-                    vectors[moments.InputName(target)] = found = linalg.eigh(moments.Of(target)).Item2; // ascending
+                    vectors[moments.InputName(target)] = found = Linalg.Eigh(moments.Of(target)).Vectors; // ascending
                 return Factors(context, target, found.narrow(1, 0, target.Rank));
             })];
         });
@@ -74,7 +75,7 @@ public sealed record LoraNullInitialization : LoraInitialization
     private InitializedAdapter Factors(InitializationContext context, AdapterTarget target, Tensor quiet)
     {
         // The triplets of W U₀U₀ᵀ are those of W U₀ [out, r], their right vectors turned by U₀.
-        var (u, s, vh) = linalg.svd(context.Weight(target).to(ScalarType.Float64).matmul(quiet), false);
+        var (u, s, vh) = Linalg.Svd(context.Weight(target).to(ScalarType.Float64).matmul(quiet), false);
         var (a, b) = new SingularTriplets(u, s, vh.matmul(quiet.t())).Split(target.Scaling);
         return new InitializedAdapter(a, b) { SubtractFromBase = true, FreezeA = FreezeA };
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -77,7 +78,7 @@ public sealed record MiloraInitialization : LoraInitialization
         context.Report("Singular values of the weights", index, context.Targets.Count);
         using var scope = NewDisposeScope();
         using var random = context.Random(target, $"{Name}/segment");
-        var (u, s, vh) = linalg.svd(context.Weight(target).to(ScalarType.Float64), false);
+        var (u, s, vh) = Linalg.Svd(context.Weight(target).to(ScalarType.Float64), false);
         var drawn = empty(s.shape[0]).uniform_(0, 1, random).argsort().narrow(0, 0, target.Rank).sort().Values.to(context.Device);
         return new SingularTriplets(u.index_select(1, drawn), s.index_select(0, drawn), vh.index_select(0, drawn)).CopyToOuterScope();
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -57,7 +58,7 @@ public sealed record NloraInitialization : LoraInitialization
             var core = rows.narrow(1, 0, target.Rank);
             return new InitializedAdapter(rows.clone(), w.narrow(1, 0, target.Rank).clone())
             {
-                N = PseudoInverse ? linalg.pinv(core.to(ScalarType.Float64)).to(ScalarType.Float32) : core.clone(),
+                N = PseudoInverse ? Linalg.Pinv(core.to(ScalarType.Float64)).to(ScalarType.Float32) : core.clone(),
                 FreezeA = TrainOnlyN,
                 FreezeB = TrainOnlyN,
             };

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -40,7 +41,7 @@ public sealed record OloraInitialization : LoraInitialization
         context.Report("QR of the weights", index, context.Targets.Count);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var (q, r) = linalg.qr(context.Weight(target).to(ScalarType.Float64));
+        var (q, r) = Linalg.Qr(context.Weight(target).to(ScalarType.Float64));
         var a = r.narrow(0, 0, target.Rank).to(ScalarType.Float32);
         var b = q.narrow(1, 0, target.Rank).to(ScalarType.Float32).contiguous();
         return new InitializedAdapter(a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope())

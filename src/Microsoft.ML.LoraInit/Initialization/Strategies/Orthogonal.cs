@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -48,7 +49,7 @@ public sealed record OrthogonalInitialization : LoraInitialization
             RandomFactors.Normal(context, target, $"{Name}/{purpose}", rows, columns, 1).to(ScalarType.Float64);
 
         var half = target.Rank / 2;
-        var rows = linalg.qr(Draw("Q", target.Rank, target.Rank)).Q.view(half, 2, target.Rank);
+        var rows = Linalg.Qr(Draw("Q", target.Rank, target.Rank)).Q.view(half, 2, target.Rank);
         var a = Draw("A", target.InFeatures, half).matmul(rows.select(1, 0)).t() * Scale;
         var b = Draw("B", target.OutFeatures, half).matmul(rows.select(1, 1)) * Scale;
         return new InitializedAdapter(

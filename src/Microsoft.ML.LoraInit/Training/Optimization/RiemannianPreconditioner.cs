@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -73,7 +74,7 @@ internal sealed class RiemannianPreconditioner : IDisposable
         var identity = eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device);
         // By Cholesky: ε > 0 keeps M positive definite, cholesky_ex leaves its error code on the device where linalg.inv would
         // wait for it, and TorchSharp's inv_ex, in 0.107.0 too, calls cholesky_ex.
-        var inverse = linalg.solve_triangular(linalg.cholesky_ex(gram.to(ScalarType.Float64) + identity * _damping).L, identity.expand(gram.shape), false);
+        var inverse = linalg.solve_triangular(Linalg.Cholesky(gram.to(ScalarType.Float64) + identity * _damping), identity.expand(gram.shape), false);
         return inverse.transpose(1, 2).matmul(inverse).to(ScalarType.Float32);
     }
 
