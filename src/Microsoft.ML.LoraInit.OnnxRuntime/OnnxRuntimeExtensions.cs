@@ -25,7 +25,7 @@ public static class OnnxRuntimeExtensions
         var (file, tokenizer) = OnnxExport.Create(trained, options.Int8);
         var settings = trained.ModelSettings;
         return new(new OnnxTextModel(
-            new(settings.Scores, settings.Texts, settings.MaxLength, options.Int8, model.BaseModelId, model.BaseModelSha256), file, tokenizer, options));
+            new(settings.Scores, settings.Texts, settings.MaxLength, options.Int8, model.BaseModelId, model.BaseModelSha256) { LongText = settings.LongText }, file, tokenizer, options));
     }
 
     /// <summary>A pipeline with every model of this library in it replaced: the other steps are shared with the pipeline given.</summary>

@@ -55,6 +55,9 @@ public sealed class OnnxTextTransformer : ITextTransformer, IDisposable
         }
     }
 
+    /// <summary>The model's tokenizer, with the length and the rule for long texts that it scores with.</summary>
+    public RobertaTextTokenizer Tokenizer => _model.TextTokenizer;
+
     /// <summary>Always true: rows are scored independently of each other.</summary>
     bool ITransformer.IsRowToRowMapper => true;
 

@@ -59,6 +59,7 @@ internal static class OnnxModelFormat
             MaxLength = settings.MaxLength,
             Int8 = settings.Int8,
             Tokenizer = model.Tokenizer.Rule,
+            LongText = LongTextText.Write(settings.LongText),
             Parts = parts.Parts,
         };
         parts.Finish(Magic, model.Tokenizer.SentencePiece is null ? WithoutSentencePiece : Version, JsonSerializer.SerializeToUtf8Bytes(header, UntrustedJson.Own));
@@ -73,7 +74,7 @@ internal static class OnnxModelFormat
         try
         {
             var settings = new OnnxTextModel.Settings(
-                ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256);
+                ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256) { LongText = LongTextText.Read(header.LongText) };
             var config = UntrustedFile.Text(PartReader.Part(parts, CheckpointNames.Config), $"The model file's {CheckpointNames.Config}");
             var vocabulary = VocabularyFiles.Names(RobertaConfigReader.Parse(config, CheckpointNames.Config).ModelType);
             var tokenizer = TokenizerFiles.Of(config, vocabulary.ToDictionary(name => name, name => PartReader.Part(parts, name)), header.Tokenizer);
@@ -105,6 +106,9 @@ internal static class OnnxModelFormat
 
         /// <summary>How texts become ids; null as in models of version 0.1.0.</summary>
         public TokenizerRule? Tokenizer { get; init; }
+
+        /// <summary>What is read of long texts; null where they are cut.</summary>
+        public string? LongText { get; init; }
 
         public required bool Int8 { get; init; }
 

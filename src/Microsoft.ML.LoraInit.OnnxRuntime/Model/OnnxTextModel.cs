@@ -26,7 +26,7 @@ internal sealed class OnnxTextModel : IDisposable
         _config = RobertaConfigReader.Parse(tokenizer.Config, CheckpointNames.Config);
         if (settings.MaxLength < RobertaTextTokenizer.LeastLength || settings.MaxLength > _config.MaxLength)
             throw new InvalidDataException($"The model's maximum length is {settings.MaxLength}, and its base takes {RobertaTextTokenizer.LeastLength} to {_config.MaxLength} tokens.");
-        _scorer = new(tokenizer.Tokenizer(_config), Predictor(scoring), settings.MaxLength);
+        _scorer = new(new(tokenizer.Tokenizer(_config), settings.MaxLength, settings.LongText) { Empty = settings.Scores.Calibration.Empty }, Predictor(scoring));
     }
 
     public Settings ModelSettings { get; }
@@ -34,6 +34,8 @@ internal sealed class OnnxTextModel : IDisposable
     public byte[] File { get; }
 
     public TokenizerFiles Tokenizer { get; }
+
+    public RobertaTextTokenizer TextTokenizer => new(Tokenizer, ModelSettings.MaxLength, ModelSettings.LongText);
 
     public OnnxScoringOptions Scoring { get; private set; }
 
@@ -79,5 +81,9 @@ internal sealed class OnnxTextModel : IDisposable
     /// <param name="Int8">Whether the encoder multiplies in 8 bits.</param>
     /// <param name="BaseModelId">The base model's id.</param>
     /// <param name="BaseModelSha256">Of the base model's weights.</param>
-    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, bool Int8, string BaseModelId, string BaseModelSha256);
+    internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, bool Int8, string BaseModelId, string BaseModelSha256)
+    {
+        /// <summary>What is read of texts that are longer.</summary>
+        public LongText LongText { get; init; } = LongText.Truncate;
+    }
 }

@@ -21,6 +21,7 @@ public static class TokenIdCatalogExtensions
     /// vectors as long as the row's text is, without padding, from which ApplyOnnxModel takes the length; a length given here must
     /// be given to it too, in its <c>shapeDictionary</c>.
     /// </param>
+    /// <exception cref="NotSupportedException">The tokenizer reads long texts in windows, which are several rows for one.</exception>
     /// <exception cref="ArgumentException">Two columns have one name, or <paramref name="length"/> is out of range.</exception>
     public static RobertaTokenIdEstimator RobertaTokenIds(
         this TextTransforms catalog,
@@ -33,6 +34,8 @@ public static class TokenIdCatalogExtensions
     {
         ArgumentNullException.ThrowIfNull(catalog);
         ArgumentNullException.ThrowIfNull(tokenizer);
+        if (tokenizer.LongText.Kind == LongTextKind.Windows)
+            throw new NotSupportedException($"The model reads long texts in windows ({tokenizer.LongText}), and a step gives one row of ids for a row. Score it with ToOnnxRuntime, which does that by itself, or call EncodeWindows and average the logits.");
         if (length < RobertaTextTokenizer.LeastLength || length > tokenizer.MaxLength)
             throw new ArgumentOutOfRangeException(nameof(length), length, $"Rows can be from {RobertaTextTokenizer.LeastLength} to {tokenizer.MaxLength} ids long.");
         var columns = new TokenIdColumns(textColumnName, text2ColumnName, inputIdsColumnName, attentionMaskColumnName, length);

@@ -41,6 +41,13 @@ public sealed record TrainingHistory
     /// </summary>
     public double? FactorizationError { get; init; }
 
+    /// <summary>Training rows with a part beyond <see cref="LoraTrainerOptions.MaxLength"/> that is not read.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int CutRows { get; init; }
+
+    /// <summary>How the probabilities were calibrated; null where they were not.</summary>
+    public CalibrationHistory? Calibration { get; init; }
+
     /// <summary>Training rows per second over all epochs, validation left out.</summary>
     public double TrainSamplesPerSecond { get; init; }
 

@@ -21,6 +21,7 @@ internal static class TextDatasetReader
     /// <param name="progress">Told the rows read, ten times a second at most and at the end.</param>
     /// <param name="training">Whether rows of one class only are refused (for a label that is a class).</param>
     /// <param name="cancellationToken">Ends the reading.</param>
+    /// <param name="longText">What is read of texts that are longer; null for their beginning.</param>
     /// <exception cref="ArgumentException">A column is missing or of another type, or the maximum length is out of range.</exception>
     /// <exception cref="InvalidDataException">There are no rows, a label is missing or not finite, a weight is not a number of at least 0, or the training rows have one class only.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
@@ -32,12 +33,15 @@ internal static class TextDatasetReader
         int maxLength,
         IProgress<TrainingProgress>? progress = null,
         CancellationToken cancellationToken = default,
-        bool training = true)
+        bool training = true,
+        LongText? longText = null)
     {
         int values = columns.Check(data.Schema, kind);
         tokenizer.CheckMaxLength(maxLength, columns.Text2 is not null);
+        longText ??= LongText.Truncate;
+        longText.Check(maxLength - SubwordTokenizer.SpecialTokens(columns.Text2 is not null), columns.Text2 is not null);
         var parallel = new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount };
-        var texts = new List<EncodedText>();
+        var texts = new List<EncodedText[]>();
         var labels = new List<float>();
         var weights = columns.Weight is null ? null : new List<float>();
         var window = new TextWindow();
@@ -58,7 +62,7 @@ internal static class TextDatasetReader
                     rows.Label(number, labels);
                 weights?.Add(rows.Weight!(number));
             }
-            texts.AddRange(window.Encode(tokenizer, maxLength, parallel));
+            texts.AddRange(window.Encode(tokenizer, maxLength, longText, parallel));
             if (sinceReport.Elapsed >= ReportInterval || !more)
             {
                 progress?.Report(new() { Phase = TrainingPhase.Tokenizing, Step = texts.Count, TotalSteps = Math.Max(total, texts.Count) });
@@ -66,8 +70,9 @@ internal static class TextDatasetReader
             }
         }
 
-        var dataset = new TextDataset([.. texts], [.. labels], weights?.ToArray())
+        var dataset = new TextDataset([.. texts.SelectMany(t => t)], [.. labels], weights?.ToArray())
         {
+            Windows = texts.Exists(t => t.Length != 1) ? [.. texts.Select(t => t.Length)] : null,
             LabelsPerRow = kind == LabelKind.Vector && columns.Label is not null ? values : 1,
         };
         CheckRows(dataset, data.Schema, columns, kind, training);

@@ -36,7 +36,8 @@ internal sealed class TextRow
         };
     }
 
-    private static Action<long, List<float>> LabelReader(DataViewRow row, string name, LabelKind kind)
+    /// <summary>As <see cref="Label"/>, of a column by itself.</summary>
+    public static Action<long, List<float>> LabelReader(DataViewRow row, string name, LabelKind kind)
     {
         if (kind == LabelKind.Vector)
             return LabelVector.Reader(row, row.Schema[name]);

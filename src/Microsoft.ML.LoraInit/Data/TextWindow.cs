@@ -27,11 +27,11 @@ internal sealed class TextWindow
         _characters += text.Length + (pair?.Length ?? 0);
     }
 
-    /// <summary>The rows' tokens, in the order they were added.</summary>
-    public EncodedText[] Encode(SubwordTokenizer tokenizer, int maxLength, ParallelOptions options)
+    /// <summary>The rows' tokens, in the order they were added: of each its windows, mostly one.</summary>
+    public EncodedText[][] Encode(SubwordTokenizer tokenizer, int maxLength, LongText longText, ParallelOptions options)
     {
-        var encoded = new EncodedText[_rows.Count];
-        Parallel.For(0, encoded.Length, options, i => encoded[i] = tokenizer.Encode(_rows[i].Text, _rows[i].Pair, maxLength));
+        var encoded = new EncodedText[_rows.Count][];
+        Parallel.For(0, encoded.Length, options, i => encoded[i] = tokenizer.Encode(_rows[i].Text, _rows[i].Pair, maxLength, longText));
         return encoded;
     }
 }

@@ -53,6 +53,7 @@ internal static class EmbeddingModels
             MaxLength = Length(options, files.Config, model.ModelSettings.MaxLength),
             Precision = options.Precision,
             SaveMode = options.SaveMode ?? model.ModelSettings.SaveMode,
+            LongText = LongText.Truncate, // what a model makes of long texts is about its scores
         };
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);

@@ -33,6 +33,8 @@ internal static class MergedExport
         var merged = model.State.MergedWeights(weights, CPU, ScalarType.Float32);
         try
         {
+            var written = new Dictionary<string, Tensor>(merged, StringComparer.Ordinal);
+            HeadTemperature.Fold(written, model.ModelSettings.Scores.Calibration.Temperature);
             AtomicFolder.Write(folder, temporary =>
             {
                 Text(temporary, CheckpointNames.Config, Config(files.ConfigJson, model));
@@ -40,7 +42,7 @@ internal static class MergedExport
                     Copy(temporary, name, files.OpenVocabulary(name));
                 Text(temporary, TokenizerConfig, Tokenizer(files.Config, rule));
                 Text(temporary, SpecialTokens, Specials(rule));
-                SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), merged, PeftNames.Metadata);
+                SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), written, PeftNames.Metadata);
             });
         }
         finally

@@ -27,11 +27,11 @@ internal sealed class FineTunedModel : IDisposable
         (ModelSettings, State, History, Checkpoint, _scorer, Explainer, _device, _footprint, _pooling) = (settings, state, history, checkpoint, scorer, explainer, device, footprint, pooling);
     }
 
-    public Settings ModelSettings { get; }
+    public Settings ModelSettings { get; private set; }
 
     public FineTunedState State { get; }
 
-    public TrainingHistory History { get; }
+    public TrainingHistory History { get; private set; }
 
     /// <summary>Where the base is read from when the model is saved with it.</summary>
     public RobertaCheckpoint Checkpoint { get; }
@@ -63,7 +63,7 @@ internal sealed class FineTunedModel : IDisposable
         try
         {
             var predictor = Predictor(settings, state, weights, device, new ScoringOptions(), pooling);
-            var scorer = new TextScorer(tokenizer, predictor, settings.MaxLength);
+            var scorer = new TextScorer(Encoder(settings, tokenizer), predictor);
             return new(settings, state, history, checkpoint, scorer,
                 new TextExplainer(tokenizer, scorer, settings.MaxLength, state.Config.PadTokenId), device, footprint, pooling);
         }
@@ -95,6 +95,19 @@ internal sealed class FineTunedModel : IDisposable
         }
     }
 
+    /// <summary>Puts a temperature and the answer to empty texts on the scores; before anybody else has the model.</summary>
+    /// <param name="calibration">Both.</param>
+    /// <param name="history">How the temperature came about, or null.</param>
+    public void Calibrate(ScoreCalibration calibration, CalibrationHistory? history)
+    {
+        History = History with { Calibration = history };
+        ModelSettings = ModelSettings with { Scores = ModelSettings.Scores.With(calibration) };
+        _scorer.Encoder = _scorer.Encoder with { Empty = calibration.Empty };
+    }
+
+    /// <summary>The logits of rows that are encoded already, as the model scores now.</summary>
+    public float[][] Score(IReadOnlyList<EncodedText> rows) => _scorer.Score(rows);
+
     /// <summary>The base that the model was trained on.</summary>
     /// <exception cref="InvalidDataException">What is there now is another one.</exception>
     public CheckpointFiles OpenBase()
@@ -115,6 +128,9 @@ internal sealed class FineTunedModel : IDisposable
             _footprint.Dispose();
         }
     }
+
+    /// <summary>How a model of these settings makes rows of texts.</summary>
+    public static TextEncoder Encoder(Settings settings, SubwordTokenizer tokenizer) => new(tokenizer, settings.MaxLength, settings.LongText) { Empty = settings.Scores.Calibration.Empty };
 
     private RobertaPredictor Int8Predictor(ScoringOptions options)
     {
@@ -165,6 +181,9 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="Tokenizer">How texts become ids; null for a model of version 0.1.0, which knew <see cref="TokenizerRule.Plain"/> alone.</param>
     internal sealed record Settings(ScoreColumns Scores, TextColumns Texts, int MaxLength, Precision Precision, ModelSaveMode SaveMode, TokenizerRule? Tokenizer = null)
     {
+        /// <summary>What is read of texts beyond <see cref="MaxLength"/>; a model of version 0.1.0 cuts them.</summary>
+        public LongText LongText { get; init; } = LongText.Truncate;
+
         /// <summary>Refuses settings out of a file that no trainer gives a model over this base.</summary>
         /// <exception cref="FormatException">One is out of range.</exception>
         public void Check(RobertaConfig config)
@@ -172,6 +191,9 @@ internal sealed class FineTunedModel : IDisposable
             int least = Texts.Text2 is null ? 3 : 5; // the special tokens and one of text
             if (MaxLength < least || MaxLength > config.MaxLength)
                 throw new FormatException($"'maxLength' is {MaxLength}, and the base takes {least} to {config.MaxLength} tokens.");
+            int room = MaxLength - SubwordTokenizer.SpecialTokens(Texts.Text2 is not null);
+            if (LongText.Stride > room)
+                throw new FormatException($"'longText' is {LongText}, and there is room for {room} tokens.");
             if (string.IsNullOrWhiteSpace(Texts.Text) || (Texts.Text2 is not null && string.IsNullOrWhiteSpace(Texts.Text2)))
                 throw new FormatException("A text column has no name.");
         }

@@ -28,6 +28,9 @@ internal interface ITextScorer : IWindowScorer<TextPair, float[]>, IDisposable
 /// <param name="Second">The second text, or null for a model of single texts.</param>
 internal readonly record struct TextPair(string First, string? Second)
 {
+    /// <summary>Whether nothing is said: no text, or white space alone; of a pair in both.</summary>
+    public bool IsBlank => string.IsNullOrWhiteSpace(First) && string.IsNullOrWhiteSpace(Second);
+
     /// <summary>Of both.</summary>
     public int Characters => First.Length + (Second?.Length ?? 0);
 }

@@ -5,22 +5,41 @@ using Microsoft.ML.LoraInit.Tokenization;
 namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>Tokenises and scores; owns the predictor.</summary>
-internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor predictor, int maxLength) : ITextScorer
+/// <param name="encoder">Makes rows of texts.</param>
+/// <param name="predictor">Scores them; taken over.</param>
+internal sealed class TextScorer(TextEncoder encoder, RobertaPredictor predictor) : ITextScorer
 {
     // Fewer rows are tokenised before another thread has started.
     private const int RowsWorthThreads = 16;
 
     private readonly Lock _replacing = new();
     private volatile RobertaPredictor _predictor = predictor;
+    private volatile TextEncoder _encoder = encoder;
 
     public bool IsDisposed { get; private set; }
 
-    public float[][] Score(IReadOnlyList<TextPair> texts) => Predict(Encode(texts, CancellationToken.None), CancellationToken.None).Read();
+    /// <summary>How texts become rows. Set before the scorer is shared.</summary>
+    public TextEncoder Encoder
+    {
+        get => _encoder;
+        set => _encoder = value;
+    }
+
+    public float[][] Score(IReadOnlyList<TextPair> texts)
+    {
+        var encoded = Encode(texts, CancellationToken.None);
+        return _encoder.Combine(encoded, Predict(TextEncoder.Rows(encoded), CancellationToken.None).Read());
+    }
+
+    /// <summary>Logits of rows that are encoded already.</summary>
+    public float[][] Score(IReadOnlyList<EncodedText> rows) => WithCurrent(predictor => predictor.Predict(rows));
 
     public float[] ScoreOne(TextPair text)
     {
-        var encoded = Encode(text);
-        return WithCurrent(predictor => predictor.PredictOne(encoded));
+        var rows = _encoder.Encode(text);
+        if (rows.Length == 1)
+            return WithCurrent(predictor => predictor.PredictOne(rows[0]));
+        return _encoder.Combine(rows.Length == 0 ? [] : Predict(rows, CancellationToken.None).Read());
     }
 
     public ScoringRun<float[]> Begin(IReadOnlyList<TextPair> texts) => new Run(this, texts);
@@ -75,14 +94,12 @@ internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor pr
         }
     }
 
-    private EncodedText Encode(TextPair text) => tokenizer.Encode(text.First, text.Second, maxLength);
-
-    private EncodedText[] Encode(IReadOnlyList<TextPair> texts, CancellationToken cancellationToken)
+    private EncodedText[][] Encode(IReadOnlyList<TextPair> texts, CancellationToken cancellationToken)
     {
-        var encoded = new EncodedText[texts.Count];
+        var encoded = new EncodedText[texts.Count][];
         if (encoded.Length < RowsWorthThreads)
             for (int i = 0; i < encoded.Length; i++)
-                encoded[i] = Encode(texts[i]);
+                encoded[i] = _encoder.Encode(texts[i]);
         else
             InParallel();
         return encoded;
@@ -91,7 +108,7 @@ internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor pr
         {
             try
             {
-                Parallel.For(0, encoded.Length, new ParallelOptions { CancellationToken = cancellationToken }, i => encoded[i] = Encode(texts[i]));
+                Parallel.For(0, encoded.Length, new ParallelOptions { CancellationToken = cancellationToken }, i => encoded[i] = _encoder.Encode(texts[i]));
             }
             catch (AggregateException e)
             {
@@ -108,7 +125,7 @@ internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor pr
     {
         private readonly TextScorer _scorer;
         private readonly CancellationTokenSource _stop = new();
-        private readonly Task<EncodedText[]> _encoded;
+        private readonly Task<EncodedText[][]> _encoded;
         private PendingLogits? _pending;
 
         public Run(TextScorer scorer, IReadOnlyList<TextPair> texts)
@@ -121,13 +138,13 @@ internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor pr
         public override void Advance()
         {
             if (_scorer._predictor.IsAsynchronous)
-                _pending ??= _scorer.Predict(_encoded.GetAwaiter().GetResult(), _stop.Token);
+                _pending ??= Pending();
         }
 
         public override float[][] Take()
         {
-            _pending ??= _scorer.Predict(_encoded.GetAwaiter().GetResult(), _stop.Token);
-            return _pending.Read();
+            _pending ??= Pending();
+            return _scorer._encoder.Combine(_encoded.Result, _pending.Read());
         }
 
         protected override void Dispose(bool disposing)
@@ -145,5 +162,7 @@ internal sealed class TextScorer(SubwordTokenizer tokenizer, RobertaPredictor pr
             _stop.Dispose();
             base.Dispose(disposing);
         }
+
+        private PendingLogits Pending() => _scorer.Predict(TextEncoder.Rows(_encoded.GetAwaiter().GetResult()), _stop.Token);
     }
 }

@@ -204,7 +204,7 @@ internal sealed class InspectionRun
     private TextDataset Read(CheckpointFiles files, TextColumns columns, int maxLength)
     {
         var tokenizer = TextTrainerRun.Tokenizer(files, _training);
-        return TextDatasetReader.Read(_options.Data!, columns, _kind, tokenizer, maxLength, _training.Progress, _training.CancellationToken);
+        return TextDatasetReader.Read(_options.Data!, columns, _kind, tokenizer, maxLength, _training.Progress, _training.CancellationToken, longText: _training.LongText).Expanded();
     }
 
     private TextDataset Probe(TextDataset data) =>

@@ -155,7 +155,9 @@ public sealed class AdapterLibrary : IDisposable
         {
             using var scope = NewDisposeScope();
             var weights = AdapterCombiner.Combine([.. chosen.Zip(parts, (a, p) => (a.Name, a.Source.State, p.Weight))], method, headFrom);
-            var settings = chosen[0].Source.Settings with { MaxLength = chosen.Max(a => a.Info.MaxLength) };
+            // What was calibrated were the parts.
+            var first = chosen[0].Source.Settings;
+            var settings = first with { MaxLength = chosen.Max(a => a.Info.MaxLength), Scores = first.Scores.With(Inference.Outputs.ScoreCalibration.None) };
             return new AdapterSource(weights.ToState(_base.Identity, _base.Config), settings, PeftAdapter.History(weights, _base.Parameters, settings.Scores));
         });
     }

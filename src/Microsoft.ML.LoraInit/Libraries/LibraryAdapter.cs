@@ -19,7 +19,7 @@ internal sealed class LibraryAdapter
     public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, SubwordTokenizer vocabulary)
     {
         (Name, Source, Weights) = (name, source, weights);
-        Tokenizer = vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain);
+        Encoder = FineTunedModel.Encoder(source.Settings, vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain));
         _labels = Labels(source.Settings.Scores.Task);
         _lifetime = new SharedLifetime(Free, name);
         Info = AdapterInfo.Of(name, source, weights, _labels);
@@ -31,8 +31,8 @@ internal sealed class LibraryAdapter
 
     public AdapterWeights Weights { get; }
 
-    /// <summary>The base's, under the adapter's rule.</summary>
-    public SubwordTokenizer Tokenizer { get; }
+    /// <summary>Makes rows of texts, by the base's tokenizer under the adapter's rule.</summary>
+    public TextEncoder Encoder { get; }
 
     public AdapterInfo Info { get; }
 
@@ -47,7 +47,7 @@ internal sealed class LibraryAdapter
     public AdapterPrediction Read(float[] logits)
     {
         var task = Source.Settings.Scores.Task;
-        var scores = task.Scores(logits);
+        var scores = Source.Settings.Scores.Scores(logits);
         if (task is BinaryTask)
             scores = [1 - scores[0], scores[0]];
         if (_labels.Length == 0)

@@ -174,6 +174,10 @@ internal static class LibraryFolder
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public TokenizerRule? Tokenizer { get; init; }
 
+        /// <summary>Absent where long texts are cut.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public string? LongText { get; init; }
+
         public required JsonNode History { get; init; }
 
         public static Entry Of(LibraryAdapter adapter, string file, string sha256)
@@ -192,10 +196,11 @@ internal static class LibraryFolder
                 Precision = settings.Precision,
                 SaveMode = settings.SaveMode,
                 Tokenizer = settings.Tokenizer,
+                LongText = LongTextText.Write(settings.LongText),
                 History = JsonNode.Parse(history.ToJson())!,
             };
         }
 
-        public FineTunedModel.Settings Settings() => new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, SaveMode, Tokenizer);
+        public FineTunedModel.Settings Settings() => new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, SaveMode, Tokenizer) { LongText = LongTextText.Read(LongText) };
     }
 }

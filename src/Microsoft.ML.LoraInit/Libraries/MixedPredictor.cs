@@ -24,37 +24,46 @@ internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer toke
     {
         if (rows.Count == 0)
             return [];
-        var texts = new EncodedText[rows.Count];
-        if (texts.Length == 1)
+        var encoded = new EncodedText[rows.Count][];
+        if (encoded.Length == 1)
             Encode(0);
         else
-            Parallel.For(0, texts.Length, Encode);
+            Parallel.For(0, encoded.Length, Encode);
+        var logits = Predict([.. rows.SelectMany((r, i) => encoded[i].Select(_ => r.Adapter))], TextEncoder.Rows(encoded));
+        var result = new float[rows.Count][];
+        for (int i = 0, row = 0; i < result.Length; row += encoded[i++].Length)
+            result[i] = rows[i].Adapter.Encoder.Combine(logits.AsSpan(row, encoded[i].Length));
+        return result;
 
-        using var inference = inference_mode();
-        using var scope = NewDisposeScope();
-        var order = rows.Select(r => r.Adapter).Distinct().Select((adapter, i) => (adapter, i)).ToDictionary(a => a.adapter, a => a.i);
-        var logits = new List<Tensor>();
-        var placed = new List<int>(rows.Count);
-        foreach (var planned in LengthPlan.Create([.. texts.Select(t => t.Length)], options.TokensPerBatch(encoder.Device), PredictorOptions.BatchCost(encoder.Device)))
-        {
-            using var batchScope = NewDisposeScope();
-            int[] batch = [.. planned.OrderBy(r => order[rows[r].Adapter])];
-            var slices = Slices(batch, r => rows[r].Adapter.Weights);
-            var hidden = encoder.forward(BatchBuilder.Build(texts, batch, config.PadTokenId, encoder.Device), slices);
-            foreach (var slice in slices)
-                logits.Add(rows[batch[slice.Start]].Adapter.Weights.Head.Logits(hidden.narrow(0, slice.Start, slice.Rows)).reshape(-1).MoveToOuterDisposeScope());
-            placed.AddRange(batch);
-        }
-        // One copy from the device, which would otherwise be waited for after every batch.
-        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => rows[r].Adapter.Weights.Head.Outputs);
-
-        void Encode(int i) => texts[i] = rows[i].Adapter.Tokenizer.Encode(
-            rows[i].Text.First,
-            rows[i].Adapter.Info.IsPair ? rows[i].Text.Second : null,
-            rows[i].Adapter.Source.Settings.MaxLength);
+        void Encode(int i) => encoded[i] = rows[i].Adapter.Encoder.Encode(rows[i].Adapter.Info.IsPair ? rows[i].Text : rows[i].Text with { Second = null });
     }
 
     public void Dispose() => encoder.Dispose();
+
+    /// <summary>Each row's logits.</summary>
+    private float[][] Predict(LibraryAdapter[] adapters, EncodedText[] texts)
+    {
+        if (texts.Length == 0)
+            return [];
+
+        using var inference = inference_mode();
+        using var scope = NewDisposeScope();
+        var order = adapters.Distinct().Select((adapter, i) => (adapter, i)).ToDictionary(a => a.adapter, a => a.i);
+        var logits = new List<Tensor>();
+        var placed = new List<int>(texts.Length);
+        foreach (var planned in LengthPlan.Create([.. texts.Select(t => t.Length)], options.TokensPerBatch(encoder.Device), PredictorOptions.BatchCost(encoder.Device)))
+        {
+            using var batchScope = NewDisposeScope();
+            int[] batch = [.. planned.OrderBy(r => order[adapters[r]])];
+            var slices = Slices(batch, r => adapters[r].Weights);
+            var hidden = encoder.forward(BatchBuilder.Build(texts, batch, config.PadTokenId, encoder.Device), slices);
+            foreach (var slice in slices)
+                logits.Add(adapters[batch[slice.Start]].Weights.Head.Logits(hidden.narrow(0, slice.Start, slice.Rows)).reshape(-1).MoveToOuterDisposeScope());
+            placed.AddRange(batch);
+        }
+        // One copy from the device, which would otherwise be waited for after every batch.
+        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => adapters[r].Weights.Head.Outputs);
+    }
 
     private static List<AdapterSlice> Slices(int[] batch, Func<int, AdapterWeights> adapter)
     {

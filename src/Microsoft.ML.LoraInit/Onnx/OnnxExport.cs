@@ -41,7 +41,13 @@ internal static class OnnxExport
 
     private static void Write(FineTunedModel model, bool int8, Action<CheckpointFiles, Action<Stream>> write)
     {
-        var score = OnnxScore.Of(model.ModelSettings.Scores.Task);
+        var calibration = model.ModelSettings.Scores.Calibration;
+        int specialTokens = Tokenization.SubwordTokenizer.SpecialTokens(model.ModelSettings.Texts.Text2 is not null);
+        var score = OnnxScore.Of(model.ModelSettings.Scores.Task) with
+        {
+            Temperature = calibration.Temperature,
+            Empty = calibration.Empty is { } empty ? (empty, specialTokens) : null,
+        };
         using var files = model.OpenBase();
         using var scope = NewDisposeScope();
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
@@ -74,6 +80,10 @@ internal static class OnnxExport
         yield return new("lorainit.pairs", model.ModelSettings.Texts.Text2 is null ? "false" : "true");
         yield return new("lorainit.max_length", model.ModelSettings.MaxLength.ToString(CultureInfo.InvariantCulture));
         yield return new("lorainit.pad_token_id", config.PadTokenId.ToString(CultureInfo.InvariantCulture));
+        if (model.ModelSettings.Scores.Calibration.Temperature is not 1 and var temperature)
+            yield return new("lorainit.temperature", temperature.ToString("R", CultureInfo.InvariantCulture));
+        if (model.ModelSettings.LongText is var longText && longText != LongText.Truncate)
+            yield return new("lorainit.long_text", longText.ToString());
         if (int8)
             yield return new("lorainit.int8", "true");
     }

@@ -8,6 +8,12 @@ namespace Microsoft.ML.LoraInit.Onnx;
 /// <param name="Attributes">The operator's.</param>
 internal sealed record OnnxScore(string Name, string Operation, params (string Name, object Value)[] Attributes)
 {
+    /// <summary>What logits are divided by before the operator; 1 for nothing.</summary>
+    public double Temperature { get; init; } = 1;
+
+    /// <summary>The logits of a row of special tokens alone, and the most tokens that such a row has; null for the model's own answer.</summary>
+    public (float[] Logits, int Tokens)? Empty { get; init; }
+
     public static OnnxScore Of(TextTask task) => task switch
     {
         MulticlassTask => new("probabilities", "Softmax", ("axis", 1)),

@@ -36,6 +36,10 @@ internal sealed record OnnxTensor(string Name, OnnxType Type, IReadOnlyList<long
     public static OnnxTensor Scalar(string name, long value) =>
         new(name, OnnxType.Int64, [], stream => stream.Write(MemoryMarshal.AsBytes([value])));
 
+    /// <summary>A vector.</summary>
+    public static OnnxTensor OfFloats(string name, float[] values) =>
+        new(name, OnnxType.Float, [values.Length], stream => stream.Write(MemoryMarshal.AsBytes<float>(values)));
+
     public static OnnxTensor Scalar(string name, float value) =>
         new(name, OnnxType.Float, [], stream => stream.Write(MemoryMarshal.AsBytes([value])));
 

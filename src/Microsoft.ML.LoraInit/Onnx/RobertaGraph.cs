@@ -62,10 +62,22 @@ internal sealed class RobertaGraph
         x = _graph.Add("Gather", [x, _zero], ("axis", 1));
         x = _graph.Add("Tanh", [_graph.Add("Add", [ExactProduct(x, RobertaNames.HeadDense), Weight("classifier.dense.bias")])]);
         var outputs = (int)_left[$"{RobertaNames.HeadProjection}.bias"].shape[0];
-        x = _graph.AddAs(Logits, "Add", [ExactProduct(x, RobertaNames.HeadProjection), Weight($"{RobertaNames.HeadProjection}.bias")]);
+        string[] projected = [ExactProduct(x, RobertaNames.HeadProjection), Weight($"{RobertaNames.HeadProjection}.bias")];
+        x = score.Empty is { } empty
+            ? _graph.AddAs(Logits, "Where", [IsEmpty(empty.Tokens), _graph.Constant(OnnxTensor.OfFloats("empty_text", empty.Logits)), _graph.Add("Add", projected)])
+            : _graph.AddAs(Logits, "Add", projected);
         _graph.Outputs.Add(new(Logits, OnnxType.Float, Batch, outputs));
+        if (score.Temperature != 1)
+            x = _graph.Add("Div", [x, _graph.Constant(OnnxTensor.Scalar("temperature", (float)score.Temperature))]);
         _graph.AddAs(score.Name, score.Operation, [x], score.Attributes);
         _graph.Outputs.Add(new(score.Name, OnnxType.Float, Batch, outputs));
+    }
+
+    /// <summary>[batch, 1]: whether a row has no more than its special tokens.</summary>
+    private string IsEmpty(int specialTokens)
+    {
+        var count = _graph.Add("ReduceSum", [AttentionMask, _graph.Constant(OnnxTensor.Of("axes_1", 1L))], ("keepdims", 1));
+        return _graph.Add("LessOrEqual", [count, _graph.Constant(OnnxTensor.Scalar("special_tokens", (long)specialTokens))]);
     }
 
     private string Embed()

@@ -113,8 +113,25 @@ public abstract class LoraTrainerOptions
     /// <summary>The norm that gradients are clipped to; 0 for no clipping. Default 1.</summary>
     public double MaxGradientNorm { get; set; } = 1.0;
 
+    /// <summary>
+    /// Share of each target that the training loss spreads evenly over all classes (of yes or no, over both; of labels, each for
+    /// itself), in [0, 1). Default 0. Makes a model less sure of itself; metrics are those of the true labels. Not for regression.
+    /// </summary>
+    public double LabelSmoothing { get; set; }
+
+    /// <summary>
+    /// Whether probabilities are calibrated after training, by one temperature that all logits are divided by (arXiv 1706.04599):
+    /// fitted on half of the validation rows, judged on the other half (<see cref="TrainingHistory.Calibration"/>), stored with the
+    /// model. <c>PredictedLabel</c> stays as it is. Default true; without at least 100 validation rows, and for regression, the
+    /// temperature is 1. A training of a <see cref="LoraTrainingSession"/> has none.
+    /// </summary>
+    public bool TemperatureScaling { get; set; } = true;
+
     /// <summary>Tokens a row at most, special tokens included; null (the default) for the model's maximum.</summary>
     public int? MaxLength { get; set; }
+
+    /// <summary>What is read of texts beyond <see cref="MaxLength"/>, in training and scoring. Default their beginning.</summary>
+    public LongText LongText { get; set; } = LongText.Truncate;
 
     /// <summary>
     /// Whether special tokens that users write in their texts, such as <c>&lt;/s&gt;</c> or <c>&lt;mask&gt;</c>, are plain text. Default

@@ -20,7 +20,7 @@ namespace Microsoft.ML.LoraInit.Persistence;
 /// <remarks>
 /// Parts: <c>tensors</c> (safetensors, fp32: <c>FineTunedState</c>), and in a self-contained model the base's <c>config.json</c>,
 /// <c>vocab.json</c> and <c>merges.txt</c>, or <c>sentencepiece.bpe.model</c>, and <c>model.safetensors</c> (the encoder, in the narrowest type that loses nothing).
-/// Version 2 added the tokenizer's rule, version 3 XLM-RoBERTa and CamemBERT; a model is written as the lowest version that has what it needs.
+/// Version 2 added the tokenizer's rule, the calibration of scores and what is read of long texts, version 3 XLM-RoBERTa and CamemBERT; a model is written as the lowest version that has what it needs.
 /// A reader refuses a version above its own, and parts and members of the header that it does not know: whatever is new must
 /// raise the version, so that older readers refuse it as newer and not as damaged.
 /// </remarks>

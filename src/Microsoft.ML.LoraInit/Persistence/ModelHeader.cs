@@ -40,6 +40,10 @@ internal sealed record ModelHeader
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TokenizerRule? Tokenizer { get; init; }
 
+    /// <summary>What is read of long texts; absent where they are cut, as in files of the format 1.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? LongText { get; init; }
+
     public required JsonNode History { get; init; }
 
     public required IReadOnlyList<ModelPart> Parts { get; init; }
@@ -61,12 +65,13 @@ internal sealed record ModelHeader
         MaxLength = model.ModelSettings.MaxLength,
         Precision = model.ModelSettings.Precision,
         Tokenizer = model.ModelSettings.Tokenizer,
+        LongText = LongTextText.Write(model.ModelSettings.LongText),
         History = JsonNode.Parse(model.History.ToJson())!,
         Parts = parts,
     };
 
     public FineTunedModel.Settings Settings() =>
-        new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, Mode, Tokenizer);
+        new(ScoreColumns.FromJson(Scores), new TextColumns(Text, Text2), MaxLength, Precision, Mode, Tokenizer) { LongText = LongTextText.Read(LongText) };
 
     public byte[] ToBytes() => JsonSerializer.SerializeToUtf8Bytes(this, UntrustedJson.Own);
 

@@ -5,4 +5,7 @@ namespace Microsoft.ML.LoraInit.Tokenization;
 internal readonly record struct EncodedText(int[] Ids)
 {
     public int Length => Ids.Length;
+
+    /// <summary>Whether some of the text is in no row.</summary>
+    public bool IsCut { get; init; }
 }

@@ -48,10 +48,36 @@ internal abstract class SubwordTokenizer
     public EncodedText Encode(string text, string? pair, int maxLength)
     {
         CheckMaxLength(maxLength, pair is not null);
-        var (first, second) = Kept(text, pair, maxLength);
-        return new(pair is null ? [_bos, .. CollectionsMarshal.AsSpan(first), _eos]
-            : [_bos, .. CollectionsMarshal.AsSpan(first), _eos, _eos, .. CollectionsMarshal.AsSpan(second), _eos]);
+        var (first, second, isCut) = Kept(text, pair, maxLength);
+        return Row(CollectionsMarshal.AsSpan(first), pair is not null, CollectionsMarshal.AsSpan(second)) with { IsCut = isCut };
     }
+
+    /// <summary>A text's rows: one, or with <see cref="LongTextKind.Windows"/> as many as a long text needs.</summary>
+    /// <param name="text">As of <see cref="Encode(string, string?, int)"/>.</param>
+    /// <param name="pair">The same.</param>
+    /// <param name="maxLength">The same.</param>
+    /// <param name="rule">What is read of a text that is too long.</param>
+    public EncodedText[] Encode(string text, string? pair, int maxLength, LongText rule)
+    {
+        if (rule.Kind == LongTextKind.Truncate)
+            return [Encode(text, pair, maxLength)];
+        CheckMaxLength(maxLength, pair is not null);
+        int room = maxLength - SpecialTokens(pair is not null);
+        var (first, second) = (EncodeText(text, int.MaxValue), pair is null ? [] : EncodeText(pair, int.MaxValue));
+        var a = CollectionsMarshal.AsSpan(first);
+        var b = CollectionsMarshal.AsSpan(second);
+        if (a.Length + b.Length <= room)
+            return [Row(a, pair is not null, b)];
+        if (rule.Kind == LongTextKind.Windows)
+            return a.Length > b.Length
+                ? Windows(a, b, room, rule, (window, other) => Row(window, pair is not null, other))
+                : Windows(b, a, room, rule, (window, other) => Row(other, true, window));
+        int secondLength = SecondLength(a.Length, b.Length, room);
+        return [Row(HeadAndTail(a, room - secondLength), pair is not null, HeadAndTail(b, secondLength)) with { IsCut = true }];
+    }
+
+    /// <summary>How many special tokens stand around a text, or around two.</summary>
+    public static int SpecialTokens(bool pair) => pair ? SpecialTokensOfPair : SpecialTokensOfOne;
 
     /// <summary>Refuses a maximum length that leaves no room for text or is beyond the model's.</summary>
     public void CheckMaxLength(int maxLength, bool pair)
@@ -64,12 +90,12 @@ internal abstract class SubwordTokenizer
     /// <summary>The text of a run of ids; special tokens appear as they are written in the vocabulary.</summary>
     public abstract string Decode(IEnumerable<int> ids);
 
-    /// <summary>Where each of the ids that <see cref="Encode"/> made is in its text; the special tokens around the texts have no place and give null.</summary>
+    /// <summary>Where each of the ids that <see cref="Encode(string, string?, int)"/> made is in its text; the special tokens around the texts have no place and give null.</summary>
     public IReadOnlyList<(TokenSpan Span, bool IsSecond)?> Locate(string text, string? pair, EncodedText encoded)
     {
         var result = new (TokenSpan, bool)?[encoded.Length];
         // Cut to the length that they have, the texts keep the tokens that they have: special ones may be among them.
-        var (first, second) = Kept(text, pair, encoded.Length);
+        var (first, second, _) = Kept(text, pair, encoded.Length);
         Fill(text, first, 1, false);
         if (pair is not null)
             Fill(pair, second, first.Count + 3, true);
@@ -102,17 +128,44 @@ internal abstract class SubwordTokenizer
     /// <param name="spans">The places of the first ones; added to, up to as many as there are ids.</param>
     protected abstract void LocatePart(string part, int start, int word, List<int> ids, List<TokenSpan> spans);
 
-    /// <summary>The ids of both texts, cut to the length.</summary>
-    private (List<int> First, List<int> Second) Kept(string text, string? pair, int maxLength)
+    private EncodedText Row(ReadOnlySpan<int> first, bool pair, ReadOnlySpan<int> second) =>
+        new(pair ? [_bos, .. first, _eos, _eos, .. second, _eos] : [_bos, .. first, _eos]);
+
+    private static EncodedText[] Windows(ReadOnlySpan<int> read, ReadOnlySpan<int> beside, int room, LongText rule, WindowRow row)
     {
-        int budget = maxLength - (pair is null ? SpecialTokensOfOne : SpecialTokensOfPair);
-        // A side never keeps more than the whole budget, so no more of it need be encoded.
-        var first = EncodeText(text, budget);
+        beside = beside[..Math.Min(beside.Length, room / 2)];
+        room -= beside.Length;
+        var rows = new List<EncodedText>();
+        for (int start = 0; rows.Count < rule.MostWindows && (start == 0 || start + room - rule.Stride < read.Length); start += rule.Stride)
+        {
+            int length = Math.Min(room, read.Length - start);
+            rows.Add(row(read.Slice(start, length), beside) with { IsCut = rows.Count == rule.MostWindows - 1 && start + length < read.Length });
+        }
+        return [.. rows];
+    }
+
+    private static int[] HeadAndTail(ReadOnlySpan<int> ids, int most)
+    {
+        if (ids.Length <= most)
+            return ids.ToArray();
+        int head = most / 4;
+        return [.. ids[..head], .. ids[^(most - head)..]];
+    }
+
+    private static int SecondLength(int first, int second, int budget) => Math.Min(second, Math.Max(budget / 2, budget - first));
+
+    /// <summary>The ids of both texts, cut to the length, and whether that took anything away.</summary>
+    private (List<int> First, List<int> Second, bool IsCut) Kept(string text, string? pair, int maxLength)
+    {
+        int budget = maxLength - SpecialTokens(pair is not null);
+        // A side never keeps more than the whole budget, so no more of it need be encoded than shows that there is more.
+        var first = EncodeText(text, budget + 1);
         if (pair is null)
-            return (Cut(first, budget), []);
-        var second = EncodeText(pair, budget);
-        int secondLength = Math.Min(second.Count, Math.Max(budget / 2, budget - first.Count));
-        return (Cut(first, budget - secondLength), Cut(second, secondLength));
+            return first.Count > budget ? (Cut(first, budget), [], true) : (first, [], false);
+        var second = EncodeText(pair, budget + 1);
+        bool isCut = first.Count + second.Count > budget;
+        int secondLength = SecondLength(first.Count, second.Count, budget);
+        return (Cut(first, budget - secondLength), Cut(second, secondLength), isCut);
 
         static List<int> Cut(List<int> ids, int most)
         {
@@ -157,6 +210,8 @@ internal abstract class SubwordTokenizer
         }
         return spans;
     }
+
+    private delegate EncodedText WindowRow(ReadOnlySpan<int> window, ReadOnlySpan<int> beside);
 
     private static string Part(string text, TextSegment segment) => segment.Length == text.Length ? text : text.Substring(segment.Start, segment.Length);
 

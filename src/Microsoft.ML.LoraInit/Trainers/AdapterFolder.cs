@@ -14,13 +14,15 @@ internal static class AdapterFolder
     /// <param name="baseWeight">As of <see cref="PlainLoraConversion.Convert(FineTunedState, Func{string, Tensor}, int?)"/>.</param>
     /// <param name="folder">New or empty.</param>
     /// <param name="rank">The highest rank wanted; null keeps everything.</param>
+    /// <param name="temperature">What logits are divided by; goes into the head.</param>
     /// <exception cref="NotSupportedException">There are no low-rank adapters, or no exact form and no rank is given.</exception>
     /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
-    public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null)
+    public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null, double temperature = 1)
     {
         using var scope = NewDisposeScope();
         var adapters = PlainLoraConversion.Convert(state, baseWeight, rank);
         var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
+        HeadTemperature.Fold(head, temperature);
         var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout)
         {
             Bias = (state.Method as LoraMethod)?.Bias ?? LoraBias.None,

@@ -55,6 +55,12 @@ public abstract class LoraTextTransformer : ITextTransformer, IDisposable
     /// <summary>SHA-256 of the base model's weights, in lower-case hexadecimal.</summary>
     public string BaseModelSha256 => _model.State.Base.Sha256;
 
+    /// <summary>
+    /// What logits are divided by before they become probabilities, fitted on validation rows after training
+    /// (<see cref="LoraTrainerOptions.TemperatureScaling"/>); 1 where nothing was fitted.
+    /// </summary>
+    public double Temperature => _model.ModelSettings.Scores.Calibration.Temperature;
+
     /// <inheritdoc/>
     public string TextColumnName => _model.ModelSettings.Texts.Text;
 

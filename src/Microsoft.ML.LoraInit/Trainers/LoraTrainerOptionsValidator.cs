@@ -25,6 +25,10 @@ internal static class LoraTrainerOptionsValidator
         CheckOptimisation(options);
         CheckValidation(options);
         CheckDevices(options);
+        Given(options.LongText, nameof(options.LongText), "choose LongText.Truncate, HeadAndTail or Windows");
+        Range(options.LabelSmoothing is >= 0 and < 1, nameof(options.LabelSmoothing), options.LabelSmoothing, "use a share from 0 to below 1");
+        if (options.LabelSmoothing > 0 && options is LoraTextRegressionTrainer.Options)
+            throw new ArgumentException($"{nameof(options.LabelSmoothing)} = {Text(options.LabelSmoothing)} has no meaning for numbers: set it to 0.");
 
         if (options.MaxLength is { } length)
             Range(length >= ShortestLength, nameof(options.MaxLength), length, $"use at least {ShortestLength} tokens, or null for the model's maximum");

@@ -93,8 +93,11 @@ public sealed class LoraTrainingSession : IDisposable
             : TextTrainerRun.Tokenizer(_files, own);
         return new(
             kind.Label, schemas, validation, length,
-            TextDatasetReader.Read(train, columns, kind.Label, tokenizer, length, messages, messages.Token),
-            schemas.Validation is null ? null : TextDatasetReader.Read(schemas.Validation, columns, kind.Label, tokenizer, length, messages, messages.Token, training: false));
+            TextDatasetReader.Read(train, columns, kind.Label, tokenizer, length, messages, messages.Token, longText: own.LongText),
+            schemas.Validation is null ? null : TextDatasetReader.Read(schemas.Validation, columns, kind.Label, tokenizer, length, messages, messages.Token, training: false, own.LongText))
+        {
+            LongText = own.LongText,
+        };
     }
 
     /// <summary>Trains and validates after each epoch.</summary>
@@ -119,6 +122,8 @@ public sealed class LoraTrainingSession : IDisposable
             throw new ArgumentException($"The rows were prepared for labels of the kind {rows.Kind} and the options, {options.GetType().FullName}, read {kind.Label}: prepare them with options of this trainer.", nameof(options));
         if ((own.MaxLength ?? _files.Config.MaxLength) != rows.MaxLength)
             throw new ArgumentException($"The rows were cut to {rows.MaxLength} tokens and MaxLength = {own.MaxLength?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"} asks for {own.MaxLength ?? _files.Config.MaxLength}: prepare them anew, or use the same length.", nameof(options));
+        if (own.LongText != rows.LongText)
+            throw new ArgumentException($"The rows were read with LongText = {rows.LongText}, and the options have {own.LongText}: prepare them anew, or use the same.", nameof(options));
         if (adapterFolder is not null)
             CheckAdapter(own, adapterFolder);
         var task = kind.Scores(rows.Schemas.Label, rows.Schemas.LabelValues).Task;
@@ -128,6 +133,7 @@ public sealed class LoraTrainingSession : IDisposable
             ClassWeighting.Check(classWeights, task);
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
         }
+        task = task.Smoothed(own.LabelSmoothing);
         using var scope = NewDisposeScope(); // of the initial adapter
         var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
         var devices = ComputeDevice.ResolveAll(_environment, own);
@@ -138,7 +144,7 @@ public sealed class LoraTrainingSession : IDisposable
             Settings = own.ToSettings(),
             InitialAdapter = initial,
             Task = task,
-            Train = train,
+            Train = train.Expanded(),
             Validation = rows.Validation,
             Base = weights,
             OtherDevices = [.. devices.Skip(1)],

@@ -24,6 +24,9 @@ public sealed class PreparedRows
     /// <summary>Tokens a row at most, special tokens included; longer rows were cut.</summary>
     public int MaxLength { get; }
 
+    /// <summary>What was read of longer rows.</summary>
+    public LongText LongText { get; internal init; } = LongText.Truncate;
+
     internal LabelKind Kind { get; }
 
     internal TextTrainerRun.Schemas Schemas { get; }

@@ -73,24 +73,30 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var tokenizer = Tokenizer(files, options);
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
-        var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token);
-        var held = validation is null ? null : TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false);
+        var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token, longText: options.LongText);
+        var held = validation is null ? null : TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false, options.LongText);
         if (options.ValidationFraction > 0)
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 
+        int cut = train.CutRows;
+        if (cut > 0)
+            messages.Warn(CutMessage(cut, train.Count, maxLength, options.LongText));
+
         var task = outputs.Task;
+        var prior = task.PriorLogits(train.Labels, train.Weights);
         if (classWeights is not null)
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
+        task = task.Smoothed(options.LabelSmoothing);
 
         var settings = new FineTunedModel.Settings(
-            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule);
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule) { LongText = options.LongText };
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Settings = options.ToSettings(),
             InitialAdapter = initial,
             Task = task,
-            Train = train,
+            Train = train.Expanded(),
             ClassWeights = classWeights == ClassWeights.None ? null : classWeights,
             Validation = held,
             Base = weights,
@@ -101,7 +107,29 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             Log = messages.Log,
             Warn = messages.Warn,
         });
-        return Finish(settings, result, files, tokenizer, device, weights);
+        var model = Finish(settings, result with { History = result.History with { CutRows = cut } }, files, tokenizer, device, weights);
+        try
+        {
+            Calibrate(model, prior, held, seed, messages.Log);
+            return model;
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What the model answers to an empty text, and the temperature of its probabilities.</summary>
+    private void Calibrate(FineTunedModel model, float[] prior, TextDataset? validation, int seed, Action<string> log)
+    {
+        // A run that was cancelled ends at once.
+        var history = options.TemperatureScaling && !model.History.Cancelled
+            ? TemperatureScaling.Fit(model, model.ModelSettings.Scores.Task, validation, seed, log)
+            : null;
+        double temperature = history?.Temperature ?? 1;
+        // The scores of an empty text are the rows' shares, whatever the temperature.
+        model.Calibrate(new(temperature, Array.ConvertAll(prior, z => (float)(z * temperature))), history);
     }
 
     private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, BaseWeights trained)
@@ -123,6 +151,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             throw;
         }
     }
+
+    private static string CutMessage(int cut, int rows, int length, LongText rule) =>
+        $"{cut} of {rows} training rows are longer than {length} tokens: {(rule.Kind == LongTextKind.HeadAndTail ? "their middle" : "what is beyond")} is not read. {nameof(LoraTrainerOptions.LongText)} is '{rule}'; {nameof(LongText.HeadAndTail)} and {nameof(LongText.Windows)} read more.";
 
     /// <summary>The base's tokenizer, or the one that the adapter brings which training starts from.</summary>
     internal static SubwordTokenizer Tokenizer(CheckpointFiles files, LoraTrainerOptions options)

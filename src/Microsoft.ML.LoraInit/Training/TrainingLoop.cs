@@ -135,13 +135,13 @@ internal sealed class TrainingLoop
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         _parameters.Bind();
-        var logits = Validation.Logits(_model, data, _request.Task, _schedule.BatchSize, done =>
+        var logits = Validation.Logits(_model, data.Expanded(), _request.Task, _schedule.BatchSize, done =>
         {
             _request.CancellationToken.ThrowIfCancellationRequested();
             CudaGate.StepAside();
             _reports.Validating(done, data.Count);
         });
-        var metrics = _request.Task.Evaluate(logits, data.Labels, data.Weights);
+        var metrics = _request.Task.Evaluate(data.Combine(logits), data.Labels, data.Weights);
         return double.IsFinite(_request.Task.LossOf(metrics)) ? metrics
             : throw TrainingDivergedException.After(_state.Step, "The validation loss is", _request.Train.Weights);
     }

@@ -11,7 +11,7 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 internal sealed class InspectCommand
 {
     private readonly Terminal _terminal;
-    private readonly Option<string?> _against = new("--against") { Description = "A second initialisation to compare subspaces with.", HelpName = "NAME[:SETTING=VALUE,…]" };
+    private readonly Option<string?> _against = new("--against") { Description = "A second initialisation to show beside it, in all measures.", HelpName = "NAME[:SETTING=VALUE,…]" };
     private readonly Option<string?> _train = new("--train") { Description = "Training rows (TSV, CSV, JSONL, Parquet; - for standard input): gives gradients, and what initialisations that look at data need.", HelpName = "FILE" };
     private readonly Option<int> _rows = new("--probe-rows") { Description = "Rows that outputs and gradients are taken on.", HelpName = "N", DefaultValueFactory = _ => 64 };
     private readonly Option<bool> _hessian = new("--hessian") { Description = "Also estimate the largest eigenvalue of the loss's Hessian by the adapters' factors; needs --train." };
@@ -56,17 +56,26 @@ internal sealed class InspectCommand
         var (options, data) = Data(result, ml);
         _training.Apply(result, options);
         options.CancellationToken = cancellation;
-        var report = ProgressDisplay.Show(_terminal, progress =>
+        var report = Inspect(against);
+        InspectionReport? other = null;
+        if (against is not null)
+        {
+            var asked = options.Initialization;
+            options.Initialization = against;
+            other = Inspect(asked);
+        }
+        InspectionTable.Write(_terminal, report, other);
+        if (json is not null)
+            AtomicFile.Write(json, stream => stream.Write(Encoding.UTF8.GetBytes(InspectionJson.Write(report, other))));
+        if (html is not null)
+            AtomicFile.Write(html, stream => stream.Write(Encoding.UTF8.GetBytes(InspectionPage.Write(report, other))));
+        return ExitCodes.Success;
+
+        InspectionReport Inspect(LoraInitialization? with) => ProgressDisplay.Show(_terminal, progress =>
         {
             options.Progress = progress;
-            return InitializationInspector.Inspect(new() { Training = options, Against = against, Data = data, ProbeRows = result.GetValue(_rows), LargestEigenvalue = result.GetValue(_hessian) });
+            return InitializationInspector.Inspect(new() { Training = options, Against = with, Data = data, ProbeRows = result.GetValue(_rows), LargestEigenvalue = result.GetValue(_hessian) });
         });
-        InspectionTable.Write(_terminal, report);
-        if (json is not null)
-            AtomicFile.Write(json, stream => stream.Write(Encoding.UTF8.GetBytes(InspectionJson.Write(report))));
-        if (html is not null)
-            AtomicFile.Write(html, stream => stream.Write(Encoding.UTF8.GetBytes(InspectionPage.Write(report))));
-        return ExitCodes.Success;
     }
 
     /// <summary>The options of the trainer that the file's labels are for, and its rows; a classifier's and null without a file.</summary>

@@ -17,6 +17,7 @@ internal sealed class PredictCommand
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
     private readonly Option<string?> _input = new("--input") { Description = "Rows to predict for: TSV, CSV, JSONL or Parquet; - for standard input.", HelpName = "FILE" };
     private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions in the input's order: TSV, CSV or JSONL, by the ending; - for standard output, in the input's format.", HelpName = "FILE" };
+    private readonly Option<double?> _notSure = new("--not-sure-below") { Description = $"Answer \"{Prediction.NotSure}\" where the label's probability (of several labels: the least sure one's) is lower.", HelpName = "P" };
     private readonly Option<string?> _shard = new("--shard") { Description = "One of n equal parts of the rows, i/n with i from 0, written beside --output for 'predict merge'; auto asks a Slurm array or a Kubernetes Indexed Job.", HelpName = "I/N" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
@@ -25,7 +26,7 @@ internal sealed class PredictCommand
     private PredictCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
-        Option[] options = [_model, _text, _text2, _input, _output, _shard];
+        Option[] options = [_model, _text, _text2, _input, _output, _shard, _notSure];
         foreach (var option in options)
             command.Options.Add(option);
         _engine = new(command);
@@ -59,19 +60,33 @@ internal sealed class PredictCommand
 
         var ml = _run.Start(result, _terminal);
         using var file = _engine.Load(ml, result.GetRequiredValue(_model), result);
+        double threshold = Threshold(result.GetValue(_notSure), file);
         if (text is not null)
         {
             file.Check(text2 is not null, "--text2");
-            One(ml, file, text, text2);
+            One(ml, file, text, text2, threshold);
         }
         else
         {
-            Many(ml, file, result, output!, shard, cancellation);
+            Many(ml, file, result, output!, shard, threshold, cancellation);
         }
         return ExitCodes.Success;
     }
 
-    private void One(MLContext ml, ModelFile file, string text, string? text2)
+    private static double Threshold(double? asked, ModelFile file)
+    {
+        if (asked is not { } threshold)
+            return 0;
+        if (!(threshold is > 0 and < 1))
+            throw new UsageException($"--not-sure-below is a probability above 0 and below 1, not {threshold}.");
+        if (file.Kind == TaskKind.Regression)
+            throw new UsageException("--not-sure-below goes with classes and labels: this model predicts numbers, which have no probability.");
+        return file.Classes.Contains(Prediction.NotSure, StringComparer.Ordinal)
+            ? throw new UsageException($"--not-sure-below: the model has a class named '{Prediction.NotSure}', which could not be told from the answer.")
+            : threshold;
+    }
+
+    private void One(MLContext ml, ModelFile file, string text, string? text2, double threshold)
     {
         var data = DataViews.Create(ml, [new TextFileRow(text, text2, null)], file.Kind, file.IsPair, file.LabelDelimiter);
         var prediction = PredictionWriter.Read(file.Model.Transform(data), file).Single();
@@ -91,6 +106,11 @@ internal sealed class PredictCommand
                 _terminal.Output.WriteLine($"{prediction.Scores[0]:0.0000}");
                 break;
         }
+        var cut = new CutRows(file.Tokenizer);
+        cut.Pass(new(text, text2, null));
+        cut.Report(_terminal.Output);
+        if (prediction.Confidence < threshold)
+            _terminal.Output.WriteLine($"Not sure: {prediction.Confidence:0.0 %} is below {threshold:0.0 %}.");
     }
 
     private PredictionPart Part(ParseResult result, string? output)
@@ -109,7 +129,7 @@ internal sealed class PredictCommand
         }
     }
 
-    private void Many(MLContext ml, ModelFile file, ParseResult result, string output, PredictionPart part, CancellationToken cancellation)
+    private void Many(MLContext ml, ModelFile file, ParseResult result, string output, PredictionPart part, double threshold, CancellationToken cancellation)
     {
         bool piped = output == DataFile.Standard;
         var words = piped ? _terminal.Error : _terminal.Output;
@@ -121,15 +141,16 @@ internal sealed class PredictCommand
             throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
         // The rows are read as the model asks for them, so a file may be larger than memory.
         var skipped = new SkippedLines(source.Name);
+        var cut = new CutRows(file.Tokenizer);
         long place = 0;
         var rows = TextFile.Read(source.Lines(), source.Name, layout, Skip).Where(_ => part.Has(place++)).Select(row =>
         {
             skipped.Read();
             cancellation.ThrowIfCancellationRequested();
-            return row;
+            return cut.Pass(row);
         });
         var scored = file.Model.Transform(DataViews.Create(ml, rows, file.Kind, file.IsPair, file.LabelDelimiter));
-        var predictions = PredictionWriter.Read(scored, file);
+        var predictions = PredictionWriter.Read(scored, file).Select(p => p.Unless(threshold));
         long count = 0;
         if (piped)
             count = PredictionWriter.Write(_terminal.Output, format, predictions, file, skipped);
@@ -139,6 +160,7 @@ internal sealed class PredictCommand
                 using var writer = new StreamWriter(stream, new UTF8Encoding(false), leaveOpen: true);
                 count = PredictionWriter.Write(writer, format, predictions, file, skipped, mayBeEmpty: part.Count > 1);
             });
+        cut.Report(words);
         skipped.Report(_terminal, " In the output their rows are empty.");
         words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
+using Microsoft.ML.LoraInit.Samples.Pages.Run;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
 
@@ -15,6 +16,7 @@ internal sealed class TrainCommand
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
     private readonly Option<string?> _board = new("--tensorboard") { Description = "Write TensorBoard event files to this folder.", HelpName = "DIR" };
     private readonly Option<string?> _metric = ValidationMetricOption.Create();
+    private readonly PageOptions _page;
     private readonly DataOptions _data;
     private readonly TrainingOptions _training;
     private readonly RunOptions _run;
@@ -28,6 +30,7 @@ internal sealed class TrainCommand
         command.Options.Add(_model);
         command.Options.Add(_json);
         command.Options.Add(_board);
+        _page = new(command);
         _training = new(command);
         command.Options.Add(_metric);
         _run = new(command, verbose);
@@ -54,6 +57,7 @@ internal sealed class TrainCommand
         if (result.GetValue(_board) is { } boardFolder)
             OutputPlace.CheckFolder(boardFolder, "--tensorboard");
         _training.CheckPlaces(result);
+        bool page = _page.Check(result);
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));
         var trainRows = Read(result, result.GetRequiredValue(_train), ref layout, _terminal.Output);
@@ -69,13 +73,14 @@ internal sealed class TrainCommand
         _terminal.Output.WriteLine($"{Count.Of(trainRows.Count, "training row")}, {Count.Of(validationRows?.Count ?? 0, "validation row")}{named}.");
 
         LoraTrainerOptions? used = null;
+        StepRecorder? recorder = null;
         var model = ProgressDisplay.Show(_terminal, progress =>
         {
             using var board = result.GetValue(_board) is { } folder ? new TensorBoardProgress(folder, progress) : null;
             return Pipelines.Fit(ml, layout.Kind, classes, pair, train, validation, options =>
             {
                 used = _training.Apply(result, options);
-                used.Progress = board ?? progress;
+                used.Progress = page ? recorder = new(board ?? progress) : board ?? progress;
                 used.CancellationToken = cancellation;
                 if (validation is not null)
                     ValidationMetricOption.Apply(result.GetValue(_metric), layout, used);
@@ -90,11 +95,28 @@ internal sealed class TrainCommand
             return ExitCodes.Cancelled;
         }
 
-        var metrics = validation is null ? new Evaluation() : Metrics.Evaluate(ml, model.Transform(validation), layout.Kind);
+        var scored = validation is null ? null : Metrics.Cached(ml, model.Transform(validation));
+        var metrics = scored is null ? new Evaluation() : Metrics.Evaluate(ml, scored, layout.Kind);
         var report = RunReport.Create(layout.Name, used!, history, metrics);
         if (jsonPath is not null)
             report.Write(jsonPath);
+        var step = ModelFile.Find(model)!;
+        CutRows.Say(_terminal.Output, history.CutRows, trainRows.Count, RobertaTextTokenizer.Of(step));
         Summary.Write(_terminal, report, modelPath);
+        _page.Write(result, _terminal, step, () => new()
+        {
+            Title = $"{Path.GetFileName(result.GetRequiredValue(_train))}: {report.Init} on {step.BaseModelId}",
+            Lead = $"{trainRows.Count:N0} training rows, {validationRows?.Count ?? 0:N0} validation rows{named}.",
+            Kind = layout.Kind,
+            Classes = layout.Kind == TaskKind.Binary ? ["false", "true"] : classes,
+            Report = report,
+            History = history,
+            Losses = recorder!.Losses,
+            Rows = scored is null ? [] : JudgedRow.Read(scored, layout.Kind, classes, validationRows!),
+            Reliability = history.Calibration is { } fitted ? (fitted.Bins, $"Of the {fitted.Rows:N0} validation rows that the temperature was not fitted on.")
+                : metrics.Calibration is { } calibration ? (calibration.Bins, "Of the validation rows.") : null,
+            Settings = [.. RunSettings.Of(used!), ("SHA-256 of the base's weights", step.BaseModelSha256)],
+        });
         return ExitCodes.Success;
     }
 

@@ -28,7 +28,10 @@ internal sealed class TrainingOptions
     private readonly Option<double> _loraPlusRatio = Number("--lora-plus-ratio", "X", "B's learning rate, in multiples of --learning-rate (LoRA+).", Defaults.LoraPlusRatio);
     private readonly Option<GradientPreconditioning> _preconditioning = new("--gradient-preconditioning") { Description = "What is done to the adapters' gradients before AdamW.", HelpName = "none|riemannian", DefaultValueFactory = _ => Defaults.GradientPreconditioning };
     private readonly Option<double> _weightDecay = Number("--weight-decay", "X", "Decoupled weight decay.", Defaults.WeightDecay);
+    private readonly Option<double> _smoothing = Number("--label-smoothing", "SHARE", "Share of each target that is spread over all classes.", Defaults.LabelSmoothing);
+    private readonly Option<bool> _noTemperature = new("--no-temperature") { Description = "Leave probabilities as they are, instead of fitting a temperature on half of the validation rows." };
     private readonly Option<int?> _maxLength = new("--max-length") { Description = "Tokens a row at most. Default: the model's maximum.", HelpName = "N" };
+    private readonly Option<string> _longText = Text("--long-text", "truncate|head-and-tail|windows:STRIDE", "What is read of rows that are longer: their beginning, beginning and end, or all of it in windows that begin STRIDE tokens apart.", Defaults.LongText.ToString());
     private readonly Option<bool> _specialTokensAsText = new("--special-tokens-as-text") { Description = "Read special tokens that stand in a text, such as <mask> or </s>, as plain text; kept with the model." };
     private readonly Option<Precision> _precision = new("--precision") { Description = "Of the frozen base; auto is bf16 on a GPU and fp32 on a CPU.", HelpName = "auto|fp32|bf16", CustomParser = ParsePrecision, DefaultValueFactory = _ => Precision.Auto };
     private readonly Option<BaseQuantization> _quantizeBase = new("--quantize-base") { Description = "Hold the frozen linear weights in 4 bits (QLoRA).", HelpName = "none|nf4", DefaultValueFactory = _ => Defaults.BaseQuantization };
@@ -49,11 +52,11 @@ internal sealed class TrainingOptions
         Option[] all =
         [
             _baseModel, _init, _method, _rank, _rankPattern, _alpha, _dropout, _rslora, _dora, _targets, _excluded, _epochs, _batchSize, _learningRate,
-            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _maxLength, _specialTokensAsText, _precision, _quantizeBase, _device, _seed, _checkpoints,
+            _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _smoothing, _noTemperature, _maxLength, _longText, _specialTokensAsText, _precision, _quantizeBase, _device, _seed, _checkpoints,
         ];
         foreach (var option in all)
             command.Options.Add(option);
-        foreach (var option in (Option[])[_method, _dropout, _epochs, _learningRate, _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _checkpoints])
+        foreach (var option in (Option[])[_method, _dropout, _epochs, _learningRate, _schedule, _warmup, _loraPlusRatio, _preconditioning, _weightDecay, _smoothing, _noTemperature, _checkpoints])
             option.Hidden = startOnly;
     }
 
@@ -91,7 +94,10 @@ internal sealed class TrainingOptions
         options.LoraPlusRatio = result.GetValue(_loraPlusRatio);
         options.GradientPreconditioning = result.GetValue(_preconditioning);
         options.WeightDecay = result.GetValue(_weightDecay);
+        options.LabelSmoothing = result.GetValue(_smoothing);
+        options.TemperatureScaling = !result.GetValue(_noTemperature);
         options.MaxLength = result.GetValue(_maxLength);
+        options.LongText = LongText.Parse(result.GetValue(_longText)!);
         options.SpecialTokensAsText = result.GetValue(_specialTokensAsText);
         options.Precision = result.GetValue(_precision);
         options.BaseQuantization = result.GetValue(_quantizeBase);

@@ -7,15 +7,33 @@ namespace Microsoft.ML.LoraInit.Samples.Inspection;
 /// <summary>A report for people at a terminal.</summary>
 internal static class InspectionTable
 {
-    public static void Write(Terminal terminal, InspectionReport report)
+    /// <param name="terminal">Where to.</param>
+    /// <param name="report">Of the start asked for.</param>
+    /// <param name="other">Of the one that it is compared with; or null.</param>
+    public static void Write(Terminal terminal, InspectionReport report, InspectionReport? other = null)
+    {
+        Layers(terminal, report);
+        if (other is null)
+            return;
+        Layers(terminal, other);
+        terminal.Heading("Side by side, all layers together");
+        List<string[]> rows = [.. Measure.In(report, other).Select(m => (string[])[m.Title, m.Of(report.Total), m.Of(other.Total)])];
+        string[] head = ["measure", (string)report.Initialization["name"]!, (string)other.Initialization["name"]!];
+        if (terminal.Live)
+            Table(terminal, head, rows, lastIsTotal: false);
+        else
+            Lines(terminal, [head, .. rows]);
+    }
+
+    private static void Layers(Terminal terminal, InspectionReport report)
     {
         terminal.Heading($"{Measure.Strategy(report.Initialization)} on {report.BaseModel}");
         var measures = Measure.In(report);
         string[] head = ["layer", "r", .. measures.Select(m => m.Short)];
         List<string[]> rows =
         [
-            .. report.Layers.Select(l => (string[])[Measure.ShortName(l.Module), $"{l.Rank}", .. measures.Select(m => Measure.Text(m.Value(l.Measures)))]),
-            ["together", "", .. measures.Select(m => Measure.Text(m.Value(report.Total)))],
+            .. report.Layers.Select(l => (string[])[Measure.ShortName(l.Module), $"{l.Rank}", .. measures.Select(m => m.Of(l.Measures))]),
+            ["together", "", .. measures.Select(m => m.Of(report.Total))],
         ];
         if (terminal.Live)
             Table(terminal, head, rows);
@@ -26,11 +44,13 @@ internal static class InspectionTable
     }
 
     /// <summary>What does not fit a table of layers.</summary>
-    public static IEnumerable<string> Sentences(InspectionReport report)
+    /// <param name="report">Of which.</param>
+    /// <param name="alone">Whether the one that it is compared with is not shown by itself.</param>
+    public static IEnumerable<string> Sentences(InspectionReport report, bool alone = true)
     {
         var change = report.OutputChange;
         var rows = report.DataRows > 0 ? $"{report.ProbeRows} of {report.DataRows} training rows" : $"{report.ProbeRows} rows of random tokens";
-        yield return $"Before the first step, on {rows}: logits change by {Measure.Text(change.MaxLogit)} at most and {Measure.Text(change.MeanLogit)} in the mean (their mean size is {Measure.Text(change.BaseMeanLogit)}), the last hidden states by {Measure.Text(change.Hidden)} of their norm.";
+        yield return $"Before the first step, on {rows}: logits change by {Measure.Text(change.MaxLogit)} at most and {Measure.Text(change.MeanLogit)} in the mean (their mean size is {Measure.Text(change.BaseMeanLogit)}), the last hidden states by {Measure.Part(change.Hidden)} of their norm.";
         if (report.BaseRounding is { } rounding)
             yield return $"The base itself, in {report.Precision}, is {Measure.Text(rounding)} of that norm from fp32, and so is kaiming's start.";
         foreach (var warning in report.Warnings)
@@ -38,7 +58,7 @@ internal static class InspectionTable
         if (report.LargestEigenvalue is { } eigenvalue)
             yield return $"The largest eigenvalue of the loss's Hessian by the adapters' factors is about {Measure.Text(eigenvalue)}.";
         yield return $"{(string)report.Initialization["name"]!} took {Cost(report.Cost)} on {report.Device}.";
-        if (report is { Against: { } against, AgainstCost: { } cost })
+        if (alone && report is { Against: { } against, AgainstCost: { } cost })
             yield return $"Compared with {Measure.Strategy(against)}, which took {Cost(cost)}.";
     }
 
@@ -48,13 +68,13 @@ internal static class InspectionTable
         return string.Create(CultureInfo.InvariantCulture, $"{cost.Seconds:0.00} s and {Measure.Bytes(cost.ProcessBytes)} of memory{device}");
     }
 
-    private static void Table(Terminal terminal, string[] head, List<string[]> rows)
+    private static void Table(Terminal terminal, string[] head, List<string[]> rows, bool lastIsTotal = true)
     {
         var table = new Table().Border(TableBorder.Rounded);
         for (int i = 0; i < head.Length; i++)
             table.AddColumn(i == 0 ? new TableColumn(head[i]) : new TableColumn(head[i]).RightAligned());
         foreach (var row in rows)
-            table.AddRow([.. row.Select(cell => ReferenceEquals(row, rows[^1]) ? $"[bold]{Markup.Escape(cell)}[/]" : Markup.Escape(cell))]);
+            table.AddRow([.. row.Select(cell => lastIsTotal && ReferenceEquals(row, rows[^1]) ? $"[bold]{Markup.Escape(cell)}[/]" : Markup.Escape(cell))]);
         terminal.Console.Write(table);
     }
 

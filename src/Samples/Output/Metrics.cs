@@ -4,7 +4,10 @@ using Microsoft.ML.LoraInit.Glue;
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
 /// <summary>The metrics of a task's rows; of those with several labels each in a form of their own.</summary>
-internal sealed record Evaluation(EpochMetrics? Metrics = null, MultiLabelClassificationMetrics? Labels = null);
+/// <param name="Metrics">Of one label a row.</param>
+/// <param name="Labels">Of several.</param>
+/// <param name="Calibration">How far the probabilities can be believed; null for numbers.</param>
+internal sealed record Evaluation(EpochMetrics? Metrics = null, MultiLabelClassificationMetrics? Labels = null, CalibrationMetrics? Calibration = null);
 
 /// <summary>The metrics of scored rows by ML.NET's evaluators, and what they leave out.</summary>
 internal static class Metrics
@@ -12,7 +15,7 @@ internal static class Metrics
     /// <summary>Evaluates rows that went through a model, in one pass of the model over them.</summary>
     public static Evaluation Evaluate(MLContext ml, IDataView scored, TaskKind kind)
     {
-        var cached = ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
+        var cached = Cached(ml, scored);
         switch (kind)
         {
             case TaskKind.Regression:
@@ -25,7 +28,7 @@ internal static class Metrics
                     Mse = regression.MeanSquaredError,
                 });
             case TaskKind.MultiLabel:
-                return new(Labels: ml.MulticlassClassification.EvaluateMultiLabel(cached));
+                return new(Labels: ml.MulticlassClassification.EvaluateMultiLabel(cached), Calibration: ml.MulticlassClassification.EvaluateMultiLabelCalibration(cached));
             case TaskKind.Binary:
                 var binary = ml.BinaryClassification.Evaluate(cached);
                 return new(new EpochMetrics
@@ -36,7 +39,7 @@ internal static class Metrics
                     Matthews = binary.ConfusionMatrix.MatthewsCorrelation(),
                     // ML.NET's binary evaluator counts in bits.
                     LogLoss = binary.LogLoss * Math.Log(2),
-                });
+                }, Calibration: ml.BinaryClassification.EvaluateCalibration(cached));
             default:
                 var multiclass = ml.MulticlassClassification.Evaluate(cached);
                 return new(new EpochMetrics
@@ -45,9 +48,13 @@ internal static class Metrics
                     F1 = F1Score(multiclass.ConfusionMatrix),
                     Matthews = multiclass.ConfusionMatrix.MatthewsCorrelation(),
                     LogLoss = multiclass.LogLoss,
-                });
+                }, Calibration: ml.MulticlassClassification.EvaluateCalibration(cached));
         }
     }
+
+    /// <summary>Scored rows whose labels and scores are kept once they are computed.</summary>
+    public static IDataView Cached(MLContext ml, IDataView scored) =>
+        ml.Data.Cache(scored, [.. new[] { "Label", "Score", "Probability", "PredictedLabel" }.Where(c => scored.Schema.GetColumnOrNull(c) is not null)]);
 
     /// <summary>Names and values for people, in the order of the report.</summary>
     public static IEnumerable<(string Name, double Value)> Present(EpochMetrics metrics)

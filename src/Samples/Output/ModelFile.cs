@@ -39,6 +39,9 @@ internal sealed class ModelFile : IDisposable
     /// <summary>The trained part of the chain, or null if another program made the file without one.</summary>
     public LoraTextTransformer? Trained => Find(_loaded);
 
+    /// <summary>The tokenizer of what was trained; null if another program made the file.</summary>
+    public RobertaTextTokenizer? Tokenizer => Trained is { } trained ? RobertaTextTokenizer.Of(trained) : FindOnnx(_loaded)?.Tokenizer;
+
     public static LoraTextTransformer? Find(ITransformer model) =>
         model as LoraTextTransformer ?? (model as IEnumerable<ITransformer>)?.Select(Find).FirstOrDefault(t => t is not null);
 

@@ -6,7 +6,14 @@ using Microsoft.ML.LoraInit.Samples.Data.Files;
 namespace Microsoft.ML.LoraInit.Samples.Output;
 
 /// <summary>One prediction: the label (or labels) in words, the confidence in a single one, and a number a class (or the one value).</summary>
-internal readonly record struct Prediction(string Label, float Confidence, float[] Scores);
+internal readonly record struct Prediction(string Label, float Confidence, float[] Scores)
+{
+    /// <summary>What <c>--not-sure-below</c> puts in the label's place.</summary>
+    public const string NotSure = "not sure";
+
+    /// <summary>The same, with <see cref="NotSure"/> for a label whose probability is below a threshold.</summary>
+    public Prediction Unless(double threshold) => Confidence < threshold ? this with { Label = NotSure } : this;
+}
 
 /// <summary>Reads scored rows in order and writes them.</summary>
 internal static class PredictionWriter
@@ -92,7 +99,9 @@ internal static class PredictionWriter
                     probabilities(ref values);
                     labels(ref predicted);
                     var names = predicted.DenseValues().Zip(file.Classes).Where(slot => slot.First).Select(slot => slot.Second);
-                    return new(string.Join(file.LabelDelimiter, names), 0, [.. values.DenseValues()]);
+                    // As sure as of the label that it is least sure of.
+                    var least = values.DenseValues().Zip(predicted.DenseValues()).Min(slot => slot.Second ? slot.First : 1 - slot.First);
+                    return new(string.Join(file.LabelDelimiter, names), least, [.. values.DenseValues()]);
                 };
             case TaskKind.Binary:
                 var probability = row.GetGetter<float>(schema["Probability"]);

@@ -41,6 +41,10 @@ internal sealed record RunReport
     [JsonIgnore]
     public MultiLabelClassificationMetrics? Labels { get; init; }
 
+    /// <summary>Expected calibration error and Brier score; null where there are no probabilities, or no rows.</summary>
+    [JsonIgnore]
+    public CalibrationFigures? Calibration { get; init; }
+
     /// <summary>Of a run that has just ended.</summary>
     public static RunReport Create(string task, LoraTrainerOptions options, TrainingHistory history, Evaluation evaluation)
     {
@@ -58,6 +62,7 @@ internal sealed record RunReport
             TrainSamplesPerSecond = history.TrainSamplesPerSecond,
             Metrics = evaluation.Metrics ?? new(),
             Labels = evaluation.Labels,
+            Calibration = CalibrationFigures.Of(evaluation, history.Calibration),
         };
     }
 
@@ -75,12 +80,14 @@ internal sealed record RunReport
         TrainSamplesPerSecond = model?.History.TrainSamplesPerSecond,
         Metrics = evaluation.Metrics ?? new(),
         Labels = evaluation.Labels,
+        Calibration = CalibrationFigures.Of(evaluation, null) is { } figures ? figures with { Temperature = model?.Temperature } : null,
     };
 
     public string ToJson()
     {
         var json = JsonSerializer.SerializeToNode(this, Options)!.AsObject();
         json["metrics"] = Labels is null ? JsonSerializer.SerializeToNode(Defined(Metrics), MetricOptions) : MultiLabelReport.ToJson(Labels);
+        Calibration?.AddTo(json["metrics"]!.AsObject());
         if (Labels is not null)
             json["labels"] = MultiLabelReport.PerLabel(Labels);
         return json.ToJsonString(Options) + "\n";

@@ -9,11 +9,13 @@ internal static class Summary
     {
         if (report.TrainableParameters is { } trainable && report.TotalParameters is { } total)
             terminal.Output.WriteLine($"Trained {trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.0} %), best epoch {report.BestEpoch}{Speed(report)}.");
-        (string, double)[] metrics = [.. report.Labels is { } labels ? MultiLabelReport.Present(labels) : Metrics.Present(report.Metrics)];
+        (string, double)[] metrics = [.. report.Labels is { } labels ? MultiLabelReport.Present(labels) : Metrics.Present(report.Metrics), .. report.Calibration?.Present() ?? []];
         if (metrics.Length == 0)
             terminal.Output.WriteLine("No metrics: give --validation to get some.");
         else
             Table(terminal, metrics);
+        if (report.Calibration is { Rows: { } rows, Temperature: { } temperature })
+            terminal.Output.WriteLine($"Probabilities use the temperature {temperature:0.000}; calibration error and Brier score are of the {rows} validation rows that it was not fitted on.");
         if (report.Labels is { } each)
             MultiLabelReport.WriteLabels(terminal, each);
         if (modelPath is not null)

@@ -98,7 +98,7 @@ internal static class EnginesBenchmark
                 Add("by_hand_int8", new HandDrivenScorer(quantized, tokenizer, trained.ModelSettings.MaxLength, trained.State.Config.PadTokenId, threads));
 
             TextScorer Scorer(PredictorOptions options) => new(
-                tokenizer, new RobertaPredictor(trained.State.Config, trained.State.MergedWeights(weights, CPU, ScalarType.Float32), options), trained.ModelSettings.MaxLength);
+                new(tokenizer, trained.ModelSettings.MaxLength, LongText.Truncate), new RobertaPredictor(trained.State.Config, trained.State.MergedWeights(weights, CPU, ScalarType.Float32), options));
         }
 
         public List<(string Variant, ITextScorer Scorer)> All { get; } = [];

@@ -22,7 +22,7 @@ internal class CheckpointFormat(Material material) : FuzzFormat
         using var weights = files.LoadWeights(CPU, ScalarType.Float32);
         using var state = Material.Adapters(files.Config, 2, dora: false).ToState(files.Identity, files.Config);
         using var predictor = new RobertaPredictor(files.Config, state.MergedWeights(weights, CPU, ScalarType.Float32), new ScoringOptions().ForPredictor(ScalarType.Float32, CPU));
-        using var scorer = new TextScorer(tokenizer, predictor, files.Config.MaxLength);
+        using var scorer = new TextScorer(new(tokenizer, files.Config.MaxLength, LongText.Truncate), predictor);
         return Material.Finite(scorer.Score(Material.Texts).SelectMany(s => s));
     }
 

@@ -17,6 +17,7 @@ public sealed class EngineSettingsTests
         nameof(LoraTrainerOptions.Precision), nameof(LoraTrainerOptions.Device), nameof(LoraTrainerOptions.Devices), nameof(LoraTrainerOptions.Seed),
         nameof(LoraTrainerOptions.ScoreColumnName), nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
         nameof(LoraTrainerOptions.CheckpointDirectory), nameof(LoraTrainerOptions.CheckpointEverySteps), nameof(LoraTrainerOptions.SaveMode),
+        nameof(LoraTrainerOptions.LabelSmoothing), nameof(LoraTrainerOptions.TemperatureScaling), nameof(LoraTrainerOptions.LongText),
     ];
 
     [TestMethod]

@@ -112,7 +112,7 @@ public sealed class OnnxExportTests
         var rows = texts.Select(t => tokenizer.Encode(t.First, t.Second)).ToArray();
         Assert.AreEqual(512, rows[^1].Length);
         var logits = model.Model.Scorer.Score(texts);
-        var scores = logits.Select(model.Model.ModelSettings.Scores.Task.Scores).ToArray();
+        var scores = logits.Select(model.Model.ModelSettings.Scores.Scores).ToArray();
         File.WriteAllText(Path.Combine(root, "expected.json"), JsonSerializer.Serialize(new { rows, logits, score, scores, pad_token_id = tokenizer.PadTokenId }));
 
         using var interpreter = new OnnxInterpreter(file);

@@ -84,7 +84,12 @@ public class PackageTests
         File.WriteAllText(Path.Combine(app, "Program.cs"), Code(File.ReadAllText(BuildSettings.Source("README.md"))));
         File.Copy(BuildSettings.Source("src", "Samples", "Data", "support-intents.train.tsv"), Path.Combine(app, "train.tsv"));
 
-        DotnetCommand.Run(app, "run");
+        File.Copy(BuildSettings.Source("src", "Samples", "Data", "support-intents.test.tsv"), Path.Combine(app, "test.tsv"));
+
+        var printed = DotnetCommand.Run(app, "run").ReplaceLineEndings("\n").Trim().Split('\n');
+        var promised = Block(File.ReadAllText(BuildSettings.Source("README.md")), "```\nOpening mini\n").Split('\n');
+        CollectionAssert.AreEqual(promised.Select(Numberless).ToArray(), printed.Select(Numberless).ToArray(), "The README shows other lines than the program prints.");
+        Assert.AreEqual(Accuracy(promised), Accuracy(printed), 0.04, "The README's accuracy is another one.");
 
         var ml = new MLContext(seed: 0);
         using var model = (IDisposable)ml.Model.Load(Path.Combine(app, "model.mlnet"), out var schema);
@@ -127,13 +132,20 @@ public class PackageTests
 
     private static string Backend => BuildSettings.Get("TorchBackend") == "cuda" ? "cuda-linux" : "cpu";
 
-    private static string Code(string readme)
+    private static string Code(string readme) => Block(readme, "```csharp\n") + "\n";
+
+    /// <summary>What stands in the first block that begins so; its first line counts where it is part of <paramref name="start"/>.</summary>
+    private static string Block(string readme, string start)
     {
-        const string Start = "```csharp\n";
         readme = readme.ReplaceLineEndings("\n");
-        var from = readme.IndexOf(Start, StringComparison.Ordinal) + Start.Length;
-        return readme[from..readme.IndexOf("```", from, StringComparison.Ordinal)];
+        var from = readme.IndexOf(start, StringComparison.Ordinal) + start.IndexOf('\n', StringComparison.Ordinal) + 1;
+        return readme[from..readme.IndexOf("```", from, StringComparison.Ordinal)].TrimEnd();
     }
+
+    private static string Numberless(string line) => System.Text.RegularExpressions.Regex.Replace(line, "[0-9.]+", "#");
+
+    private static double Accuracy(string[] lines) =>
+        double.Parse(lines.Single(l => l.StartsWith("accuracy ", StringComparison.Ordinal)).Split(' ', ',')[1], System.Globalization.CultureInfo.InvariantCulture);
 
     private sealed class Review
     {

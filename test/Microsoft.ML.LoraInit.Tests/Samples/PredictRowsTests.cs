@@ -88,6 +88,29 @@ public sealed class PredictRowsTests
     }
 
     [TestMethod]
+    public async Task AnAnswerBelowTheThresholdIsNotSure()
+    {
+        var (run, lines) = await Predict(await YesNo.Value, "Text\ngood 3\n", "--not-sure-below", "0.999");
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode, string.Join('\n', run.Errors));
+        StringAssert.StartsWith(lines[1], "not sure\t0.");
+        var (_, sure) = await Predict(await YesNo.Value, "Text\ngood 3\n", "--not-sure-below", "0.01");
+        Assert.AreEqual(lines[1].Split('\t')[1], sure[1].Split('\t')[1]);
+        Assert.IsTrue(sure[1].Split('\t')[0] is "true" or "false", sure[1]);
+        var one = await CommandLineRun.InProcess("predict", "--model", await YesNo.Value, "--text", "good 3", "--not-sure-below", "0.999");
+        StringAssert.Contains(one.Output, "Not sure: ");
+    }
+
+    [TestMethod]
+    [DataRow("1.5", "above 0 and below 1")]
+    [DataRow("0.5", "predicts numbers")]
+    public async Task AThresholdThatMeansNothingIsRefused(string threshold, string message)
+    {
+        var run = await CommandLineRun.InProcess("predict", "--model", await Pairs.Value, "--text", "a", "--text2", "b", "--not-sure-below", threshold);
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors.Single(), message);
+    }
+
+    [TestMethod]
     public async Task AHeaderWithOneNameTwiceIsRefused()
     {
         var (run, lines) = await Predict(await YesNo.Value, "Text\tText\na\tb\n");

@@ -21,7 +21,7 @@ internal sealed class BinaryTask : TextTask
     public override Tensor Targets(float[] labels, Device device) => tensor(labels).to(device);
 
     public override Tensor RowLosses(Tensor logits, Tensor targets) =>
-        nn.functional.binary_cross_entropy_with_logits(logits.squeeze(1), targets, null, TorchSharp.torch.nn.Reduction.None);
+        nn.functional.binary_cross_entropy_with_logits(logits.squeeze(1), Softened(targets, LabelSmoothing), null, TorchSharp.torch.nn.Reduction.None);
 
     public override EpochMetrics Evaluate(float[][] logits, float[] labels, float[]? weights)
     {
@@ -45,6 +45,44 @@ internal sealed class BinaryTask : TextTask
     public override float[] Scores(float[] logits) => [(float)(1.0 / (1.0 + Math.Exp(-(double)logits[0])))];
 
     protected override bool Accepts(float label) => label is 0 or 1;
+
+    public override float[] PriorLogits(float[] labels, float[]? weights) => [PriorLogit(labels, 1, 0, weights)];
+
+    public override double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing)
+    {
+        double sum = 0, total = 0;
+        for (int i = 0; i < labels.Length; i++)
+        {
+            double weight = weights?[i] ?? 1.0;
+            sum += weight * Slope(logits[i][0], labels[i], beta, smoothing);
+            total += weight;
+        }
+        return sum / total;
+    }
+
+    /// <summary>Targets of 0 and 1 moved towards one half.</summary>
+    public static Tensor Softened(Tensor targets, double smoothing) => smoothing == 0 ? targets : (targets * (1 - smoothing)) + (smoothing / 2);
+
+    /// <summary>z·(σ(βz) − y), y smoothed.</summary>
+    public static double Slope(double z, double label, double beta, double smoothing) =>
+        z * ((1 / (1 + Math.Exp(-beta * z))) - ((label * (1 - smoothing)) + (smoothing / 2)));
+
+    /// <summary>ln of the odds of a label among rows, one row more of either.</summary>
+    /// <param name="labels">0 and 1.</param>
+    /// <param name="stride">Labels a row.</param>
+    /// <param name="label">Which of them.</param>
+    /// <param name="weights">The rows' weights, or null.</param>
+    public static float PriorLogit(float[] labels, int stride, int label, float[]? weights)
+    {
+        double yes = 1, no = 1;
+        for (int row = 0; row < labels.Length / stride; row++)
+        {
+            double weight = weights?[row] ?? 1.0, value = labels[(row * stride) + label];
+            yes += weight * value;
+            no += weight * (1 - value);
+        }
+        return (float)Math.Log(yes / no);
+    }
 
     /// <summary>ln(1 + eᶻ), without overflow.</summary>
     public static double Softplus(double z) => Math.Max(z, 0) + Math.Log(1 + Math.Exp(-Math.Abs(z)));

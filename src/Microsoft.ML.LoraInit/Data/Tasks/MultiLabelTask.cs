@@ -37,7 +37,7 @@ internal sealed class MultiLabelTask : TextTask
 
     public override string MetricName => "micro F1";
 
-    public override string Description => string.Create(CultureInfo.InvariantCulture,
+    protected override string LossDescription => string.Create(CultureInfo.InvariantCulture,
         $"{Kind} with {OutputCount} outputs from {Threshold} on{(_whenTrue is null ? "" : $", weights {string.Join(' ', _whenTrue)} and {string.Join(' ', _whenFalse!)}")}");
 
     protected override string LabelRule => "each label is 0 or 1";
@@ -50,7 +50,7 @@ internal sealed class MultiLabelTask : TextTask
 
     public override Tensor RowLosses(Tensor logits, Tensor targets)
     {
-        var losses = nn.functional.binary_cross_entropy_with_logits(logits, targets, null, TorchSharp.torch.nn.Reduction.None);
+        var losses = nn.functional.binary_cross_entropy_with_logits(logits, BinaryTask.Softened(targets, LabelSmoothing), null, TorchSharp.torch.nn.Reduction.None);
         if (_whenTrue is null)
             return losses.mean([1]);
         var whenFalse = tensor(_whenFalse!).to(logits.device);
@@ -79,7 +79,22 @@ internal sealed class MultiLabelTask : TextTask
     /// <summary>The probability of each label.</summary>
     public override float[] Scores(float[] logits) => Array.ConvertAll(logits, Probability);
 
-    /// <summary>Whether a label of this logit is predicted. Decided on the probability as it is written, so that the columns agree.</summary>
+    public override float[] PriorLogits(float[] labels, float[]? weights) =>
+        [.. Enumerable.Range(0, OutputCount).Select(l => BinaryTask.PriorLogit(labels, OutputCount, l, weights))];
+
+    public override double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing)
+    {
+        double sum = 0, total = 0;
+        for (int i = 0; i < logits.Length; i++)
+        {
+            double weight = weights?[i] ?? 1.0;
+            sum += weight * logits[i].Select((z, l) => BinaryTask.Slope(z, labels[(i * OutputCount) + l], beta, smoothing)).Average();
+            total += weight;
+        }
+        return sum / total;
+    }
+
+    /// <summary>Whether a label of this logit is predicted. Decided on the probability as it is written without a temperature, so that the columns agree.</summary>
     public bool IsPredicted(float logit) => Probability(logit) >= Threshold;
 
     protected override bool Accepts(float label) => label is 0 or 1;

@@ -35,8 +35,15 @@ internal sealed class MulticlassTask : TextTask
     public override Tensor Targets(float[] labels, Device device) =>
         tensor(Array.ConvertAll(labels, l => (long)l)).to(device);
 
-    public override Tensor RowLosses(Tensor logits, Tensor targets) =>
-        nn.functional.cross_entropy(logits, targets, null, -100, TorchSharp.torch.nn.Reduction.None);
+    public override Tensor RowLosses(Tensor logits, Tensor targets)
+    {
+        if (LabelSmoothing == 0)
+            return nn.functional.cross_entropy(logits, targets, null, -100, TorchSharp.torch.nn.Reduction.None);
+        // As torch's label_smoothing: the target's share is spread evenly over all classes, its own included.
+        var logProbabilities = nn.functional.log_softmax(logits, 1);
+        var own = logProbabilities.gather(1, targets.unsqueeze(1)).squeeze(1);
+        return -((own * (1 - LabelSmoothing)) + (logProbabilities.mean([1]) * LabelSmoothing));
+    }
 
     public override EpochMetrics Evaluate(float[][] logits, float[] labels, float[]? weights)
     {
@@ -60,6 +67,33 @@ internal sealed class MulticlassTask : TextTask
     {
         var log = LogSumExp(logits);
         return Array.ConvertAll(logits, z => (float)Math.Exp(z - log));
+    }
+
+    public override float[] PriorLogits(float[] labels, float[]? weights)
+    {
+        var counts = Enumerable.Repeat(1.0, OutputCount).ToArray();
+        for (int i = 0; i < labels.Length; i++)
+            counts[(int)labels[i]] += weights?[i] ?? 1.0;
+        var total = counts.Sum();
+        return Array.ConvertAll(counts, c => (float)Math.Log(c / total));
+    }
+
+    public override double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing)
+    {
+        double sum = 0, total = 0;
+        for (int i = 0; i < labels.Length; i++)
+        {
+            double weight = weights?[i] ?? 1.0, largest = logits[i].Max(), mass = 0, expected = 0;
+            foreach (var z in logits[i])
+            {
+                var share = Math.Exp(beta * (z - largest));
+                mass += share;
+                expected += share * z;
+            }
+            sum += weight * ((expected / mass) - ((1 - smoothing) * logits[i][(int)labels[i]]) - (smoothing * logits[i].Average(z => (double)z)));
+            total += weight;
+        }
+        return sum / total;
     }
 
     protected override bool Accepts(float label) => label >= 0 && label < OutputCount && label == MathF.Floor(label);

@@ -40,5 +40,17 @@ internal sealed class RegressionTask : TextTask
 
     public override float[] Scores(float[] logits) => [logits[0]];
 
+    public override float[] PriorLogits(float[] labels, float[]? weights)
+    {
+        double sum = 0, total = 0;
+        for (int i = 0; i < labels.Length; i++)
+        {
+            double weight = weights?[i] ?? 1.0;
+            sum += weight * labels[i];
+            total += weight;
+        }
+        return [(float)(sum / total)];
+    }
+
     protected override bool Accepts(float label) => float.IsFinite(label);
 }

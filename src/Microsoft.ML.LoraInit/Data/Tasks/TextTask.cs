@@ -1,3 +1,4 @@
+using System.Globalization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -12,7 +13,10 @@ internal abstract class TextTask
     public abstract string Kind { get; }
 
     /// <summary>All that decides the loss, for comparing runs.</summary>
-    public virtual string Description => $"{Kind} with {OutputCount} outputs";
+    public string Description => LabelSmoothing == 0 ? LossDescription : string.Create(CultureInfo.InvariantCulture, $"{LossDescription}, label smoothing {LabelSmoothing}");
+
+    /// <summary>The loss of the true labels.</summary>
+    protected virtual string LossDescription => $"{Kind} with {OutputCount} outputs";
 
     /// <summary>The metric that chooses the best epoch.</summary>
     public abstract string MetricName { get; }
@@ -47,6 +51,32 @@ internal abstract class TextTask
 
     /// <summary>What users see instead of a row's logits: probabilities by class, the probability of true, or the value.</summary>
     public abstract float[] Scores(float[] logits);
+
+    /// <summary>
+    /// The logits whose scores are what the labels alone say: each class's share of the rows (one row more of each, so that no class has
+    /// none), each label's, or the mean value. The answer to a text that says nothing.
+    /// </summary>
+    /// <param name="labels">Of all rows.</param>
+    /// <param name="weights">The rows' weights, or null.</param>
+    public abstract float[] PriorLogits(float[] labels, float[]? weights);
+
+    /// <summary>
+    /// The slope of the rows' mean log loss by β = 1 / temperature, which grows with β: the log loss of β·logits has its minimum where
+    /// this is 0. Targets are smoothed by <paramref name="smoothing"/>, without which there is no minimum for rows that are all right.
+    /// Null for a task without probabilities.
+    /// </summary>
+    public virtual double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing) => null;
+
+    /// <summary>The same task with its targets smoothed (see <see cref="LoraTrainerOptions.LabelSmoothing"/>), for training alone.</summary>
+    public TextTask Smoothed(double smoothing)
+    {
+        var copy = (TextTask)MemberwiseClone();
+        copy.LabelSmoothing = smoothing;
+        return copy;
+    }
+
+    /// <summary>Share of each target that is spread over all classes in training; metrics know none.</summary>
+    protected double LabelSmoothing { get; private set; }
 
     /// <summary>Refuses labels that the task cannot learn from.</summary>
     /// <exception cref="ArgumentException">A label is out of range or not a number; the message names the first row.</exception>

@@ -30,11 +30,11 @@ internal sealed class BinaryColumns(string score, string probability, string pre
     public override Delegate Getter(int index, Func<float[]> logits) => index switch
     {
         0 => (ValueGetter<bool>)((ref bool value) => value = logits()[0] > 0),
-        1 => (ValueGetter<float>)((ref float value) => value = logits()[0]),
-        _ => (ValueGetter<float>)((ref float value) => value = Task.Scores(logits())[0]),
+        1 => (ValueGetter<float>)((ref float value) => value = Calibration.Apply(logits()[0])),
+        _ => (ValueGetter<float>)((ref float value) => value = Scores(logits())[0]),
     };
 
-    public override JsonObject ToJson() => new()
+    protected override JsonObject ColumnsToJson() => new()
     {
         ["kind"] = Kind,
         ["score"] = score,

@@ -44,11 +44,11 @@ internal sealed class MultiLabelColumns : ScoreColumns
     public override Delegate Getter(int index, Func<float[]> logits) => index switch
     {
         0 => Vector(() => Array.ConvertAll(logits(), _task.IsPredicted)),
-        1 => Vector(logits),
-        _ => Vector(() => _task.Scores(logits())),
+        1 => Vector(() => Calibration.Apply(logits())),
+        _ => Vector(() => Scores(logits())),
     };
 
-    public override JsonObject ToJson() => new()
+    protected override JsonObject ColumnsToJson() => new()
     {
         ["kind"] = Kind,
         ["score"] = _score,

@@ -57,12 +57,12 @@ internal sealed class MulticlassColumns : ScoreColumns
         return (ValueGetter<VBuffer<float>>)((ref VBuffer<float> value) =>
         {
             var editor = VBufferEditor.Create(ref value, _classes);
-            Task.Scores(logits()).CopyTo(editor.Values);
+            Scores(logits()).CopyTo(editor.Values);
             value = editor.Commit();
         });
     }
 
-    public override JsonObject ToJson() => new()
+    protected override JsonObject ColumnsToJson() => new()
     {
         ["kind"] = Kind,
         ["score"] = _score,

@@ -22,7 +22,7 @@ internal sealed class RegressionColumns(string score, RegressionValidationMetric
     public override Delegate Getter(int index, Func<float[]> logits) =>
         (ValueGetter<float>)((ref float value) => value = Task.Scores(logits())[0]);
 
-    public override JsonObject ToJson() => new() { ["kind"] = Kind, ["score"] = score };
+    protected override JsonObject ColumnsToJson() => new() { ["kind"] = Kind, ["score"] = score };
 
     /// <summary>The column as an estimator announces it.</summary>
     public static IEnumerable<SchemaShape.Column> Shape(string score)

@@ -11,6 +11,20 @@ internal abstract class ScoreColumns
 
     public abstract IReadOnlyList<string> Names { get; }
 
+    /// <summary>What stands between the logits and the scores.</summary>
+    public ScoreCalibration Calibration { get; private set; } = ScoreCalibration.None;
+
+    /// <summary>The same columns, calibrated.</summary>
+    public ScoreColumns With(ScoreCalibration calibration)
+    {
+        var copy = (ScoreColumns)MemberwiseClone();
+        copy.Calibration = calibration;
+        return copy;
+    }
+
+    /// <summary>What users see of a row's logits: <see cref="TextTask.Scores"/> after the temperature.</summary>
+    public float[] Scores(float[] logits) => Task.Scores(Calibration.Apply(logits));
+
     /// <summary>The columns after those of <paramref name="input"/>.</summary>
     public abstract IReadOnlyList<DataViewSchema.DetachedColumn> Create(DataViewSchema input);
 
@@ -18,7 +32,12 @@ internal abstract class ScoreColumns
     public abstract Delegate Getter(int index, Func<float[]> logits);
 
     /// <summary>What a saved model keeps.</summary>
-    public abstract JsonObject ToJson();
+    public JsonObject ToJson()
+    {
+        var json = ColumnsToJson();
+        Calibration.AddTo(json);
+        return json;
+    }
 
     /// <exception cref="FormatException">The object is not what <see cref="ToJson"/> writes.</exception>
     public static ScoreColumns FromJson(JsonObject json)
@@ -33,6 +52,7 @@ internal abstract class ScoreColumns
                 RegressionColumns.Kind => new RegressionColumns(Text("score")),
                 var kind => throw new FormatException($"Unknown kind of model '{kind}'."),
             };
+            columns = columns.With(ScoreCalibration.Read(json, columns.Task.OutputCount));
             var known = columns.ToJson();
             if (json.Select(p => p.Key).FirstOrDefault(k => !known.ContainsKey(k)) is { } unknown)
                 throw new FormatException($"The output columns have the unknown member '{unknown}'.");
@@ -48,4 +68,7 @@ internal abstract class ScoreColumns
 
         string Text(string key) => (string?)json[key] ?? throw new FormatException($"The output column '{key}' is missing.");
     }
+
+    /// <summary>Names and kind.</summary>
+    protected abstract JsonObject ColumnsToJson();
 }

@@ -17,8 +17,9 @@ public sealed class RobertaTextTokenizer
     private readonly SubwordTokenizer _tokenizer;
 
     /// <exception cref="InvalidDataException">A file is malformed, or does not fit the model.</exception>
-    internal RobertaTextTokenizer(TokenizerFiles files, int? maxLength)
+    internal RobertaTextTokenizer(TokenizerFiles files, int? maxLength, LongText? longText = null)
     {
+        LongText = longText ?? LongText.Truncate;
         Files = files;
         var config = RobertaConfigReader.Parse(files.Config, CheckpointNames.Config);
         _tokenizer = files.Tokenizer(config);
@@ -28,6 +29,9 @@ public sealed class RobertaTextTokenizer
 
     /// <summary>The most ids of a row, special tokens included; what is longer is cut.</summary>
     public int MaxLength { get; }
+
+    /// <summary>What is read of a text that is longer.</summary>
+    public LongText LongText { get; }
 
     /// <summary>The id that fills rows up; the mask is 0 there.</summary>
     public int PadTokenId { get; }
@@ -40,7 +44,7 @@ public sealed class RobertaTextTokenizer
     {
         ArgumentNullException.ThrowIfNull(model);
         using var files = model.Model.OpenBase();
-        return new(TokenizerFiles.Read(files, model.Model.ModelSettings.Tokenizer), model.Model.ModelSettings.MaxLength);
+        return new(TokenizerFiles.Read(files, model.Model.ModelSettings.Tokenizer), model.Model.ModelSettings.MaxLength, model.Model.ModelSettings.LongText);
     }
 
     /// <summary>The tokenizer of a base model, which may have to be downloaded.</summary>
@@ -59,8 +63,29 @@ public sealed class RobertaTextTokenizer
     /// <summary>The ids of a text or pair, without padding: <c>&lt;s&gt; A &lt;/s&gt;</c> or <c>&lt;s&gt; A &lt;/s&gt;&lt;/s&gt; B &lt;/s&gt;</c>.</summary>
     /// <param name="text">Any text, also empty.</param>
     /// <param name="text2">The second text of a pair, or null.</param>
-    /// <returns>At most <see cref="MaxLength"/> ids; what is too long loses tokens from the end of the longer text.</returns>
+    /// <returns>At most <see cref="MaxLength"/> ids. Of what is too long they are what <see cref="LongText"/> says; with windows the first of them.</returns>
     public long[] Encode(string text, string? text2 = null) => Encode(text, text2, MaxLength);
+
+    /// <summary>
+    /// A text's rows, without padding: one, or with <see cref="LongTextKind.Windows"/> as many as a long text has windows. The mean of
+    /// their logits is the text's.
+    /// </summary>
+    /// <param name="text">Any text, also empty.</param>
+    /// <param name="text2">The second text of a pair, or null.</param>
+    public IReadOnlyList<long[]> EncodeWindows(string text, string? text2 = null)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return [.. _tokenizer.Encode(text, text2, MaxLength, LongText).Select(row => Array.ConvertAll(row.Ids, id => (long)id))];
+    }
+
+    /// <summary>Whether a part of a text is in none of its rows.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="text2">The second text of a pair, or null.</param>
+    public bool IsCut(string text, string? text2 = null)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return _tokenizer.Encode(text, text2, MaxLength, LongText).Any(row => row.IsCut);
+    }
 
     /// <summary>Ids for a runtime that takes a batch: every row filled up to the longest.</summary>
     /// <param name="texts">The rows.</param>
@@ -80,7 +105,7 @@ public sealed class RobertaTextTokenizer
     }
 
     internal long[] Encode(string text, string? text2, int maxLength) =>
-        Array.ConvertAll(_tokenizer.Encode(text, text2, maxLength).Ids, id => (long)id);
+        Array.ConvertAll(_tokenizer.Encode(text, text2, maxLength, LongText)[0].Ids, id => (long)id);
 
     /// <summary>The ids, then padding up to a length.</summary>
     internal IEnumerable<long> Fill(long[] ids, int length) => ids.Concat(Enumerable.Repeat((long)PadTokenId, length - ids.Length));

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Core;
@@ -58,7 +59,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
 
     /// <summary>Called by <c>mlContext.Model.Save</c>.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx) => MLNetModelContext.Save(
-        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(FormatOf(_tokenizer.Files), _columns, _tokenizer.MaxLength, _tokenizer.Files), Json));
+        ctx, MLNetModelContext.TokenIds, stream => JsonSerializer.Serialize(stream, new Stored(FormatOf(_tokenizer.Files), _columns, _tokenizer.MaxLength, _tokenizer.Files, LongTextText.Write(_tokenizer.LongText)), Json));
 
     /// <summary>Reads what <c>Save</c> wrote.</summary>
     /// <exception cref="InvalidDataException">The file is damaged, or newer than this library.</exception>
@@ -82,7 +83,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
     }
 
     /// <summary>What a saved step keeps.</summary>
-    internal sealed record Stored(int Format, TokenIdColumns Columns, int MaxLength, TokenizerFiles Files)
+    internal sealed record Stored(int Format, TokenIdColumns Columns, int MaxLength, TokenizerFiles Files, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? LongText = null)
     {
         /// <exception cref="ArgumentException">A name or a length does not fit.</exception>
         /// <exception cref="InvalidDataException">A tokenizer's file is malformed.</exception>
@@ -93,7 +94,7 @@ public sealed class RobertaTokenIdTransformer : ITransformer
             foreach (var (name, length) in new[] { (nameof(MaxLength), MaxLength), (nameof(Columns.Length), Columns.Length ?? MaxLength) })
                 if (length < RobertaTextTokenizer.LeastLength || length > longest)
                     throw Source.Bad(name, $"is {length}, and the model takes {RobertaTextTokenizer.LeastLength} to {longest} tokens");
-            return new(new RobertaTextTokenizer(Files, MaxLength), Columns);
+            return new(new RobertaTextTokenizer(Files, MaxLength, LongTextText.Read(LongText)), Columns);
         }
     }
 }

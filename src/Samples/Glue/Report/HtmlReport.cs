@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Samples.Pages;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
 
@@ -27,8 +28,8 @@ internal static class HtmlReport
             .Replace("<!--body-->", body.ToString(), StringComparison.Ordinal)
             // The serialiser escapes '<', so no text in the data can end the script element.
             .Replace("\"data\"", JsonSerializer.Serialize(model.Sections.Select(ChartData.Of), Json), StringComparison.Ordinal)
-            .Replace("<!--licence-->", Encode(ReportAssets.Text("chart.LICENSE.md")), StringComparison.Ordinal)
-            .Replace("/*library*/", ReportAssets.ChartLibrary(), StringComparison.Ordinal)
+            .Replace("<!--licence-->", Encode(Page.Asset("chart.LICENSE.md")), StringComparison.Ordinal)
+            .Replace("/*library*/", Page.ChartLibrary(), StringComparison.Ordinal)
             .Replace("/*page*/", ReportAssets.Text("report.js"), StringComparison.Ordinal);
     }
 
@@ -114,8 +115,5 @@ internal static class HtmlReport
         body.Append($"</{element.Split(' ')[0]}>");
     }
 
-    // WebUtility would also turn every ± into a number.
-    private static string Encode(string text) => text
-        .Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
-        .Replace(">", "&gt;", StringComparison.Ordinal).Replace("\"", "&quot;", StringComparison.Ordinal);
+    private static string Encode(string text) => Page.Encode(text);
 }

@@ -1,9 +1,7 @@
-using System.Text.RegularExpressions;
-
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
 
-/// <summary>The files that a page is made of, embedded in the program.</summary>
-internal static partial class ReportAssets
+/// <summary>The files that the report's page is made of, embedded in the program; the charting library is that of all pages.</summary>
+internal static class ReportAssets
 {
     public static string Text(string name)
     {
@@ -12,10 +10,4 @@ internal static partial class ReportAssets
         using var reader = new StreamReader(stream);
         return reader.ReadToEnd();
     }
-
-    /// <summary>Chart.js as published, without the comment that makes browsers look for its source map.</summary>
-    public static string ChartLibrary() => SourceMap().Replace(Text("chart.umd.min.js"), "");
-
-    [GeneratedRegex(@"^//# sourceMappingURL=.*$", RegexOptions.Multiline)]
-    private static partial Regex SourceMap();
 }
