@@ -63,7 +63,8 @@ internal sealed class FineTunedModel : IDisposable
         try
         {
             var predictor = Predictor(settings, state, weights, device, new ScoringOptions(), pooling);
-            var scorer = new TextScorer(Encoder(settings, tokenizer), predictor);
+            // What a model says of an empty text are scores; its vector is computed as any other.
+            var scorer = new TextScorer(pooling is null ? Encoder(settings, tokenizer) : new TextEncoder(tokenizer, settings.MaxLength, settings.LongText), predictor);
             return new(settings, state, history, checkpoint, scorer,
                 new TextExplainer(tokenizer, scorer, settings.MaxLength, state.Config.PadTokenId), device, footprint, pooling);
         }
