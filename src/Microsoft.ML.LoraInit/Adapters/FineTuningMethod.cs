@@ -47,6 +47,17 @@ public abstract partial record FineTuningMethod
     {
     }
 
+    /// <summary>
+    /// Whether adapters of this method can start as an initialisation makes them. Methods whose tensors are no A and B start in their own way
+    /// and go with the default alone, methods that train no adapters with any, since it has no part in them.
+    /// </summary>
+    /// <param name="initialization">The initialisation.</param>
+    public bool GoesWith(LoraInitialization initialization)
+    {
+        ArgumentNullException.ThrowIfNull(initialization);
+        return Obstacle(initialization) is null;
+    }
+
     /// <summary>What the method does around the steps of one run; null where the optimiser alone acts. Owned by the caller.</summary>
     internal virtual MethodHooks? Hooks(MethodRun run) => null;
 

@@ -24,6 +24,7 @@ internal static class FineTuningMethodRegistry
         new LoraProMethod(),
         new KasaMethod(),
         new DyloraMethod(),
+        new MeloraMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

@@ -43,6 +43,16 @@ internal sealed class JsonKeys(JsonObject json, string source)
         _ => throw Bad(key, "is no object", "give a JSON object"),
     };
 
+    /// <summary>An object of lists; empty where the key is absent.</summary>
+    public Dictionary<string, T[]> Lists<T>(string key, string what) => json[key] switch
+    {
+        null => [],
+        JsonObject map => map.ToDictionary(p => p.Key, p => p.Value is JsonArray list
+            ? list.Select(item => Value<T>($"{key}.{p.Key}", item, what)).ToArray()
+            : throw Bad($"{key}.{p.Key}", "is no list", $"expected {what}"), StringComparer.Ordinal),
+        _ => throw Bad(key, "is no object", "give a JSON object"),
+    };
+
     /// <summary>Whether the key holds a text.</summary>
     public bool IsText(string key) => json[key] is JsonValue value && value.TryGetValue<string>(out _);
 

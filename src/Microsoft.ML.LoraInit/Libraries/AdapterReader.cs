@@ -56,7 +56,21 @@ internal static class AdapterReader
         var settings = new FineTunedModel.Settings(
             scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? library.Config.MaxLength,
             options.Precision, options.SaveMode ?? Trainers.TextTrainerRun.DefaultSaveMode(library.Checkpoint), rule);
-        return new(weights.ToState(library.Identity, library.Config), settings, PeftAdapter.History(weights, library.Parameters, scores));
+        return new(Plain(weights, library), settings, PeftAdapter.History(weights, library.Parameters, scores));
+    }
+
+    // Variants are served as the plain LoRA that they are, where they are one.
+    private static FineTunedState Plain(PeftWeights weights, LibraryBase library)
+    {
+        var state = weights.ToState(library.Identity, library.Config);
+        if (weights.Family is null)
+            return state;
+        using (state)
+        {
+            using var reader = new LibraryBase.Reader(library);
+            var adapters = PlainLoraConversion.Convert(state, module => reader.Tensor($"{module}.weight"));
+            return new PeftWeights(adapters, weights.Head, weights.Dropout).ToState(library.Identity, library.Config);
+        }
     }
 
     /// <summary>The one trained step of a pipeline.</summary>

@@ -46,6 +46,8 @@ internal static class InitialAdapterFolder
         if (options.InitialAdapter is null)
             return null;
         using var folder = PeftFolder.Open(options.InitialAdapter);
+        if (folder.Family is { } family)
+            throw new ArgumentException($"{nameof(options.InitialAdapter)} = '{options.InitialAdapter}' is an adapter of the type {family.Type}, and training goes on from LORA adapters alone. Train from the base, or load it with PeftAdapter.Load to predict.");
         var weights = folder.Read(config);
         return weights.Outputs == 2 && outputs == 1 ? weights.WithOneLogit() : weights;
     }

@@ -8,7 +8,10 @@ public sealed record PeftAdapterInfo
     /// <summary><c>base_model_name_or_path</c>: a hub id, or a path on the machine that wrote the folder; null where it was not stored.</summary>
     public required string? BaseModel { get; init; }
 
-    /// <summary>r, where no pattern says otherwise.</summary>
+    /// <summary>PEFT's <c>peft_type</c>: <c>LORA</c>, <c>ADALORA</c>, <c>LOHA</c> or <c>LOKR</c>.</summary>
+    public string Kind { get; init; } = "LORA";
+
+    /// <summary>r, where no pattern says otherwise; AdaLoRA's initial rank.</summary>
     public required int Rank { get; init; }
 
     /// <summary>Numerator of the scaling, where no pattern says otherwise.</summary>
@@ -38,6 +41,7 @@ public sealed record PeftAdapterInfo
         return new()
         {
             BaseModel = config.BaseModel,
+            Kind = folder.Family?.Type ?? "LORA",
             Rank = settings.Rank,
             Alpha = settings.Alpha,
             RankStabilized = settings.RankStabilized,

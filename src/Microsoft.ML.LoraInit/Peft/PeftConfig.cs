@@ -23,6 +23,9 @@ internal sealed record PeftConfig
     /// <summary>The base's revision on the hub, or null.</summary>
     public string? Revision { get; init; }
 
+    /// <summary>What is peculiar to AdaLoRA, LoHa or LoKr; null for LoRA.</summary>
+    public PeftFamilyConfig? Family { get; init; }
+
     /// <summary><c>SEQ_CLS</c>, another task, or null.</summary>
     public string? TaskType { get; init; }
 }

@@ -46,26 +46,30 @@ internal static class PeftConfigReader
 
     private static PeftConfig Read(JsonKeys keys)
     {
-        CheckSupported(keys);
+        var family = PeftFamily.Of(keys.Text("peft_type"));
+        CheckSupported(keys, family);
         var budget = new PatternBudget();
+        var isAdaLora = family is PeftAdaLora; // whose rank_pattern is of another kind
+        var settings = new AdapterSettings
+        {
+            Rank = keys.Integer("r", 8),
+            Alpha = keys.Number("lora_alpha", 8),
+            RankStabilized = keys.Flag("use_rslora"),
+            Dropout = keys.Number("lora_dropout", 0),
+            UseDora = keys.Flag("use_dora"),
+            TargetModules = Modules(keys, "target_modules", budget) ?? throw keys.Bad("target_modules", "is missing", "an adapter file must say which layers it is for"),
+            LayersToTransform = keys.List<int>("layers_to_transform", "a layer's number or a list of them") is { Length: > 0 } layers ? layers : null,
+            // Without numbers the pattern has no effect, as in Python.
+            LayersPattern = [.. (keys.List<string>("layers_pattern", "a name or a list of names") ?? []).Where(p => p.Length > 0).Select(p => new LayerPattern(p, LayersFrame, budget))],
+            AllowsUnusedPatterns = true,
+            PatternBudget = budget,
+            RankPattern = isAdaLora ? new Dictionary<string, int>() : keys.Map<int>("rank_pattern", "an integer"),
+            AlphaPattern = keys.Map<double>("alpha_pattern", "a number"),
+        };
         return new()
         {
-            Settings = new()
-            {
-                Rank = keys.Integer("r", 8),
-                Alpha = keys.Number("lora_alpha", 8),
-                RankStabilized = keys.Flag("use_rslora"),
-                Dropout = keys.Number("lora_dropout", 0),
-                UseDora = keys.Flag("use_dora"),
-                TargetModules = Modules(keys, "target_modules", budget) ?? throw keys.Bad("target_modules", "is missing", "an adapter file must say which layers it is for"),
-                LayersToTransform = keys.List<int>("layers_to_transform", "a layer's number or a list of them") is { Length: > 0 } layers ? layers : null,
-                // Without numbers the pattern has no effect, as in Python.
-                LayersPattern = [.. (keys.List<string>("layers_pattern", "a name or a list of names") ?? []).Where(p => p.Length > 0).Select(p => new LayerPattern(p, LayersFrame, budget))],
-                AllowsUnusedPatterns = true,
-                PatternBudget = budget,
-                RankPattern = keys.Map<int>("rank_pattern", "an integer"),
-                AlphaPattern = keys.Map<double>("alpha_pattern", "a number"),
-            },
+            Settings = family?.Settings(keys, settings) ?? settings,
+            Family = family?.Read(keys),
             Exclude = Modules(keys, "exclude_modules", budget),
             BaseModel = keys.Text("base_model_name_or_path"),
             Revision = keys.Text("revision"),
@@ -82,10 +86,12 @@ internal static class PeftConfigReader
         return TargetModules.Named(keys.List<string>(key, "a list of names or a regular expression")!);
     }
 
-    private static void CheckSupported(JsonKeys keys)
+    private static void CheckSupported(JsonKeys keys, PeftFamily? family)
     {
-        if (keys.Text("peft_type") is not "LORA")
-            throw keys.Bad("peft_type", $"is {keys.Raw("peft_type")}", "only LORA adapters (DoRA and rsLoRA among them) are read");
+        if (family is null && keys.Text("peft_type") is not "LORA")
+            throw keys.Bad("peft_type", $"is {keys.Raw("peft_type")}", $"only LORA adapters (DoRA and rsLoRA among them), {string.Join(", ", PeftFamily.Types)} are read");
+        if (family is not null && keys.Flag("use_dora"))
+            throw keys.Bad("use_dora", "is true", $"{family.Type} has no magnitudes");
         if (keys.Text("task_type") is not (null or SequenceClassification or "FEATURE_EXTRACTION") and var task)
             throw keys.Bad("task_type", $"is '{task}'", $"only adapters for sequence classification ({SequenceClassification}) are read");
         if (keys.Text("bias") is not (null or "none"))

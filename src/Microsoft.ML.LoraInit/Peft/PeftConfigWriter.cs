@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Adapters;
 
 namespace Microsoft.ML.LoraInit.Peft;
 
@@ -12,7 +13,27 @@ internal static class PeftConfigWriter
 
     private static readonly JsonSerializerOptions Format = new() { WriteIndented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static string Write(PeftConfig config) => ToJson(config).ToJsonString(Format);
+    public static string Write(PeftConfig config) => (config.Family is null ? ToJson(config) : FamilyJson(config)).ToJsonString(Format);
+
+    // The members that every type has, and the type's own.
+    private static JsonObject FamilyJson(PeftConfig config)
+    {
+        var family = PeftFamily.Of(config.Family!.Method)!;
+        var json = family.Write(config);
+        json["auto_mapping"] = null;
+        json["base_model_name_or_path"] = config.BaseModel;
+        json["exclude_modules"] = config.Exclude is null ? null : Modules(config.Exclude);
+        json["inference_mode"] = true;
+        json["layers_pattern"] = null;
+        json["layers_to_transform"] = Layers(config.Settings);
+        json["modules_to_save"] = new JsonArray("classifier", "score");
+        json["peft_type"] = family.Type;
+        json["peft_version"] = PeftVersion;
+        json["revision"] = config.Revision;
+        json["target_modules"] = Modules(config.Settings.TargetModules);
+        json["task_type"] = config.TaskType;
+        return new(json.OrderBy(m => m.Key, StringComparer.Ordinal).Select(m => KeyValuePair.Create(m.Key, m.Value?.DeepClone())));
+    }
 
     private static JsonObject ToJson(PeftConfig config)
     {
@@ -36,7 +57,7 @@ internal static class PeftConfigWriter
             ["kasa_config"] = null,
             ["layer_replication"] = null,
             ["layers_pattern"] = null,
-            ["layers_to_transform"] = settings.LayersToTransform is { } layers ? new JsonArray([.. layers.Select(l => JsonValue.Create(l))]) : null,
+            ["layers_to_transform"] = Layers(settings),
             ["loftq_config"] = new JsonObject(),
             ["lora_alpha"] = settings.Alpha,
             ["lora_bias"] = false,
@@ -68,6 +89,10 @@ internal static class PeftConfigWriter
         ? new JsonArray([.. names.Select(n => JsonValue.Create(n))])
         : JsonValue.Create(modules.Expression ?? modules.Description);
 
-    private static JsonObject Map<T>(IReadOnlyDictionary<string, T> pattern) =>
+    private static JsonArray? Layers(AdapterSettings settings) =>
+        settings.LayersToTransform is { } layers ? new JsonArray([.. layers.Select(l => JsonValue.Create(l))]) : null;
+
+    /// <summary>rank_pattern or alpha_pattern.</summary>
+    public static JsonObject Map<T>(IReadOnlyDictionary<string, T> pattern) =>
         new(pattern.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)JsonValue.Create(p.Value))));
 }

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Peft;
 
 namespace Microsoft.ML.LoraInit;
 
@@ -23,6 +24,15 @@ public sealed record PeftExport
 
     /// <summary>The adapted layers, in the model's order.</summary>
     public required IReadOnlyList<PeftExportLayer> Layers { get; init; }
+
+    internal static PeftExport Of(string folder, PeftFamilyWeights family, bool quantized) => new()
+    {
+        Folder = Path.GetFullPath(folder),
+        NeedsQuantizedBase = quantized,
+        IsExact = true,
+        RelativeError = 0,
+        Layers = [.. family.Adapters.Select(a => new PeftExportLayer(a.Target.ModuleName, a.Target.Rank, a.Target.Rank, a.Target.Alpha, 0))],
+    };
 
     internal static PeftExport Of(string folder, IReadOnlyList<PlainAdapter> adapters, bool quantized) => new()
     {

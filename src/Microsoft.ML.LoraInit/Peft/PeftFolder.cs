@@ -17,7 +17,7 @@ internal sealed class PeftFolder : IDisposable
         (Path, Config, _file) = (path, config, file);
         IsBare = PeftNames.IsBare(file.Names);
         foreach (var name in file.Names)
-            if (!_stored.TryAdd(PeftNames.Parse(name, file.Name), name))
+            if (!_stored.TryAdd(PeftNames.Parse(name, file.Name, Family), name))
                 throw new InvalidDataException($"'{file.Name}' has two tensors for one place; one of them is '{name}'.");
     }
 
@@ -33,8 +33,14 @@ internal sealed class PeftFolder : IDisposable
     public int Outputs => HasHead ? Rows(Stored(PeftNames.Part.Head, $"{RobertaNames.HeadProjection}.weight")) : 0;
 
     /// <summary>Modules with an A, and its rank, in the file's order.</summary>
-    public IEnumerable<(string Module, int Rank)> Modules =>
-        Names(PeftNames.Part.A).Select(m => (m, Rows(Stored(PeftNames.Part.A, m))));
+    public IEnumerable<(string Module, int Rank)> Modules => Family is null
+        ? Names(PeftNames.Part.A).Select(m => (m, Rows(Stored(PeftNames.Part.A, m))))
+        : FamilyModules.Select(m => (m, Config.Family!.Kept.TryGetValue(m, out var kept) ? kept.Count(k => k) : Config.Settings.Rank));
+
+    /// <summary>The variant of LoRA that this is; null for LoRA itself.</summary>
+    public PeftFamily? Family => Config.Family is null ? null : PeftFamily.Of(Config.Family.Method);
+
+    private IEnumerable<string> FamilyModules => Names(PeftNames.Part.Family).Select(n => n[..^Family!.Suffixes.First(s => n.EndsWith(s, StringComparison.Ordinal)).Length]).Distinct(StringComparer.Ordinal);
 
     private bool IsBare { get; }
 
@@ -90,10 +96,10 @@ internal sealed class PeftFolder : IDisposable
     public PeftWeights Read(RobertaConfig config)
     {
         var targets = Targets(config);
-        var (chosen, found) = (targets.Select(t => t.ModuleName).ToArray(), Names(PeftNames.Part.A).Union(Names(PeftNames.Part.B)).Union(Names(PeftNames.Part.Magnitude)).ToArray());
+        var (chosen, found) = (targets.Select(t => t.ModuleName).ToArray(), Names(PeftNames.Part.A).Union(Names(PeftNames.Part.B)).Union(Names(PeftNames.Part.Magnitude)).Union(FamilyModules).ToArray());
         if (found.Except(chosen).FirstOrDefault() is { } surplus)
             throw new InvalidDataException($"'{_file.Name}' has an adapter on '{surplus}', which {PeftNames.Config} does not choose or a RoBERTa with {config.Layers} layers does not have.");
-        var adapters = targets.Select(t => new PlainAdapter(
+        var adapters = Family is not null ? [] : targets.Select(t => new PlainAdapter(
             t,
             Read(PeftNames.Part.A, t.ModuleName, t.Rank, t.InFeatures),
             Read(PeftNames.Part.B, t.ModuleName, t.OutFeatures, t.Rank),
@@ -104,10 +110,20 @@ internal sealed class PeftFolder : IDisposable
             : null;
         if (head is not null && Names(PeftNames.Part.Head).Except(head.Keys).FirstOrDefault() is { } unknown)
             throw new InvalidDataException($"'{_file.Name}' has the head tensor '{unknown}', which RoBERTa's classification head does not have.");
-        return new(adapters, head, Config.Settings.Dropout);
+        return new(adapters, head, Config.Settings.Dropout) { Family = Family is null ? null : new(Config.Family!.Method, [.. targets.Select(t => (t, ReadFamily(t)))]) };
     }
 
     public void Dispose() => _file.Dispose();
+
+    private IReadOnlyDictionary<string, Tensor> ReadFamily(AdapterTarget target)
+    {
+        var (family, config) = (Family!, Config.Family!);
+        var layout = family.Layout(target, config).ToArray();
+        var surplus = family.Suffixes.Except(layout.Select(l => l.Suffix)).FirstOrDefault(s => _stored.ContainsKey((PeftNames.Part.Family, target.ModuleName + s)));
+        if (surplus is not null)
+            throw new InvalidDataException($"'{_file.Name}' has '{surplus}' of '{target.ModuleName}', which its settings in {PeftNames.Config} have no place for.");
+        return family.FromFile(target, config, layout.ToDictionary(l => l.Suffix, l => Read(PeftNames.Part.Family, target.ModuleName + l.Suffix, l.Shape), StringComparer.Ordinal));
+    }
 
     private Tensor Magnitude(AdapterTarget target)
     {

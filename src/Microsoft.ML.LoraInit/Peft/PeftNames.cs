@@ -30,6 +30,9 @@ internal static class PeftNames
         B,
         Magnitude,
         Head,
+
+        /// <summary>A tensor of a variant's adapter, whose name keeps its end.</summary>
+        Family,
     }
 
     /// <summary>The metadata by which Python's readers know whose tensors these are.</summary>
@@ -38,14 +41,16 @@ internal static class PeftNames
     /// <summary>Takes a stored name apart.</summary>
     /// <returns>The part and the module with an adapter (or the head's tensor name), as the checkpoint names it.</returns>
     /// <exception cref="InvalidDataException">The name is none that a LoRA of RoBERTa's linear layers has.</exception>
-    public static (Part Part, string Name) Parse(string stored, string source)
+    public static (Part Part, string Name) Parse(string stored, string source, PeftFamily? family = null)
     {
         if (stored.StartsWith(Prefix, StringComparison.Ordinal))
         {
             var name = stored[Prefix.Length..];
             if (name.StartsWith(Head, StringComparison.Ordinal) && !name.Contains(".lora_", StringComparison.Ordinal))
                 return (Part.Head, name.Replace(SavedModules, "", StringComparison.Ordinal));
-            foreach (var (suffix, part) in new[] { (A, Part.A), (B, Part.B), (Magnitude, Part.Magnitude), (MagnitudeWeight, Part.Magnitude) })
+            if (family?.Suffixes.FirstOrDefault(x => name.EndsWith(x, StringComparison.Ordinal)) is { } end)
+                return (Part.Family, FullName(name[..^end.Length]) + end);
+            foreach (var (suffix, part) in family is not null ? [] : new[] { (A, Part.A), (B, Part.B), (Magnitude, Part.Magnitude), (MagnitudeWeight, Part.Magnitude) })
                 if (name.EndsWith(suffix, StringComparison.Ordinal))
                     return (part, FullName(name[..^suffix.Length]));
         }

@@ -10,6 +10,9 @@ namespace Microsoft.ML.LoraInit.Peft;
 /// <param name="Dropout">The dropout that the adapters were trained with.</param>
 internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOnlyDictionary<string, Tensor>? Head, double Dropout)
 {
+    /// <summary>The adapters where they are a variant's, and <see cref="Adapters"/> is empty; null for LoRA.</summary>
+    public PeftFamilyWeights? Family { get; init; }
+
     /// <summary>Which of the base's biases were trained too.</summary>
     public LoraBias Bias { get; init; }
 
@@ -48,17 +51,24 @@ internal sealed record PeftWeights(IReadOnlyList<PlainAdapter> Adapters, IReadOn
             if (adapter.Magnitude is not null)
                 tensors.Add(adapter.Target.ModuleName + LinearAdapter.Names.Magnitude, adapter.Magnitude.clone());
         }
-        return new(identity, config, Outputs, new FineTunedDescription { Method = FineTuningMethod.Lora(), Adapters = [.. Adapters.Select(Describe)] }, tensors);
+        foreach (var (target, parts) in Family?.Adapters ?? [])
+            foreach (var (suffix, value) in parts)
+                tensors.Add(target.ModuleName + suffix, value.contiguous().clone());
+        return new(identity, config, Outputs, new FineTunedDescription
+        {
+            Method = Family?.Method ?? FineTuningMethod.Lora(),
+            Adapters = [.. Adapters.Select(a => Describe(a.Target, (a.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora).Name)), .. (Family?.Adapters ?? []).Select(a => Describe(a.Target, Family!.Method.Form.Name))],
+        }, tensors);
     }
 
-    private AdapterDescription Describe(PlainAdapter adapter) => new()
+    private AdapterDescription Describe(AdapterTarget target, string kind) => new()
     {
-        Module = adapter.Target.ModuleName,
-        Kind = (adapter.Magnitude is null ? AdapterKind.Lora : AdapterKind.Dora).Name,
-        Rank = adapter.Target.Rank,
-        Alpha = adapter.Target.Alpha,
-        RankStabilized = adapter.Target.RankStabilized,
-        Scaling = adapter.Target.Scaling,
+        Module = target.ModuleName,
+        Kind = kind,
+        Rank = target.Rank,
+        Alpha = target.Alpha,
+        RankStabilized = target.RankStabilized,
+        Scaling = target.Scaling,
         Dropout = Dropout,
     };
 }

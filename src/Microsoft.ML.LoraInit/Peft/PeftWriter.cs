@@ -12,7 +12,8 @@ internal static class PeftWriter
     /// <summary>The configuration by which PEFT puts these adapters on a base of this shape.</summary>
     public static PeftConfig Config(PeftWeights weights, RobertaConfig config, string? baseModel, string? revision) => new()
     {
-        Settings = PeftTargets.Describe([.. weights.Adapters.Select(a => a.Target)], config, weights.Adapters[0].Magnitude is not null, weights.Dropout),
+        Settings = PeftTargets.Describe([.. weights.Family?.Adapters.Select(a => a.Target) ?? weights.Adapters.Select(a => a.Target)], config, weights.Adapters is [{ Magnitude: not null }, ..], weights.Dropout),
+        Family = weights.Family is { } family ? family.Form.Describe(family) : null,
         Bias = weights.Bias,
         BaseModel = baseModel,
         Revision = revision,
@@ -30,6 +31,9 @@ internal static class PeftWriter
             if (adapter.Magnitude is not null)
                 yield return new(module + PeftNames.Magnitude, adapter.Magnitude);
         }
+        foreach (var (target, parts) in weights.Family?.Adapters ?? [])
+            foreach (var (suffix, value) in weights.Family!.Form.ToFile(parts))
+                yield return new(PeftNames.Prefix + target.ModuleName + suffix, value);
         // PEFT wraps an adapted layer, whose own parameters are then those of its base layer.
         var adapted = weights.Adapters.Select(a => a.Target.ModuleName).ToHashSet(StringComparer.Ordinal);
         foreach (var (name, value) in weights.Biases)

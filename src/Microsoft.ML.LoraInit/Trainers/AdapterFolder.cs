@@ -20,16 +20,19 @@ internal static class AdapterFolder
     public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null, double temperature = 1)
     {
         using var scope = NewDisposeScope();
-        var adapters = PlainLoraConversion.Convert(state, baseWeight, rank);
+        // PEFT's own form of the method where it has one and holds the model; a plain LoRA elsewhere, or where a rank is asked for.
+        var family = rank is null ? PeftFamilyWeights.Of(state) : null;
+        var adapters = family is null ? PlainLoraConversion.Convert(state, baseWeight, rank) : [];
         var head = ClassificationHead.Layout(state.Config, state.Outputs).ToDictionary(l => l.Name, l => state.Tensors[l.Name], StringComparer.Ordinal);
         HeadTemperature.Fold(head, temperature);
         var weights = new PeftWeights(adapters, head, state.Adapters[0].Description.Dropout)
         {
+            Family = family,
             Bias = (state.Method as LoraMethod)?.Bias ?? LoraBias.None,
             Biases = state.TrainedBase,
         };
         var stored = StoredBase.Of(checkpoint, state.Base);
         PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
-        return PeftExport.Of(folder, adapters, state.IsQuantized);
+        return family is null ? PeftExport.Of(folder, adapters, state.IsQuantized) : PeftExport.Of(folder, family, state.IsQuantized);
     }
 }

@@ -73,6 +73,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var tokenizer = Tokenizer(files, options);
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
+        // The weights come to the device while the rows are read, and those to merge into while the model is trained.
+        using var loading = new WeightsAhead(() => files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization));
         var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token, longText: options.LongText);
         var held = validation is null ? null : TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false, options.LongText);
         if (options.ValidationFraction > 0)
@@ -90,7 +92,12 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
 
         var settings = new FineTunedModel.Settings(
             outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule) { LongText = options.LongText };
-        using var weights = files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization);
+        using var weights = loading.Take();
+        // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
+        using var merging = weights.DType == ScalarType.Float32 && weights.Device.type == TorchSharp.DeviceType.CPU
+            ? new WeightsAhead(weights.AddLease())
+            : weights.IsQuantized ? null // who holds the base in 4 bits has little memory
+            : new WeightsAhead(() => files.LoadWeights(CPU, ScalarType.Float32));
         var result = FineTuningRun.Execute(new FineTuningRequest
         {
             Settings = options.ToSettings(),
@@ -107,7 +114,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             Log = messages.Log,
             Warn = messages.Warn,
         });
-        var model = Finish(settings, result with { History = result.History with { CutRows = cut } }, files, tokenizer, device, weights);
+        var model = Finish(settings, result with { History = result.History with { CutRows = cut } }, files, tokenizer, device, merging);
         try
         {
             Calibrate(model, prior, held, seed, messages.Log);
@@ -132,15 +139,12 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         model.Calibrate(new(temperature, Array.ConvertAll(prior, z => (float)(z * temperature))), history);
     }
 
-    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, BaseWeights trained)
+    private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, WeightsAhead? merging)
     {
         try
         {
             // What is wrong with the base was told when it was opened.
-            // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
-            using var weights = trained.DType == ScalarType.Float32 && trained.Device.type == TorchSharp.DeviceType.CPU
-                ? trained.AddLease()
-                : files.LoadWeights(CPU, ScalarType.Float32);
+            using var weights = merging?.Take() ?? files.LoadWeights(CPU, ScalarType.Float32);
             return FineTunedModel.Create(settings, result.State, result.History, options.BaseModel, tokenizer, weights, device);
         }
         catch (Exception e)

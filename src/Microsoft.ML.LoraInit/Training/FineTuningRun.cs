@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
@@ -123,6 +124,7 @@ internal sealed class FineTuningRun
         }
         _reporter.Report(new() { Phase = TrainingPhase.Initializing, Message = $"Initialising {targets.Count} adapters: {_settings.Initialization.Name}" });
         _request.CancellationToken.ThrowIfCancellationRequested();
+        CudaLinearAlgebra.Load(model.Device);
         using var context = new ModelInitializationContext(model, targets, _request.Seed, _reporter, _request.CancellationToken, _request.Task, _request.Train);
         start.Compute(_settings.Initialization, context, model.Device);
     }

@@ -11,7 +11,7 @@ internal sealed class TrainingOptions
 
     private readonly Option<string> _baseModel = Text("--base-model", "mini|DIR|HUB-ID", "The pre-trained RoBERTa: the embedded one, a folder in the Hugging Face layout, or a name on the hub.", "mini");
     private readonly Option<string> _init = Text("--init", "NAME[:SETTING=VALUE,…]", $"How the adapters start: {string.Join(", ", LoraInitialization.Names)}.", Defaults.Initialization.Name);
-    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K.", "lora");
+    private readonly Option<string> _method = Text("--method", "NAME", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, a variant of LoRA: adalora[:target=N,initial=N], sora, lora-pro, kasa, dylora, loha, lokr[:factor=N,both=true] or melora[:count=N] (docs/methods.md), or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K.", "lora");
     private readonly Option<int> _rank = Number("--rank", "N", "The adapters' rank r.", Defaults.Rank);
     private readonly Option<string?> _rankPattern = new("--rank-pattern") { Description = "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last.", HelpName = "NAME=N,…|N..N" };
     private readonly Option<double> _alpha = Number("--alpha", "X", "Numerator of the adapters' scaling, alpha / r.", Defaults.Alpha);

@@ -109,6 +109,7 @@ internal static class EngineSteps
 
     private static FineTuningSettings Settings(StepSetup setup, RobertaConfig config) => new()
     {
+        Method = FineTuningMethod.Parse(setup.Method),
         Initialization = LoraInitialization.Parse(setup.Initialization),
         Adapters = new()
         {

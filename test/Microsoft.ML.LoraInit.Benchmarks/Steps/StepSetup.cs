@@ -32,6 +32,9 @@ internal sealed record StepSetup
     /// <summary>How the adapters start, as text that <see cref="LoraInitialization.Parse"/> reads.</summary>
     public string Initialization { get; init; } = "kaiming";
 
+    /// <summary>What is trained, as text that <see cref="FineTuningMethod.Parse"/> reads.</summary>
+    public string Method { get; init; } = "lora";
+
     /// <summary>Adapted layers, counted from the top; null for all.</summary>
     public int? AdaptedLayers { get; init; }
 
@@ -85,6 +88,8 @@ internal sealed record StepSetup
         // The others that are compared know no other start.
         if (Initialization != "kaiming")
             result["init"] = Initialization;
+        if (Method != "lora")
+            result["method"] = Method;
         return result;
     }
 }

@@ -129,6 +129,13 @@ public class SaveAndLoadTests
     [DataRow("bitfit")]
     [DataRow("houlsby:size=4")]
     [DataRow("lin:size=4,skip=1")]
+    [DataRow("adalora:target=4")]
+    [DataRow("loha")]
+    [DataRow("lokr:both=true")]
+    [DataRow("sora:threshold=0.01")]
+    [DataRow("kasa")]
+    [DataRow("dylora:use=3")]
+    [DataRow("melora:count=4")]
     public void OtherMethodsComeBackToo(string method)
     {
         var ml = Topics.Context();

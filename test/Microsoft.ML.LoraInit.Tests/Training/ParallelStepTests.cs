@@ -54,6 +54,10 @@ public sealed class ParallelStepTests
     [DataRow("lora", "loftq")]
     [DataRow("lora", "nlora")]
     [DataRow("lora", "mica")]
+    [DataRow("adalora", "pissa")]
+    [DataRow("lokr", "kaiming")]
+    [DataRow("lora-pro", "kaiming")]
+    [DataRow("kasa", "kaiming")]
     public void WholeRunsAreThoseOfOneDevice(string method, string initialization)
     {
         FineTuningRequest Request() => ToyRun.Request(

@@ -44,7 +44,7 @@ internal sealed class AdapterInfoCommand
     private void Write(PeftAdapterInfo info)
     {
         Line("base model", info.BaseModel ?? "not stored");
-        Line("kind", info.UseDora ? "DoRA" : "LoRA");
+        Line("kind", info.Kind switch { "ADALORA" => "AdaLoRA", "LOHA" => "LoHa", "LOKR" => "LoKr", _ => info.UseDora ? "DoRA" : "LoRA" });
         Line("rank", info.Rank);
         Line("alpha", string.Create(CultureInfo.InvariantCulture, $"{info.Alpha}{(info.RankStabilized ? " (rank-stabilised)" : "")}"));
         Line("target modules", info.TargetModules);

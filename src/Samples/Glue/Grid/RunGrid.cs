@@ -99,8 +99,19 @@ internal static class RunGrid
         }
     }
 
+    // A method that starts in its own way is one row, whatever starts are asked for; others leave out those that they do not go with.
+    private static LoraInitialization[] StartsOf(GridSpec spec, string text)
+    {
+        var method = Methods.Of(text);
+        LoraInitialization[] fitting = method.GoesWith(LoraInitialization.Pissa()) || method.GoesWith(LoraInitialization.Gaussian())
+            ? [.. spec.Initializations.Where(method.GoesWith)]
+            : [LoraInitialization.Kaiming()];
+        return fitting.Length > 0 ? fitting
+            : throw new UsageException($"The method '{text}' goes with none of the initialisations {string.Join(", ", spec.Initializations.Select(i => i.Name))}: add kaiming to --inits, or leave the method out.");
+    }
+
     private static IEnumerable<RunConfig> WithAdapters(GridSpec spec, RunConfig common) =>
-        from initialization in spec.Initializations
+        from initialization in StartsOf(spec, common.Method)
         from rank in spec.Ranks
         from alpha in spec.Alphas
         select common with

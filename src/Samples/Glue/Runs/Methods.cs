@@ -9,7 +9,7 @@ internal static class Methods
     public const string NoInitialization = "none";
 
     /// <summary>Has low-rank factors, hence an initialisation, a rank and an alpha.</summary>
-    public static bool HasAdapters(string method) => method is RankStabilized or Dora || IsLora(method);
+    public static bool HasAdapters(string method) => method is RankStabilized or Dora || IsLora(method) || Of(method) is LoraFamilyMethod;
 
     /// <summary>Whether it is LoRA by its own name, with settings or without: <c>lora:freeze=a</c>.</summary>
     public static bool IsLora(string method) => method == Lora || method.StartsWith($"{Lora}:", StringComparison.Ordinal);

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters.Family;
 

@@ -1,0 +1,82 @@
+using System.Reflection;
+using Microsoft.ML.LoraInit.Training;
+
+namespace Microsoft.ML.LoraInit.Tests.Training;
+
+/// <summary>The variants of LoRA in whole runs.</summary>
+[TestClass]
+public sealed class FamilyInTrainingTests
+{
+    /// <summary>Every variant, with settings that make it act within a few steps.</summary>
+    public static IEnumerable<object[]> Methods => Family.All.Select(m => new object[] { m });
+
+    [TestMethod]
+    [DynamicData(nameof(Methods), DynamicDataDisplayName = nameof(DisplayName))]
+    public void ACutOffRunEndsWithTheSameBits(string method)
+    {
+        using var folder = new TemporaryFolder();
+        FineTuningRequest Request(string? checkpoints) => ToyRun.Request(
+            o => (o.Method, o.CheckpointDirectory, o.CheckpointEverySteps, o.MaxEpochs) = (FineTuningMethod.Parse(method), checkpoints, checkpoints is null ? null : 1, 2), rows: 40, validationRows: 8);
+        using var whole = FineTuningRun.Execute(Request(null));
+        foreach (var last in new[] { 3, 7 })
+            Assert.ThrowsExactly<TimeoutException>(() => FineTuningRun.Execute(Request(folder.Path) with { OnStep = step => { if (step == last) throw new TimeoutException(); } }));
+        using var resumed = FineTuningRun.Execute(Request(folder.Path));
+        ToyRun.AssertSameBits(ToyRun.Weights(whole), ToyRun.Weights(resumed));
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(Methods), DynamicDataDisplayName = nameof(DisplayName))]
+    public void TheCourseIsNotThatOfPlainLora(string method)
+    {
+        double Loss(string text)
+        {
+            using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Parse(text), 1), rows: 40));
+            return trained.History.Epochs[0].TrainLoss;
+        }
+        Assert.AreNotEqual(Loss("lora"), Loss(method), 1e-6);
+    }
+
+    [TestMethod]
+    public void TheLogSaysWhatTrainsByAutograd()
+    {
+        List<string> Log(string method)
+        {
+            var lines = new List<string>();
+            FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Parse(method), 1), rows: 8) with { Log = lines.Add }).Dispose();
+            return lines;
+        }
+        Assert.IsTrue(Log("loha").Any(l => l.Contains("loha train by autograd", StringComparison.Ordinal)));
+        Assert.IsFalse(Log("lora-pro").Any(l => l.Contains("autograd", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public void AScheduleWithoutACutIsRefusedBeforeTheRun()
+    {
+        var request = ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AdaLoraMethod { WarmupSteps = 3, FinalSteps = 2 }, 1), rows: 40);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningRun.Execute(request)).Message, "of 5 steps");
+    }
+
+    [TestMethod]
+    public void AdaLoraEndsWithItsTargetOfTriplets()
+    {
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AdaLoraMethod { InitialRank = 6, TargetRank = 2 }, 2), rows: 40));
+        var kept = trained.State.Tensors.Where(t => t.Key.EndsWith(AdaLoraMethod.Lambda, StringComparison.Ordinal)).Sum(t => t.Value.count_nonzero().item<long>());
+        Assert.AreEqual(2 * trained.State.Adapters.Count, kept);
+    }
+
+    [TestMethod]
+    public void SoraTakesRanksOutOfUse()
+    {
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => o.Method = new SoraMethod { Threshold = 0.05 }, rows: 40));
+        var gates = trained.State.Tensors.Where(t => t.Key.EndsWith(SoraMethod.Gate, StringComparison.Ordinal)).SelectMany(t => t.Value.data<float>().ToArray()).ToArray();
+        Assert.IsTrue(gates.Any(g => g == 0) && gates.Any(g => g != 0), string.Join(" ", gates));
+    }
+
+    public static string DisplayName(MethodInfo method, object[] data) => $"{method.Name} ({data[0]})";
+}
+
+/// <summary>The variants of LoRA by name.</summary>
+internal static class Family
+{
+    public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod)];
+}
