@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text;
 using Microsoft.ML.LoraInit.Hosting;
+using Microsoft.ML.LoraInit.Interactive;
 
 namespace Microsoft.ML.LoraInit.ApiDocs;
 
@@ -23,7 +24,7 @@ internal sealed class ApiReference
     /// <summary>Of the assemblies that are packed as libraries.</summary>
     public static ApiReference Create()
     {
-        Assembly[] assemblies = [typeof(LoraTrainerOptions).Assembly, typeof(GlueTask).Assembly, Assembly.Load("Microsoft.ML.LoraInit.Data.RobertaMini"), typeof(OnnxTextTransformer).Assembly, typeof(LoraTextTelemetry).Assembly];
+        Assembly[] assemblies = [typeof(LoraTrainerOptions).Assembly, typeof(GlueTask).Assembly, Assembly.Load("Microsoft.ML.LoraInit.Data.RobertaMini"), typeof(OnnxTextTransformer).Assembly, typeof(LoraTextTelemetry).Assembly, typeof(LoraFormatters).Assembly];
         var types = assemblies.SelectMany(a => a.GetExportedTypes()).Where(t => !TypePage.IsFormer(t)).OrderBy(t => t.Namespace, StringComparer.Ordinal).ThenBy(Signatures.Name, StringComparer.Ordinal);
         return new([.. types], Comments.Of(assemblies));
     }

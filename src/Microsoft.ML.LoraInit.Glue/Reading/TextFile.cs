@@ -68,10 +68,19 @@ public static class TextFile
                 columns.Label is { } label ? Label(path, layout, line, label) : null)
             {
                 Line = line.Number,
+                Weight = columns.Weight is { } weight ? Weight(path, layout, line, weight) : 1,
             };
         }
         if (columns is null && layout.HasHeader)
             throw new GlueDataException(path, null, null, "the file is empty.");
+    }
+
+    private static float Weight(string path, TextLayout layout, TextFileLine line, int column)
+    {
+        var cell = Cell(path, line, column, layout.Weight);
+        return float.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out var weight) && weight >= 0 && float.IsFinite(weight)
+            ? weight
+            : throw new GlueDataException(path, line.Number, layout.Weight, $"'{Short(cell)}' is not a weight, which is a finite number of at least 0.");
     }
 
     private static string Cell(string path, TextFileLine line, int column, string? name) =>
@@ -108,7 +117,7 @@ public static class TextFile
     private static string Short(string value) => value.Length <= 40 ? value : value[..40] + "…";
 
     /// <summary>Positions, from 0, of the columns used.</summary>
-    private sealed record Columns(int Text, int? Text2, int? Label, int Count, bool MoreAllowed)
+    private sealed record Columns(int Text, int? Text2, int? Label, int? Weight, int Count, bool MoreAllowed)
     {
         public string Expected => MoreAllowed ? $"at least {Count}" : $"{Count}";
 
@@ -136,6 +145,7 @@ public static class TextFile
                 Position(layout.Text),
                 layout.Text2 is null ? null : Position(layout.Text2),
                 layout.Label is null ? null : Position(layout.Label),
+                layout.Weight is null ? null : Position(layout.Weight),
                 count,
                 layout.MoreColumnsAllowed);
         }

@@ -9,8 +9,11 @@ public sealed record TextFileRow(string Text, string? Text2, string? Label)
     /// <summary>Number of the line, from 1, a header included; 0 for a row of no file.</summary>
     public long Line { get; init; }
 
+    /// <summary>How much the row counts in training; 1 where the layout reads no weights.</summary>
+    public float Weight { get; init; } = 1;
+
     /// <summary>Whether two rows have the same content, wherever they stand.</summary>
-    public bool Equals(TextFileRow? other) => other is not null && (Text, Text2, Label) == (other.Text, other.Text2, other.Label);
+    public bool Equals(TextFileRow? other) => other is not null && (Text, Text2, Label, Weight) == (other.Text, other.Text2, other.Label, other.Weight);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(Text, Text2, Label);

@@ -34,6 +34,9 @@ public sealed record TextLayout
     /// <summary>Column of the label, or null where none is read.</summary>
     public string? Label { get; init; }
 
+    /// <summary>Column of how much a row counts in training, or null for rows that all count the same.</summary>
+    public string? Weight { get; init; }
+
     /// <summary>Whether the first line names the columns.</summary>
     public bool HasHeader { get; init; } = true;
 

@@ -74,7 +74,8 @@ internal static class OnnxModelFormat
         try
         {
             var settings = new OnnxTextModel.Settings(
-                ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256) { LongText = LongTextText.Read(header.LongText) };
+                ScoreColumns.FromJson(header.Scores), new TextColumns(header.Text, header.Text2), header.MaxLength, header.Int8, header.BaseModelId, header.BaseModelSha256)
+            { LongText = LongTextText.Read(header.LongText) };
             var config = UntrustedFile.Text(PartReader.Part(parts, CheckpointNames.Config), $"The model file's {CheckpointNames.Config}");
             var vocabulary = VocabularyFiles.Names(RobertaConfigReader.Parse(config, CheckpointNames.Config).ModelType);
             var tokenizer = TokenizerFiles.Of(config, vocabulary.ToDictionary(name => name, name => PartReader.Part(parts, name)), header.Tokenizer);

@@ -2,6 +2,7 @@ using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Export;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Onnx;
+using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
 using static TorchSharp.torch;
 
@@ -12,7 +13,7 @@ public static class LoraTextTransformerExport
 {
     /// <summary>
     /// Writes the adapter as PEFT does, over the untouched base, with the classification head: <c>adapter_config.json</c> and
-    /// <c>adapter_model.safetensors</c>, which <c>PeftModel.from_pretrained(base, folder)</c> loads.
+    /// <c>adapter_model.safetensors</c>, which <c>PeftModel.from_pretrained(base, folder)</c> loads, with the tokenizer's files and a model card (<c>README.md</c>).
     /// </summary>
     /// <remarks>
     /// A temperature is folded into the head, so that Python's probabilities are this model's. Every initialisation converts. Where the base was corrected (PiSSA, IniLoRA and the others of
@@ -39,12 +40,16 @@ public static class LoraTextTransformerExport
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         AtomicFolder.Check(folder);
         using var files = new LazyFiles(model.Model);
-        return AdapterFolder.Write(model.Model.State, model.Model.Checkpoint, files.Weight, folder, rank, model.Model.ModelSettings.Scores.Calibration.Temperature);
+        return AdapterFolder.Write(model.Model.State, model.Model.Checkpoint, files.Weight, folder, rank, model.Model.ModelSettings.Scores.Calibration.Temperature, temporary =>
+        {
+            MergedExport.WriteTokenizer(temporary, files.Open(), model.Model.ModelSettings.Tokenizer ?? TokenizerRule.Plain);
+            MergedExport.WriteCard(temporary, model.Model, isAdapter: true);
+        });
     }
 
     /// <summary>
     /// Writes the merged model as a plain RoBERTa with classification head in the Hugging Face layout (<c>config.json</c> with
-    /// <c>id2label</c>, <c>model.safetensors</c> in fp32, vocabulary and tokenizer settings), which
+    /// <c>id2label</c>, <c>model.safetensors</c> in fp32, vocabulary, tokenizer settings and a model card), which
     /// <c>AutoModelForSequenceClassification.from_pretrained(folder)</c> and <c>AutoTokenizer</c> load.
     /// </summary>
     /// <remarks>
@@ -118,11 +123,12 @@ public static class LoraTextTransformerExport
     {
         private CheckpointFiles? _files;
 
+        public CheckpointFiles Open() => _files ??= model.OpenBase();
+
         public Tensor Weight(string module)
         {
-            _files ??= model.OpenBase();
             var name = $"{module}.weight";
-            return _files.LoadTensors(n => n == name, CPU, ScalarType.Float32)[name];
+            return Open().LoadTensors(n => n == name, CPU, ScalarType.Float32)[name];
         }
 
         public void Dispose() => _files?.Dispose();

@@ -38,10 +38,8 @@ internal static class MergedExport
             AtomicFolder.Write(folder, temporary =>
             {
                 Text(temporary, CheckpointNames.Config, Config(files.ConfigJson, model));
-                foreach (var name in files.VocabularyNames)
-                    Copy(temporary, name, files.OpenVocabulary(name));
-                Text(temporary, TokenizerConfig, Tokenizer(files.Config, rule));
-                Text(temporary, SpecialTokens, Specials(rule));
+                WriteTokenizer(temporary, files, rule);
+                WriteCard(temporary, model, isAdapter: false);
                 SafetensorsWriter.Write(Path.Combine(temporary, CheckpointNames.Weights), written, PeftNames.Metadata);
             });
         }
@@ -51,6 +49,19 @@ internal static class MergedExport
                 tensor.Dispose();
         }
     }
+
+    /// <summary>Writes the tokenizer's files into a folder: the base's vocabulary, and the model's own rule.</summary>
+    public static void WriteTokenizer(string folder, CheckpointFiles files, TokenizerRule rule)
+    {
+        foreach (var name in files.VocabularyNames)
+            Copy(folder, name, files.OpenVocabulary(name));
+        Text(folder, TokenizerConfig, Tokenizer(files.Config, rule));
+        Text(folder, SpecialTokens, Specials(rule));
+    }
+
+    /// <summary>Writes the model card into a folder.</summary>
+    public static void WriteCard(string folder, FineTunedModel model, bool isAdapter) =>
+        AtomicFile.Write(Path.Combine(folder, ModelCard.FileName), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(ModelCard.Write(model, isAdapter))));
 
     private static JsonObject Config(string baseConfig, FineTunedModel model)
     {

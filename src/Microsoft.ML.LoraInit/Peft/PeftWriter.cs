@@ -45,11 +45,12 @@ internal static class PeftWriter
             yield return new(PeftNames.Prefix + name, value);
     }
 
-    /// <summary>Writes the folder, whole or not at all.</summary>
+    /// <summary>Writes the folder, whole or not at all; <paramref name="more"/> adds files of its own.</summary>
     /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
-    public static void Write(string folder, PeftWeights weights, PeftConfig config) => AtomicFolder.Write(folder, temporary =>
+    public static void Write(string folder, PeftWeights weights, PeftConfig config, Action<string>? more = null) => AtomicFolder.Write(folder, temporary =>
     {
         AtomicFile.Write(Path.Combine(temporary, PeftNames.Config), stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(PeftConfigWriter.Write(config))));
         SafetensorsWriter.Write(Path.Combine(temporary, PeftNames.Weights), Tensors(weights), PeftNames.Metadata);
+        more?.Invoke(temporary);
     });
 }

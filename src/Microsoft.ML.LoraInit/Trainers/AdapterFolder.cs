@@ -15,9 +15,10 @@ internal static class AdapterFolder
     /// <param name="folder">New or empty.</param>
     /// <param name="rank">The highest rank wanted; null keeps everything.</param>
     /// <param name="temperature">What logits are divided by; goes into the head.</param>
+    /// <param name="more">Adds files to the folder; null for none.</param>
     /// <exception cref="NotSupportedException">There are no low-rank adapters, or no exact form and no rank is given.</exception>
     /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
-    public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null, double temperature = 1)
+    public static PeftExport Write(FineTunedState state, RobertaCheckpoint checkpoint, Func<string, Tensor> baseWeight, string folder, int? rank = null, double temperature = 1, Action<string>? more = null)
     {
         using var scope = NewDisposeScope();
         // PEFT's own form of the method where it has one and holds the model; a plain LoRA elsewhere, or where a rank is asked for.
@@ -32,7 +33,7 @@ internal static class AdapterFolder
             Biases = state.TrainedBase,
         };
         var stored = StoredBase.Of(checkpoint, state.Base);
-        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision));
+        PeftWriter.Write(folder, weights, PeftWriter.Config(weights, state.Config, stored.Source.Split('@')[0], stored.Revision), more);
         return family is null ? PeftExport.Of(folder, adapters, state.IsQuantized) : PeftExport.Of(folder, family, state.IsQuantized);
     }
 }

@@ -91,7 +91,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         task = task.Smoothed(options.LabelSmoothing);
 
         var settings = new FineTunedModel.Settings(
-            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule) { LongText = options.LongText };
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule)
+        { LongText = options.LongText };
         using var weights = loading.Take();
         // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
         using var merging = weights.DType == ScalarType.Float32 && weights.Device.type == TorchSharp.DeviceType.CPU

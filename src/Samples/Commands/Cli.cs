@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Samples.Commands.Adapter;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Glue.Commands;
+using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
@@ -19,16 +21,18 @@ internal static class Cli
         {
             // A value that begins with '@' is a value, not the name of a file with more arguments.
             parsed = Create(terminal).Parse(args, new() { ResponseFileTokenReplacer = null });
+            args = ConfigFile.Expand(parsed, args);
+            parsed = Create(terminal).Parse(args, new() { ResponseFileTokenReplacer = null });
             _ = parsed.Errors.Count;
         }
         catch (Exception e)
         {
-            terminal.Fail(OneLine(Cause(e)));
+            terminal.Fail(Cause(e) is UsageException usage ? usage.Message : OneLine(e));
             return ExitCodes.BadInput;
         }
         if (parsed.Errors.Count > 0)
         {
-            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message)) + " See --help.");
+            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message + ErrorSuggestion.For(parsed, e))) + " See --help.");
             return ExitCodes.BadInput;
         }
         try
@@ -45,12 +49,16 @@ internal static class Cli
                 terminal.Fail("cancelled; nothing was written.");
                 return ExitCodes.Cancelled;
             }
-            terminal.Fail(cause.Message);
+            terminal.Fail(cause is UsageException or RunFileException or GlueDataException ? cause.Message : OptionNames.Translate(cause.Message));
             if (parsed.GetValue(Verbose))
                 terminal.Error.WriteLine(e);
             return IsBadInput(cause) ? ExitCodes.BadInput : ExitCodes.Failed;
         }
     }
+
+    /// <summary>What is wrong with a command line, without running it; nothing where it is understood.</summary>
+    public static IReadOnlyList<string> Problems(string[] args) =>
+        [.. Create(Terminal.System).Parse(args, new() { ResponseFileTokenReplacer = null }).Errors.Select(e => e.Message)];
 
     private static RootCommand Create(Terminal terminal)
     {
@@ -85,5 +93,5 @@ internal static class Cli
     }
 
     private static bool IsBadInput(Exception e) =>
-        e is UsageException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
+        e is UsageException or RunFileException or GlueDataException or ArgumentException or FormatException or InvalidDataException or FileNotFoundException or DirectoryNotFoundException or NotSupportedException;
 }

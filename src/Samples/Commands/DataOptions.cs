@@ -13,6 +13,7 @@ internal sealed class DataOptions
     private readonly Option<string?> _text = new("--text-column") { Description = "Column of the text: a name of the header or a number from 1. Default: Text, or the one that the header shows to be it.", HelpName = "NAME|N" };
     private readonly Option<string?> _text2 = new("--text2-column") { Description = "Column of the second text of a pair.", HelpName = "NAME|N" };
     private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label, or the one that the header shows to be it.", HelpName = "NAME|N" };
+    private readonly Option<string?> _weight = new("--weight-column") { Description = "Column of how much a row counts in training, a number of at least 0.", HelpName = "NAME|N" };
     private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true), any of several labels, or a number.", HelpName = "multiclass|binary|multilabel|regression" };
     private readonly Option<string?> _delimiter = new("--label-delimiter") { Description = $"What stands between the labels of a row (--kind multilabel). Default: {LabelList.DefaultDelimiter}", HelpName = "CHARACTER" };
     private readonly Option<string?> _format = new("--format") { Description = "How the rows are written: tab-separated without quoting, CSV with quoting, a JSON object a line, or Parquet. Default: by the file's ending, otherwise tsv.", HelpName = string.Join('|', DataFormats.Names) };
@@ -34,6 +35,7 @@ internal sealed class DataOptions
             command.Options.Add(_label);
         if (asksKind)
         {
+            command.Options.Add(_weight);
             command.Options.Add(_kind);
             command.Options.Add(_delimiter);
         }
@@ -53,7 +55,7 @@ internal sealed class DataOptions
         var delimiter = result.GetValue(_delimiter);
         if (result.GetValue(_task) is { } task)
         {
-            if (columns.Any(c => c is not null) || result.GetValue(_noHeader) || delimiter is not null || (fromModel is null && kind is not null))
+            if (columns.Any(c => c is not null) || result.GetValue(_noHeader) || delimiter is not null || result.GetValue(_weight) is not null || (fromModel is null && kind is not null))
                 throw new UsageException("--task says where everything is: give either it or --text-column, --text2-column, --label-column, --kind, --label-delimiter and --no-header.");
             var preset = GlueLayouts.Get(task);
             if (fromModel is { } trained && trained != preset.Kind)
@@ -71,6 +73,7 @@ internal sealed class DataOptions
             Text = columns[0] ?? DataViews.Text,
             Text2 = columns[1],
             Label = _labelled ? columns[2] ?? DataViews.Label : null,
+            Weight = result.GetValue(_weight),
             HasHeader = !result.GetValue(_noHeader),
             SkipMalformed = skip,
             LabelDelimiter = delimiter is null ? LabelList.DefaultDelimiter : Delimiter(delimiter),

@@ -87,7 +87,7 @@ internal sealed class InspectCommand
         (var opened, layout) = _data.Open(result, path, layout, _terminal, say: _terminal.Output);
         using var source = opened;
         var rows = source.ReadAll(layout, _terminal);
-        var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null, layout.LabelDelimiter);
+        var view = DataViews.Create(ml, rows, layout.Kind, layout.Text2 is not null, layout.LabelDelimiter, layout.Weight is not null);
         LoraTrainerOptions options = layout.Kind switch
         {
             TaskKind.Binary => new LoraBinaryTextClassificationTrainer.Options(),
@@ -98,6 +98,7 @@ internal sealed class InspectCommand
         options.TextColumnName = DataViews.Text;
         options.Text2ColumnName = layout.Text2 is null ? null : DataViews.Text2;
         options.LabelColumnName = DataViews.Label;
+        options.ExampleWeightColumnName = layout.Weight is null ? null : DataViews.Weight;
         var classes = Pipelines.Classes(layout, rows);
         return (options, layout.Kind switch
         {

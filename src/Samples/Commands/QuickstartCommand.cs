@@ -88,7 +88,7 @@ internal sealed class QuickstartCommand(Terminal terminal)
         }
 
         terminal.Heading($"Model saved to {Path.GetFullPath(modelPath)} ({new FileInfo(modelPath).Length / 1048576.0:0.0} MB)");
-        terminal.Output.WriteLine($"Ask it yourself:  dotnet run --project src/Samples -- predict --model {modelPath} --text \"Where is my order?\"");
+        terminal.Output.WriteLine($"Ask it yourself:  {ProgramName.Command} predict --model {modelPath} --text \"Where is my order?\"");
         return ExitCodes.Success;
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
 
@@ -8,7 +9,13 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 /// </summary>
 internal static class RankPatternText
 {
-    /// <param name="option">The option's name, for messages.</param>
+    /// <summary>As an option; how many layers there are is known only once the base is open.</summary>
+    public static OptionValue Value { get; } = new(
+        "NAME=N,…|N..N",
+        text => Parse("", text, () => 2),
+        value => (IReadOnlyDictionary<string, int>)value is { Count: > 0 } pattern ? string.Join(',', pattern.Select(p => $"{p.Key}={p.Value}")) : null);
+
+    /// <param name="option">The option's name, for messages; empty where they begin elsewhere.</param>
     /// <param name="text">What was given.</param>
     /// <param name="layers">How many layers the encoder has; asked for where the ranks rise.</param>
     /// <exception cref="UsageException">It is of neither form.</exception>
@@ -21,10 +28,10 @@ internal static class RankPatternText
         {
             var at = part.LastIndexOf('=');
             if (at < 1)
-                throw new UsageException($"{option}: '{part}' is neither of the form name=rank, nor the whole of the form first..last.");
+                throw new UsageException($"{Prefix(option)}'{part}' is neither of the form name=rank, nor the whole of the form first..last.");
             pattern[part[..at]] = Rank(option, part[(at + 1)..]);
         }
-        return pattern.Count > 0 ? pattern : throw new UsageException($"{option} is empty; give name=rank, or first..last for ranks that rise from layer to layer.");
+        return pattern.Count > 0 ? pattern : throw new UsageException($"{Prefix(option)}the pattern is empty; give name=rank, or first..last for ranks that rise from layer to layer.");
     }
 
     private static Dictionary<string, int> Rising(int first, int last, int layers) => Enumerable.Range(0, layers).ToDictionary(
@@ -34,5 +41,7 @@ internal static class RankPatternText
     private static int Rank(string option, string text) =>
         int.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var rank) && rank > 0
             ? rank
-            : throw new UsageException($"{option}: '{text}' is no rank; it must be a whole number of at least 1.");
+            : throw new UsageException($"{Prefix(option)}'{text}' is no rank; it must be a whole number of at least 1.");
+
+    private static string Prefix(string option) => option.Length == 0 ? "" : $"{option}: ";
 }

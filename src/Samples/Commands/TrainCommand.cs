@@ -1,8 +1,11 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Output;
 using Microsoft.ML.LoraInit.Samples.Pages.Run;
+using TorchSharp;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands;
 
@@ -14,6 +17,7 @@ internal sealed class TrainCommand
     private readonly Option<string?> _validation = new("--validation") { Description = "Rows to choose the best epoch by and to report the metrics of.", HelpName = "FILE" };
     private readonly Option<string> _model = new("--model") { Description = "Where to save the model.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _json = new("--json") { Description = "Write a report to this file.", HelpName = "FILE" };
+    private readonly Option<string?> _config = ConfigFile.Create();
     private readonly Option<string?> _board = new("--tensorboard") { Description = "Write TensorBoard event files to this folder.", HelpName = "DIR" };
     private readonly Option<string?> _metric = ValidationMetricOption.Create();
     private readonly PageOptions _page;
@@ -24,6 +28,7 @@ internal sealed class TrainCommand
     private TrainCommand(CliCommand command, Terminal terminal, Option<bool> verbose)
     {
         _terminal = terminal;
+        command.Options.Add(_config);
         command.Options.Add(_train);
         command.Options.Add(_validation);
         _data = new(command, labelled: true, asksKind: true);
@@ -49,8 +54,9 @@ internal sealed class TrainCommand
         var layout = _data.Read(result);
         var modelPath = result.GetRequiredValue(_model);
         var jsonPath = result.GetValue(_json);
-        if (result.GetValue(_metric) is { } metric && result.GetValue(_validation) is null)
-            throw new UsageException($"--validation-metric {metric} has no effect without --validation.");
+        bool split = _training.SplitsRows(result);
+        if (result.GetValue(_metric) is { } metric && result.GetValue(_validation) is null && !split)
+            throw new UsageException($"--validation-metric {metric} has no effect without --validation or --validation-fraction.");
         OutputPlace.Check(modelPath, "--model");
         if (jsonPath is not null)
             OutputPlace.Check(jsonPath, "--json");
@@ -67,10 +73,14 @@ internal sealed class TrainCommand
             throw new UsageException($"--train: no row of {result.GetValue(_train)} has a label in the column {layout.Label}.");
         var known = classes.Count > 0 ? layout with { Labels = classes } : layout;
         var validationRows = result.GetValue(_validation) is { } path ? Read(result, path, ref known) : null;
-        var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter);
-        var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair, layout.LabelDelimiter);
+        var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
+        var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
         var named = classes.Count == 0 ? "" : $", {Count.Of(classes.Count, layout.Kind == TaskKind.MultiLabel ? "label" : "class")}";
         _terminal.Output.WriteLine($"{Count.Of(trainRows.Count, "training row")}, {Count.Of(validationRows?.Count ?? 0, "validation row")}{named}.");
+
+        if (result.GetValue(_config) is { } config)
+            foreach (var change in RunDescription.Changes(config, Files(result, 0, 0).Select(f => (f.Role, f.Path))))
+                _terminal.Error.WriteLine($"lorainit: {change}");
 
         LoraTrainerOptions? used = null;
         StepRecorder? recorder = null;
@@ -82,8 +92,10 @@ internal sealed class TrainCommand
                 used = _training.Apply(result, options);
                 used.Progress = page ? recorder = new(board ?? progress) : board ?? progress;
                 used.CancellationToken = cancellation;
-                if (validation is not null)
+                used.ExampleWeightColumnName = layout.Weight is null ? null : DataViews.Weight;
+                if (validation is not null || split)
                     ValidationMetricOption.Apply(result.GetValue(_metric), layout, used);
+                board?.AddHyperParameters(Settings(result, used).Select(s => KeyValuePair.Create(s.Key, ConfigSettings.Value(s.Value!))));
             });
         });
         using var owned = model as IDisposable;
@@ -95,9 +107,13 @@ internal sealed class TrainCommand
             return ExitCodes.Cancelled;
         }
 
+        // Of rows set aside, the trainer alone knows which they were.
         var scored = validation is null ? null : Metrics.Cached(ml, model.Transform(validation));
-        var metrics = scored is null ? new Evaluation() : Metrics.Evaluate(ml, scored, layout.Kind);
-        var report = RunReport.Create(layout.Name, used!, history, metrics);
+        var metrics = scored is not null ? Metrics.Evaluate(ml, scored, layout.Kind) : new Evaluation(history.Epochs.FirstOrDefault(e => e.Epoch == history.BestEpoch)?.Metrics);
+        var report = RunReport.Create(layout.Name, used!, history, metrics) with
+        {
+            Run = RunDescription.Create(Settings(result, used!), used!, ModelFile.Find(model)!, Files(result, trainRows.Count, validationRows?.Count)),
+        };
         if (jsonPath is not null)
             report.Write(jsonPath);
         var step = ModelFile.Find(model)!;
@@ -118,6 +134,17 @@ internal sealed class TrainCommand
             Settings = [.. RunSettings.Of(used!), ("SHA-256 of the base's weights", step.BaseModelSha256)],
         });
         return ExitCodes.Success;
+    }
+
+    // Every setting counts, typed or not: another version may have other defaults.
+    private JsonObject Settings(ParseResult result, LoraTrainerOptions used) =>
+        ConfigSettings.Of(result, _training.NotOf(used), new Dictionary<string, string> { ["--threads"] = $"{torch.get_num_threads()}" });
+
+    private IEnumerable<(string Role, string Path, int Rows)> Files(ParseResult result, int train, int? validation)
+    {
+        yield return ("train", result.GetRequiredValue(_train), train);
+        if (result.GetValue(_validation) is { } path)
+            yield return ("validation", path, validation ?? 0);
     }
 
     private IReadOnlyList<TextFileRow> Read(ParseResult result, string path, ref TextLayout layout, TextWriter? say = null)

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Microsoft.ML.LoraInit.Samples.Output;
-using Spectre.Console;
 
 namespace Microsoft.ML.LoraInit.Samples.Inspection;
 
@@ -19,10 +18,7 @@ internal static class InspectionTable
         terminal.Heading("Side by side, all layers together");
         List<string[]> rows = [.. Measure.In(report, other).Select(m => (string[])[m.Title, m.Of(report.Total), m.Of(other.Total)])];
         string[] head = ["measure", (string)report.Initialization["name"]!, (string)other.Initialization["name"]!];
-        if (terminal.Live)
-            Table(terminal, head, rows, lastIsTotal: false);
-        else
-            Lines(terminal, [head, .. rows]);
+        TextTable.Write(terminal, head, rows);
     }
 
     private static void Layers(Terminal terminal, InspectionReport report)
@@ -35,10 +31,7 @@ internal static class InspectionTable
             .. report.Layers.Select(l => (string[])[Measure.ShortName(l.Module), $"{l.Rank}", .. measures.Select(m => m.Of(l.Measures))]),
             ["together", "", .. measures.Select(m => m.Of(report.Total))],
         ];
-        if (terminal.Live)
-            Table(terminal, head, rows);
-        else
-            Lines(terminal, [head, .. rows]);
+        TextTable.Write(terminal, head, rows, total: true);
         foreach (var line in Sentences(report))
             terminal.Output.WriteLine(line);
     }
@@ -66,22 +59,5 @@ internal static class InspectionTable
     {
         var device = cost.DeviceBytes is null ? "" : $" and {Measure.Bytes(cost.DeviceBytes)} on the device";
         return string.Create(CultureInfo.InvariantCulture, $"{cost.Seconds:0.00} s and {Measure.Bytes(cost.ProcessBytes)} of memory{device}");
-    }
-
-    private static void Table(Terminal terminal, string[] head, List<string[]> rows, bool lastIsTotal = true)
-    {
-        var table = new Table().Border(TableBorder.Rounded);
-        for (int i = 0; i < head.Length; i++)
-            table.AddColumn(i == 0 ? new TableColumn(head[i]) : new TableColumn(head[i]).RightAligned());
-        foreach (var row in rows)
-            table.AddRow([.. row.Select(cell => lastIsTotal && ReferenceEquals(row, rows[^1]) ? $"[bold]{Markup.Escape(cell)}[/]" : Markup.Escape(cell))]);
-        terminal.Console.Write(table);
-    }
-
-    private static void Lines(Terminal terminal, List<string[]> rows)
-    {
-        var widths = Enumerable.Range(0, rows[0].Length).Select(i => rows.Max(r => r[i].Length)).ToArray();
-        foreach (var row in rows)
-            terminal.Output.WriteLine(string.Join("  ", row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))));
     }
 }

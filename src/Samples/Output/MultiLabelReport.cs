@@ -12,13 +12,15 @@ internal static class MultiLabelReport
     /// <summary>A line a label.</summary>
     public static void WriteLabels(Terminal terminal, MultiLabelClassificationMetrics metrics)
     {
-        int width = metrics.PerLabel.Max(l => l.Name.Length);
         terminal.Output.WriteLine();
-        foreach (var label in metrics.PerLabel)
-        {
-            var area = double.IsNaN(label.AreaUnderRocCurve) ? "" : $"   AUC {label.AreaUnderRocCurve:0.000}";
-            terminal.Output.WriteLine($"  {label.Name.PadRight(width)} {label.Positives,5} rows   precision {label.Precision:0.00}   recall {label.Recall:0.00}   F1 {label.F1Score:0.00}{area}");
-        }
+        TextTable.Write(terminal, ["label", "rows", "precision", "recall", "F1", "AUC"],
+        [
+            .. metrics.PerLabel.Select(label => (string[])
+            [
+                label.Name, $"{label.Positives}", $"{label.Precision:0.00}", $"{label.Recall:0.00}", $"{label.F1Score:0.00}",
+                double.IsNaN(label.AreaUnderRocCurve) ? "–" : $"{label.AreaUnderRocCurve:0.000}",
+            ]),
+        ]);
     }
 
     /// <summary>The metrics over all labels; what does not apply is left out, as JSON has no NaN.</summary>

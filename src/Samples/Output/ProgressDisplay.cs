@@ -17,11 +17,12 @@ internal static class ProgressDisplay
         }
         return terminal.Console.Progress()
             .AutoClear(false)
-            .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = 30 }, new PercentageColumn())
+            .Columns(new SpinnerColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn { Width = terminal.Width < 80 ? 8 : 30 }, new PercentageColumn())
             .Start(context =>
             {
-                var progress = new LiveProgress(context);
+                var progress = new LiveProgress(context, terminal.Console);
                 var result = work(progress);
+                progress.Flush();
                 progress.Complete();
                 return result;
             });
@@ -57,15 +58,17 @@ internal static class ProgressDisplay
         return string.Join(" · ", parts);
     }
 
-    private sealed class LiveProgress(ProgressContext context) : IProgress<TrainingProgress>
+    private sealed class LiveProgress(ProgressContext context, IAnsiConsole console) : IProgress<TrainingProgress>
     {
         private readonly Lock _gate = new();
         private readonly Dictionary<TrainingPhase, ProgressTask> _tasks = [];
+        private readonly EpochLines _epochs = new();
 
         public void Report(TrainingProgress value)
         {
             lock (_gate)
             {
+                Show(_epochs.Next(value));
                 // Validation has no bar of its own: it would jump between every two epochs.
                 var phase = value.Phase == TrainingPhase.Validating ? TrainingPhase.Training : value.Phase;
                 if (!_tasks.TryGetValue(phase, out var task))
@@ -80,6 +83,15 @@ internal static class ProgressDisplay
                 task.MaxValue = Math.Max(1, value.TotalSteps);
                 task.Value = Math.Min(value.Step, value.TotalSteps);
             }
+        }
+
+        // Above the bars, where it stays.
+        public void Flush() => Show(_epochs.Take());
+
+        private void Show(string? line)
+        {
+            if (line is not null)
+                console.MarkupLine($"  {Markup.Escape(line)}");
         }
 
         public void Complete()
@@ -100,21 +112,17 @@ internal static class ProgressDisplay
         private readonly Lock _gate = new();
         private readonly Stopwatch _sinceLine = Stopwatch.StartNew();
         private TrainingPhase? _phase;
-        private string? _epochEnd;
+        private readonly EpochLines _epochs = new();
 
         public void Report(TrainingProgress value)
         {
             lock (_gate)
             {
                 bool looping = value.Phase is TrainingPhase.Training or TrainingPhase.Validating;
-                if (value.Phase == TrainingPhase.Training && value.Loss is not null && value.Step * value.MaxEpochs == value.Epoch * value.TotalSteps)
-                {
-                    // The last step reports first, then the epoch with its mean loss and metric: the later one is shown.
-                    _epochEnd = Describe(value);
+                if (_epochs.Next(value) is { } ended)
+                    Write(ended);
+                if (EpochLines.IsEnd(value))
                     return;
-                }
-                if (value.Phase != TrainingPhase.Validating)
-                    Flush();
                 if (looping ? _sinceLine.Elapsed >= Pause && value.Loss is not null : value.Phase != _phase)
                     Write(Describe(value));
                 _phase = value.Phase;
@@ -123,9 +131,8 @@ internal static class ProgressDisplay
 
         public void Flush()
         {
-            if (_epochEnd is not null)
-                Write(_epochEnd);
-            _epochEnd = null;
+            if (_epochs.Take() is { } line)
+                Write(line);
         }
 
         private void Write(string line)

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Microsoft.ML.LoraInit.Samples.Output;
@@ -40,6 +41,10 @@ internal sealed record RunReport
     /// <summary>The metrics of rows with several labels each, which then stand in place of <see cref="Metrics"/>.</summary>
     [JsonIgnore]
     public MultiLabelClassificationMetrics? Labels { get; init; }
+
+    /// <summary>What it takes to repeat the run; null where there was none.</summary>
+    [JsonIgnore]
+    public JsonObject? Run { get; init; }
 
     /// <summary>Expected calibration error and Brier score; null where there are no probabilities, or no rows.</summary>
     [JsonIgnore]
@@ -90,6 +95,8 @@ internal sealed record RunReport
         Calibration?.AddTo(json["metrics"]!.AsObject());
         if (Labels is not null)
             json["labels"] = MultiLabelReport.PerLabel(Labels);
+        if (Run is not null)
+            json["run"] = Run.DeepClone();
         return json.ToJsonString(Options) + "\n";
     }
 

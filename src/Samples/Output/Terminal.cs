@@ -18,6 +18,9 @@ internal sealed class Terminal(IAnsiConsole console, TextWriter output, TextWrit
     /// <summary>Whether lines may be redrawn in place.</summary>
     public bool Live { get; } = live;
 
+    /// <summary>Columns that a line has; 80 where that is not known, as in a file.</summary>
+    public int Width => Math.Clamp(Console.Profile.Width, 30, 400);
+
     /// <summary>Standard input.</summary>
     public Stream OpenInput() => input?.Invoke() ?? global::System.Console.OpenStandardInput();
 

@@ -97,7 +97,11 @@ public sealed class FineTuningMethodTests
         using var model = TinyModel.Create();
         var before = TinyModel.Logits(model);
         Apply(model, Sized(name));
-        TensorAssert.Close(before, TinyModel.Logits(model), 1e-6, name);
+        // KaSA takes the base's smallest singular values away, on purpose.
+        if (name == "kasa")
+            Assert.IsFalse(before.allclose(TinyModel.Logits(model), 0, 1e-6));
+        else
+            TensorAssert.Close(before, TinyModel.Logits(model), 1e-6, name);
     }
 
     [TestMethod]

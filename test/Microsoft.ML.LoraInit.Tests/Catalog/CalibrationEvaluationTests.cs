@@ -17,7 +17,8 @@ public sealed class CalibrationEvaluationTests
     {
         var metrics = new MLContext().MulticlassClassification.EvaluateCalibration(View(), "Class", bins: 2);
         // All in the upper half: mean confidence 0.7, two of three right.
-        Assert.AreEqual(Math.Abs(0.7 - (2 / 3.0)), metrics.ExpectedCalibrationError, 1e-6);
+        var error = metrics.ExpectedCalibrationError;
+        Assert.AreEqual((2.1 - 2) / 3, error, 1e-6);
         Assert.AreEqual((0.04 + 0.01 + 0.01 + 0.49 + 0.64 + 0.01 + 0.01 + 0.09 + 0.16) / 3, metrics.BrierScore, 1e-6);
         Assert.AreEqual((0, 3), (metrics.Bins[0].Count, metrics.Bins[1].Count));
         Assert.AreEqual((0.5, 1.0), (metrics.Bins[1].From, metrics.Bins[1].To));

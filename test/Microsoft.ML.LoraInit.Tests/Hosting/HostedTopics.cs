@@ -13,11 +13,11 @@ internal sealed class HostedTopics : IAsyncDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly ServiceProvider _services;
 
-    public HostedTopics(SavedModel? model, Action<LoraTextOptions<Topics.Row>>? change = null)
+    public HostedTopics(SavedModel? model, Action<LoraTextOptions<Topics.Row>>? change = null, LogLevel log = LogLevel.Debug)
     {
         ModelPath = _folder.File("model.mlnet");
         model?.MoveTo(ModelPath);
-        var services = new ServiceCollection().AddLogging(log => log.SetMinimumLevel(LogLevel.Debug).AddProvider(Log));
+        var services = new ServiceCollection().AddLogging(logging => logging.SetMinimumLevel(log).AddProvider(Log));
         services.AddLoraText<Topics.Row, Topics.Prediction>("topics", o =>
         {
             (o.ModelPath, o.PollInterval) = (ModelPath, TimeSpan.FromMilliseconds(20));

@@ -6,7 +6,7 @@ using Microsoft.ML.LoraInit.Samples.Web.Endpoints;
 namespace Microsoft.ML.LoraInit.Tests.Hosts;
 
 /// <summary>Clients that ask one question after the other, while the model file is replaced twice.</summary>
-internal sealed class LoadRun(HttpClient client, string modelPath, int clients)
+internal sealed class LoadRun(HttpClient client, string modelPath, int clients, bool onnx = false)
 {
     private readonly ConcurrentBag<TimeSpan> _latencies = [];
     private readonly ConcurrentQueue<string> _errors = new();
@@ -49,7 +49,7 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients)
     {
         var before = (await WebHost.Health(client)).Model!.Version;
         _phases = [.. _phases, [from, to]];
-        to.MoveTo(modelPath);
+        to.MoveTo(modelPath, onnx);
         await WebHost.WaitFor(client, h => h.Model!.Version != before);
         _phases = [.. _phases, [to]];
     }

@@ -18,6 +18,7 @@ internal sealed class SavedModel
 
     private readonly Dictionary<string, Dictionary<string, float>> _answers = [];
     private readonly string[] _classes;
+    private readonly Lazy<byte[]> _onnx;
 
     private SavedModel(ITransformer model)
     {
@@ -25,6 +26,15 @@ internal sealed class SavedModel
         using var stream = new MemoryStream();
         ml.Model.Save(model, Topics.View(ml).Schema, stream);
         Bytes = stream.ToArray();
+        _onnx = new(() =>
+        {
+            using var loaded = new MemoryStream(Bytes);
+            using var trained = (IDisposable)ml.Model.Load(loaded, out var schema);
+            using var converted = (IDisposable)((ITransformer)trained).ToOnnxRuntime();
+            using var file = new MemoryStream();
+            ml.Model.Save((ITransformer)converted, schema, file);
+            return file.ToArray();
+        });
         using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(model, new PredictionEngineOptions { OwnsTransformer = false });
         _classes = [.. Pipeline.OutputNames(engine.OutputSchema)];
         foreach (var text in Texts)
@@ -39,6 +49,9 @@ internal sealed class SavedModel
     public static IReadOnlyList<string> Texts { get; } = [.. Topics.Rows.Select(r => r.Text)];
 
     public byte[] Bytes { get; }
+
+    /// <summary>The same for ONNX Runtime, in fp32.</summary>
+    public byte[] OnnxBytes => _onnx.Value;
 
     public string Sha256 => Convert.ToHexStringLower(SHA256.HashData(Bytes));
 
@@ -55,9 +68,12 @@ internal sealed class SavedModel
         probabilities.Count == _classes.Length && _classes.Zip(probabilities).All(c => Math.Abs(c.Second - _answers[text][c.First]) < 1e-4);
 
     /// <summary>Puts it in a file's place as a whole.</summary>
-    public void MoveTo(string path)
+    public void MoveTo(string path) => MoveTo(path, onnx: false);
+
+    /// <summary>Likewise, as the model for libtorch or for ONNX Runtime.</summary>
+    public void MoveTo(string path, bool onnx)
     {
-        File.WriteAllBytes(path + ".new", Bytes);
+        File.WriteAllBytes(path + ".new", onnx ? OnnxBytes : Bytes);
         File.Move(path + ".new", path, overwrite: true);
     }
 }

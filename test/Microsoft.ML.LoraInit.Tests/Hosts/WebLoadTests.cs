@@ -98,7 +98,7 @@ public class WebLoadTests
         throw new InvalidOperationException("The service ended without listening.");
     }
 
-    private static long Memory(Process process)
+    internal static long Memory(Process process)
     {
         process.Refresh();
         return process.WorkingSet64 >> 20;

@@ -2,7 +2,6 @@ using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
-using Microsoft.ML.LoraInit.Onnx;
 using Microsoft.ML.LoraInit.Tests.Libraries;
 using Microsoft.ML.LoraInit.Tests.Onnx;
 using static TorchSharp.torch;

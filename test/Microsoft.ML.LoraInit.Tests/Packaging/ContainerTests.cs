@@ -1,8 +1,8 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Http.Json;
 using System.Text.RegularExpressions;
 using Microsoft.ML.LoraInit.Tests.Hosts;
-using Microsoft.ML.LoraInit.Tests.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Packaging;
 
@@ -26,9 +26,7 @@ public sealed partial class ContainerTests
         CollectionAssert.Contains(names, "libonnxruntime.so");
         CollectionAssert.DoesNotContain(names, "onnxruntime.dll", "Windows' library");
         Assert.IsFalse(names.Any(n => n.Contains("torch_cpu", StringComparison.Ordinal) || n.StartsWith("libc10", StringComparison.Ordinal)), string.Join(' ', names));
-        var ml = Topics.Context();
-        using (var onnx = (IDisposable)TrainedModels.Multiclass.ToOnnxRuntime())
-            ml.Model.Save((ITransformer)onnx, Topics.View(ml).Schema, folder.File("topics.mlnet"));
+        SavedModel.First.MoveTo(folder.File("topics.mlnet"), onnx: true);
         await Serves(Path.Combine(app, "lorainit-web.dll"), folder.File("topics.mlnet"));
     }
 
@@ -85,30 +83,45 @@ public sealed partial class ContainerTests
             step = step.Replace(name, value, StringComparison.Ordinal);
         string[] words = [.. step.Split(' ')[2..].Select(word => word == Output ? folder.File("app") : word)];
         CollectionAssert.Contains(words, folder.File("app"));
-        DotnetCommand.Run(BuildSettings.Source(), words);
+        // Its own intermediate files: those of the build that these tests come from are of other settings.
+        DotnetCommand.Run(BuildSettings.Source(), [.. words, "--artifacts-path", folder.File("artifacts")]);
         return folder.File("app");
     }
 
     private static async Task Serves(string program, string model)
     {
         var watch = Stopwatch.StartNew();
-        using var process = Process.Start(new ProcessStartInfo("dotnet", [program, $"--models:topics={model}", "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true })!;
+        using var process = Process.Start(new ProcessStartInfo("dotnet", [program, $"--models:topics={model}", "--poll", "0.05", "--urls", "http://127.0.0.1:0"]) { RedirectStandardOutput = true })!;
         try
         {
             using var client = new HttpClient { BaseAddress = await WebLoadTests.Address(process) };
             await WebHost.WaitFor(client, h => h.Status == "Healthy");
-            process.Refresh();
-            Console.WriteLine($"It serves after {watch.ElapsedMilliseconds} ms, in {process.WorkingSet64 >> 20} MB.");
-            using var response = await client.PostAsJsonAsync("/models/topics/predict", new { text = SavedModel.Texts[0] });
-            StringAssert.Contains(await response.Content.ReadAsStringAsync(), "\"label\":\"food\"");
+            Console.WriteLine($"It serves after {watch.ElapsedMilliseconds} ms, in {WebLoadTests.Memory(process)} MB.");
             using var explained = await client.PostAsJsonAsync("/models/topics/explain", new { text = SavedModel.Texts[0] });
             StringAssert.Contains(await explained.Content.ReadAsStringAsync(), "LeftOut");
+            var warmUp = new LoadRun(client, model, clients: 50, onnx: true);
+            await warmUp.Run(TimeSpan.FromSeconds(4), () => { });
+            foreach (int clients in (int[])[1, 50, 200])
+                await Load(process, client, model, clients);
         }
         finally
         {
             process.Kill(entireProcessTree: true);
             await process.WaitForExitAsync();
         }
+    }
+
+    /// <summary>Some clients, through two reloads.</summary>
+    private static async Task Load(Process process, HttpClient client, string model, int clients)
+    {
+        var memory = new List<long>();
+        var run = new LoadRun(client, model, clients, onnx: true);
+        var watch = Stopwatch.StartNew();
+        await run.Run(TimeSpan.FromSeconds(8), () => memory.Add(WebLoadTests.Memory(process)));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{clients} clients: {run.Count / watch.Elapsed.TotalSeconds:0} answers a second, {run.Errors.Count} errors, p50 {run.Percentile(0.5):0.0} ms, p99 {run.Percentile(0.99):0.0} ms, MB {string.Join(", ", memory)}"));
+        Assert.AreEqual(0, run.Errors.Count, string.Join(Environment.NewLine, run.Errors.Take(3)));
+        Assert.IsTrue(memory[^1] < memory[0] + 64, $"The process grew from {memory[0]} MB to {memory[^1]} MB.");
     }
 
     private static long Megabytes(string folder) => Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Sum(f => new FileInfo(f).Length) >> 20;

@@ -103,6 +103,7 @@ public class PackageTests
     [TestMethod]
     [DataRow("classes", "pissa", "accuracy", "[A-Z][a-z]+  [0-9]+", "You charged my card two times.")]
     [DataRow("binary", "kaiming", "ROC", "(yes|no)  [0-9]+", "A joy from start to end.")]
+    [DataRow("labels", "kaiming", "micro F1", "Urgent +[0-9]+", "Send the money back, and quickly please!")]
     [DataRow("score", "olora", "squared error", "-?[0-9]+[.,][0-9]{2}", "A man sings.", "A man is singing.")]
     public void TheTemplatesProgramTrainsAndAnswers(string kind, string initialization, string metric, string answer, params string[] texts)
     {
@@ -115,6 +116,10 @@ public class PackageTests
 
         StringAssert.Contains(DotnetCommand.Run(app, "run", "--no-build"), metric);
         StringAssert.Matches(DotnetCommand.Run(app, ["run", "--no-build", "--", .. texts]), new(answer));
+        // Too many words are no reason to train again.
+        var trained = File.GetLastWriteTimeUtc(Path.Combine(app, "model.mlnet"));
+        Assert.Throws<AssertFailedException>(() => DotnetCommand.Run(app, "run", "--no-build", "--", "three", "words", "here"));
+        Assert.AreEqual(trained, File.GetLastWriteTimeUtc(Path.Combine(app, "model.mlnet")));
     }
 
     [TestMethod]

@@ -32,6 +32,7 @@ public sealed class AdapterCommandTests
         await Succeeds("adapter", "merge", "--model", model, "--out", folder.File("merged"));
         using var merged = RobertaCheckpoint.FromDirectory(folder.File("merged")).Open(null, CancellationToken.None);
         CollectionAssert.Contains(merged.TensorNames.ToArray(), "classifier.out_proj.weight");
+        StringAssert.Contains(File.ReadAllText(Path.Combine(folder.File("merged"), "README.md")), "library_name: transformers");
 
         StringAssert.Contains((await Succeeds("adapter", "onnx", "--model", model, "--out", folder.File("m.onnx"))).Output, folder.File("m.onnx"));
         StringAssert.Contains(OnnxFile.Read(folder.File("m.onnx")).Metadata["lorainit.classes"], "weather");
@@ -43,6 +44,34 @@ public sealed class AdapterCommandTests
         var exact = await CommandLineRun.InProcess("predict", "--model", folder.File("m8.mlnet"), "--text", "x", "--engine", "onnx");
         Assert.AreEqual(ExitCodes.BadInput, exact.ExitCode);
         StringAssert.Contains(exact.Errors[0], "--engine onnx");
+    }
+
+    /// <summary>What a program that has never heard of the library finds: a base, an adapter over it, a tokenizer, a page.</summary>
+    [TestMethod]
+    public async Task TheEmbeddedBaseIsWrittenForOthers()
+    {
+        using var folder = new TemporaryFolder();
+        var place = folder.File("base");
+        await Succeeds("adapter", "base", "--out", place);
+        CollectionAssert.IsSubsetOf(
+            (string[])["config.json", "vocab.json", "merges.txt", "model.safetensors", "tokenizer_config.json", "README.md"], Directory.GetFiles(place).Select(Path.GetFileName).ToArray());
+        await Succeeds("adapter", "import", "--adapter", PeftAdapterTests.Adapter, "--base-model", "mini", "--kind", "multiclass", "--labels", "food,sport,weather", "--model", folder.File("mini.mlnet"));
+        await Succeeds("adapter", "export", "--model", folder.File("mini.mlnet"), "--out", folder.File("adapter"));
+        await Succeeds("adapter", "import", "--adapter", folder.File("adapter"), "--base-model", place, "--kind", "multiclass", "--labels", "food,sport,weather", "--model", folder.File("folder.mlnet"));
+        var answers = new List<string>();
+        foreach (var model in (string[])["mini.mlnet", "folder.mlnet"])
+            answers.Add((await Succeeds("predict", "--model", folder.File(model), "--text", "The striker scored.")).Output);
+        Assert.AreEqual(answers[0], answers[1]);
+
+        var files = Directory.GetFiles(folder.File("adapter")).Select(Path.GetFileName).ToArray();
+        CollectionAssert.IsSubsetOf((string[])["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "README.md"], files);
+        var card = File.ReadAllText(Path.Combine(folder.File("adapter"), "README.md"));
+        StringAssert.StartsWith(card, "---\nlibrary_name: peft\n");
+        foreach (var fact in (string[])["food, sport, weather", "lorainit adapter base --out BASE", "num_labels=3"])
+            StringAssert.Contains(card, fact);
+        var again = await CommandLineRun.InProcess("adapter", "base", "--out", place);
+        Assert.AreEqual(ExitCodes.BadInput, again.ExitCode);
+        StringAssert.Contains(again.Errors.Single(), "not empty");
     }
 
     [TestMethod]

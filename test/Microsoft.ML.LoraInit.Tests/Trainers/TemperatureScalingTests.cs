@@ -52,7 +52,8 @@ public sealed class TemperatureScalingTests
         Assert.AreEqual((50, 50), (calibration.FittedRows, calibration.Rows));
         Assert.AreEqual(calibration.Temperature, model.Temperature);
         Assert.AreNotEqual(1, model.Temperature);
-        Assert.AreNotEqual(calibration.UncalibratedError, calibration.ExpectedCalibrationError);
+        var (before, after) = (calibration.UncalibratedError, calibration.ExpectedCalibrationError);
+        Assert.AreNotEqual(before, after);
         using var few = TrainedModels.Step(Topics.Pipeline(ml, Topics.Options(o => (o.MaxEpochs, o.ValidationData) = (1, Topics.View(ml, rows[..99])))).Fit(Topics.View(ml)));
         Assert.IsNull(few.History.Calibration);
         Assert.AreEqual(1, few.Temperature);

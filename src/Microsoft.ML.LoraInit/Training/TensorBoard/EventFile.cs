@@ -35,6 +35,32 @@ internal sealed class EventFile : IDisposable
         Write(Start(step).Message(5, summary));
     }
 
+    /// <summary>
+    /// Writes hyper-parameters as TensorBoard's HParams page reads them: a summary without a value whose metadata has a
+    /// SessionStartInfo (tensorflow/tensorboard: plugins/hparams/plugin_data.proto and summary_v2.py).
+    /// </summary>
+    /// <param name="settings">Numbers, truth values, and anything else as text.</param>
+    public void AddHyperParameters(IEnumerable<KeyValuePair<string, object>> settings)
+    {
+        var session = new ProtobufMessage();
+        foreach (var (name, value) in settings)
+            session.Message(1, new ProtobufMessage().Text(1, name).Message(2, HyperParameter(value)));
+        session.Double(5, (DateTime.UtcNow - DateTime.UnixEpoch).TotalSeconds);
+        var plugin = new ProtobufMessage().Text(1, "hparams").Bytes(2, new ProtobufMessage().Message(3, session).ToArray());
+        // An empty tensor of floats, as its own writer has it: what has no value is dropped by some readers.
+        var nothing = new ProtobufMessage().Integer(1, 1).Message(2, new ProtobufMessage().Message(2, new ProtobufMessage()));
+        var summary = new ProtobufMessage().Message(1, new ProtobufMessage()
+            .Text(1, "_hparams_/session_start_info").Message(8, nothing).Message(9, new ProtobufMessage().Message(1, plugin)));
+        Write(Start(0).Message(5, summary));
+    }
+
+    private static ProtobufMessage HyperParameter(object value) => value switch
+    {
+        bool yes => new ProtobufMessage().Integer(4, yes ? 1 : 0),
+        int or long or float or double => new ProtobufMessage().Double(2, Convert.ToDouble(value, CultureInfo.InvariantCulture)),
+        _ => new ProtobufMessage().Text(3, Convert.ToString(value, CultureInfo.InvariantCulture) ?? ""),
+    };
+
     public void Dispose() => _stream.Dispose();
 
     private static ProtobufMessage Start(long step) =>

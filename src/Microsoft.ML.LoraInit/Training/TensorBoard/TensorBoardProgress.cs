@@ -4,7 +4,7 @@ namespace Microsoft.ML.LoraInit;
 
 /// <summary>
 /// Writes training progress as TensorBoard event files: loss, learning rate and rows per second by optimiser step, and
-/// the validation metric by epoch.
+/// the mean loss and the validation metric by epoch; hyper-parameters where they are given.
 /// </summary>
 /// <example><code>
 /// using var board = new TensorBoardProgress("runs/first");
@@ -38,14 +38,27 @@ public sealed class TensorBoardProgress : IProgress<TrainingProgress>, IDisposab
         {
             if (value.Phase == TrainingPhase.Training && value.Loss is { } loss)
                 _file.Add(value.Step, Scalars(("train/loss", loss), ("train/learning_rate", value.LearningRate), ("train/rows_per_second", value.SamplesPerSecond)));
-            // Reports repeat the last metric; only the one at an epoch's end has a sentence with it.
-            if (value is { Phase: TrainingPhase.Training, Message: not null, Metric: { } metric, MetricName: { } name } && value.Epoch > _epochWritten)
+            // Reports repeat the last metric; only the one at an epoch's end has a sentence, with the epoch's mean loss.
+            if (value is { Phase: TrainingPhase.Training, Message: not null, Loss: { } mean } && value.Epoch > _epochWritten)
             {
                 _epochWritten = value.Epoch;
-                _file.Add(value.Epoch, Scalars(($"validation/{name}", metric)));
+                _file.Add(value.Epoch, Scalars(("epoch/loss", mean), ($"validation/{value.MetricName}", value.MetricName is null ? null : value.Metric)));
             }
         }
         _next?.Report(value);
+    }
+
+    /// <summary>Writes the run's settings, which TensorBoard's HParams page compares over runs. Call it once, before training.</summary>
+    /// <param name="settings">By name; numbers and truth values as such, anything else as text.</param>
+    /// <exception cref="ArgumentNullException">A name's value is null.</exception>
+    public void AddHyperParameters(IEnumerable<KeyValuePair<string, object>> settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        KeyValuePair<string, object>[] all = [.. settings];
+        foreach (var (name, value) in all)
+            ArgumentNullException.ThrowIfNull(value, name);
+        lock (_lock)
+            _file.AddHyperParameters(all);
     }
 
     /// <summary>Closes the file.</summary>

@@ -14,6 +14,7 @@ internal static class AdapterCommand
             AdapterMergeCommand.Create(terminal, verbose),
             AdapterOnnxCommand.Create(terminal, verbose),
             AdapterCombineCommand.Create(terminal, verbose),
+            AdapterBaseCommand.Create(terminal),
             AdapterInfoCommand.Create(terminal, verbose),
         };
 

@@ -40,7 +40,7 @@ internal sealed class AdapterExportCommand
         var export = AdapterCommand.Trained(file).SavePeftAdapter(result.GetRequiredValue(_out), rank);
         var ranks = export.Layers.Select(l => l.Rank).Distinct().Order().ToArray();
         var error = export.IsExact ? "exact" : string.Create(CultureInfo.InvariantCulture, $"relative error {export.RelativeError:G3}");
-        _terminal.Output.WriteLine($"{export.Layers.Count} adapters of rank {string.Join(", ", ranks)} written to {export.Folder} ({error}).");
+        _terminal.Output.WriteLine($"{Count.Of(export.Layers.Count, "adapter")} of rank {string.Join(", ", ranks)} written to {export.Folder} ({error}).");
         if (export.NeedsQuantizedBase)
             _terminal.Output.WriteLine("The model was trained over a base in 4 bits: over the unquantised base the adapter is off by NF4's error. adapter merge has no such error.");
         if (!export.IsExact)

@@ -72,7 +72,7 @@ internal sealed class GlueCommand
         starts.Check(plan.Groups);
         var part = GridPart.Of(plan, shard);
         if (shard != Shard.Whole)
-            _terminal.Output.WriteLine($"Shard {shard}: {part.Count} of {plan.Count} runs.");
+            _terminal.Output.WriteLine($"Shard {shard}: {part.Count} of {Count.Of(plan.Count, "run")}.");
 
         var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = result.GetValue(_board), CheckpointEverySteps = result.GetValue(_every), Starts = starts };
         var runner = new GridRunner(store, executor, new GridConsole(_terminal.Output))
@@ -97,12 +97,15 @@ internal sealed class GlueCommand
             _terminal.Fail("cancelled; what has ended is recorded, and the same command goes on from here.");
             return ExitCodes.Cancelled;
         }
-        _terminal.Output.WriteLine($"{summary.Finished} runs finished, {summary.Skipped} were there already, {summary.Failed} failed.");
+        _terminal.Output.WriteLine($"{Count.Of(summary.Finished, "run")} finished, {summary.Skipped} were there already, {summary.Failed} failed.");
         if (summary.Missing > 0)
-            _terminal.Output.WriteLine($"{summary.Missing} runs are missing: {(budget is null ? "no learning rate could be selected for them" : "the time budget is over, or no learning rate could be selected for them")}. The same command goes on from here.");
+            _terminal.Output.WriteLine($"{Count.Of(summary.Missing, "run")} missing: {(budget is null ? "no learning rate could be selected for them" : "the time budget is over, or no learning rate could be selected for them")}. The same command goes on from here.");
         if (shard == Shard.Whole && summary.Finished + summary.Failed + summary.Skipped > 0)
+        {
             foreach (var file in ReportFiles.Write(store.Directory, store.Directory))
                 _terminal.Output.WriteLine(file);
+            ResultTable.Write(_terminal, ReportFiles.Read(store.Directory));
+        }
         return summary.Failed == 0 ? ExitCodes.Success : ExitCodes.Failed;
     }
 

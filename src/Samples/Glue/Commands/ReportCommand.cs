@@ -18,6 +18,7 @@ internal static class ReportCommand
             var directory = result.GetRequiredValue(folder);
             foreach (var file in ReportFiles.Write(directory, result.GetValue(output) ?? directory, PeerFigures.Read(result.GetValue(peers)!)))
                 terminal.Output.WriteLine(file);
+            ResultTable.Write(terminal, ReportFiles.Read(directory));
             return ExitCodes.Success;
         });
         return command;

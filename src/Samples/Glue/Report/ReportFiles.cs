@@ -13,11 +13,7 @@ internal static class ReportFiles
     /// <exception cref="RunFileException">There is no run, or one cannot be read.</exception>
     public static IReadOnlyList<string> Write(string directory, string output, PeerFigures? peers = null)
     {
-        var store = new RunStore(directory);
-        var records = store.ReadAll();
-        if (records.Count == 0)
-            throw new RunFileException(directory, "holds no runs.");
-        var model = ReportBuilder.Build(records, store.ReadPlans(), peers);
+        var model = Read(directory, out var records, peers);
         (string Name, string Text)[] files =
         [
             ("report.md", MarkdownReport.Write(model)),
@@ -29,5 +25,18 @@ internal static class ReportFiles
         foreach (var (name, text) in files)
             AtomicFile.Write(Path.Combine(output, name), stream => stream.Write(Encoding.UTF8.GetBytes(text)));
         return [.. files.Select(f => Path.Combine(output, f.Name))];
+    }
+
+    /// <summary>What the report of a folder says.</summary>
+    /// <exception cref="RunFileException">There is no run, or one cannot be read.</exception>
+    public static ReportModel Read(string directory) => Read(directory, out _, null);
+
+    private static ReportModel Read(string directory, out IReadOnlyList<RunRecord> records, PeerFigures? peers)
+    {
+        if (!Directory.Exists(directory))
+            throw new RunFileException(directory, "is no folder.");
+        var store = new RunStore(directory);
+        records = store.ReadAll();
+        return records.Count > 0 ? ReportBuilder.Build(records, store.ReadPlans(), peers) : throw new RunFileException(directory, "holds no runs.");
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.ML.LoraInit.Samples.Glue.Report;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
+using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
 
@@ -15,7 +16,7 @@ internal sealed class GridConsole(TextWriter output) : IGridObserver
     public void Planned(int cells, int toRun)
     {
         _toRun = toRun;
-        output.WriteLine($"{cells} runs, {cells - toRun} of them ended earlier, {toRun} to go.");
+        output.WriteLine($"{Count.Of(cells, "run")}, {cells - toRun} of them ended earlier, {toRun} to go.");
     }
 
     public void Started(RunConfig config, int slot) => output.WriteLine($"start  {Describe(config)}");

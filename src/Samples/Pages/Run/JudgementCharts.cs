@@ -19,12 +19,14 @@ internal static class JudgementCharts
                 Texts = [.. found.Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.Frequency:0.0 %} of {b.Count}, said: {b.MeanProbability:0.0 %}"))],
             },
             new("as said", SeriesKind.Dashed, [[0, 0], [1, 1]]),
-        ], Axis.Share("probability"), Axis.Share("frequency")) { Height = 300 };
+        ], Axis.Share("probability"), Axis.Share("frequency"))
+        { Height = 300 };
     }
 
     public static Chart Counts(IReadOnlyList<CalibrationBin> bins) => new(
         [new("rows", SeriesKind.Bar, [.. bins.Select((b, i) => new double?[] { i, b.Count })]) { Colour = 0 }],
-        new("probability", Labels: [.. bins.Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.From:0.00}–{b.To:0.00}"))]), new("", 0)) { Height = 300 };
+        new("probability", Labels: [.. bins.Select(b => string.Create(CultureInfo.InvariantCulture, $"{b.From:0.00}–{b.To:0.00}"))]), new("", 0))
+    { Height = 300 };
 
     public static Chart Values(IReadOnlyList<JudgedRow> rows)
     {
@@ -35,6 +37,7 @@ internal static class JudgementCharts
         [
             new("rows", SeriesKind.Dots, [.. shown.Select(r => new double?[] { r.ActualValue, r.PredictedValue })]) { Colour = 0 },
             new("the same", SeriesKind.Dashed, [[least, least], [most, most]]),
-        ], new("true", least, most), new("predicted", least, most)) { Height = 340 };
+        ], new("true", least, most), new("predicted", least, most))
+        { Height = 340 };
     }
 }

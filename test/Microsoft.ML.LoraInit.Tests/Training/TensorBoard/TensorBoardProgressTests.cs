@@ -40,7 +40,23 @@ public class TensorBoardProgressTests
         CollectionAssert.AreEqual(new[] { 0.5f, 1e-3f, 100f }, first.Scalars.Select(s => s.Value).ToArray());
         var epoch = Event(records[3]);
         Assert.AreEqual(1L, epoch.Step);
-        Assert.AreEqual(("validation/accuracy", 0.75f), epoch.Scalars.Single());
+        CollectionAssert.AreEqual(new[] { ("epoch/loss", 0.25f), ("validation/accuracy", 0.75f) }, epoch.Scalars.ToArray());
+    }
+
+    [TestMethod]
+    public void HyperParametersAreASessionsStart()
+    {
+        using var folder = new TemporaryFolder();
+        string path;
+        using (var board = new TensorBoardProgress(folder.Path))
+        {
+            path = board.FilePath;
+            board.AddHyperParameters([new("rank", 8), new("dora", true), new("init", "pissa")]);
+        }
+        var record = Records(File.ReadAllBytes(path))[1];
+        var text = Encoding.Latin1.GetString(record);
+        foreach (var expected in (string[])["_hparams_/session_start_info", "hparams", "\u000A\u0004rank\u0012\u0009\u0011" + Encoding.Latin1.GetString(BitConverter.GetBytes(8.0)), "\u000A\u0004dora\u0012\u0002 \u0001", "\u000A\u0004init\u0012\u0007\u001A\u0005pissa"])
+            StringAssert.Contains(text, expected);
     }
 
     /// <summary>Reads TFRecords and refuses a wrong length, checksum or rest.</summary>
