@@ -16,6 +16,7 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     SweepBenchmark.Create(),
     InferenceBenchmark.Create(),
     EnginesBenchmark.Create(),
+    LanguagesBenchmark.Create(),
     LibraryBenchmark.Create(),
     TokenizationBenchmark.Create(),
     FilesBenchmark.CreateLoading(),

@@ -198,6 +198,13 @@ internal sealed class FineTunedState : IDisposable
         Dictionary<string, Tensor> Select(Func<string, bool> names) => merged.Where(t => names(t.Key)).ToDictionary(StringComparer.Ordinal);
     }
 
+    /// <summary>The same again, with tensors of its own.</summary>
+    public FineTunedState Copy()
+    {
+        using var noGrad = no_grad();
+        return new(Base, Config, Outputs, Description, _tensors.ToDictionary(t => t.Key, t => t.Value.clone(), StringComparer.Ordinal), Stored);
+    }
+
     public void Dispose()
     {
         foreach (var tensor in _tensors.Values)

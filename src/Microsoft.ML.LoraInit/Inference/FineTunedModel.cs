@@ -20,10 +20,11 @@ internal sealed class FineTunedModel : IDisposable
     private readonly Device _device;
     private readonly Lock _configuring = new();
     private readonly NativeFootprint _footprint;
+    private readonly SentencePooling? _pooling;
 
-    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, TextExplainer explainer, Device device, NativeFootprint footprint)
+    private FineTunedModel(Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, TextScorer scorer, TextExplainer explainer, Device device, NativeFootprint footprint, SentencePooling? pooling)
     {
-        (ModelSettings, State, History, Checkpoint, _scorer, Explainer, _device, _footprint) = (settings, state, history, checkpoint, scorer, explainer, device, footprint);
+        (ModelSettings, State, History, Checkpoint, _scorer, Explainer, _device, _footprint, _pooling) = (settings, state, history, checkpoint, scorer, explainer, device, footprint, pooling);
     }
 
     public Settings ModelSettings { get; private set; }
@@ -52,17 +53,20 @@ internal sealed class FineTunedModel : IDisposable
     /// <param name="tokenizer">The base's tokenizer.</param>
     /// <param name="weights">The base in fp32 on the CPU; no longer needed afterwards.</param>
     /// <param name="device">Where to score.</param>
+    /// <param name="pooling">What its scorer gives: vectors made so, or logits where it is null.</param>
     /// <exception cref="InvalidDataException">Numbers of the merged weights are not finite.</exception>
     public static FineTunedModel Create(
-        Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device)
+        Settings settings, FineTunedState state, TrainingHistory history, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device,
+        SentencePooling? pooling = null)
     {
         var footprint = new NativeFootprint(state.Tensors.Values);
         try
         {
-            var predictor = Predictor(settings, state, weights, device, new ScoringOptions());
-            var scorer = new TextScorer(Encoder(settings, tokenizer), predictor);
+            var predictor = Predictor(settings, state, weights, device, new ScoringOptions(), pooling);
+            // What a model says of an empty text are scores; its vector is computed as any other.
+            var scorer = new TextScorer(pooling is null ? Encoder(settings, tokenizer) : new TextEncoder(tokenizer, settings.MaxLength, settings.LongText), predictor);
             return new(settings, state, history, checkpoint, scorer,
-                new TextExplainer(tokenizer, scorer, settings.MaxLength, state.Config.PadTokenId), device, footprint);
+                new TextExplainer(tokenizer, scorer, settings.MaxLength, state.Config.PadTokenId), device, footprint, pooling);
         }
         catch
         {
@@ -80,6 +84,8 @@ internal sealed class FineTunedModel : IDisposable
     {
         options.Check();
         options.Check(_device);
+        if (options.Int8 && _pooling is not null)
+            throw new ArgumentException($"{nameof(options.Int8)} = true: vectors are computed in fp32 or bf16; 8 bits are for trained models' scores.");
         lock (_configuring)
         {
             ObjectDisposedException.ThrowIf(_scorer.IsDisposed, this);
@@ -135,7 +141,7 @@ internal sealed class FineTunedModel : IDisposable
         return new(State.Config, scorer, predictor.Batching);
     }
 
-    private RobertaPredictor Predictor(ScoringOptions options) => FromBase(weights => Predictor(ModelSettings, State, weights, _device, options));
+    private RobertaPredictor Predictor(ScoringOptions options) => FromBase(weights => Predictor(ModelSettings, State, weights, _device, options, _pooling));
 
     // Merged once more from the base, as when the model was loaded: rounding bf16 weights up would not restore them.
     private T FromBase<T>(Func<BaseWeights, T> make)
@@ -145,10 +151,10 @@ internal sealed class FineTunedModel : IDisposable
         return make(weights);
     }
 
-    private static RobertaPredictor Predictor(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring)
+    private static RobertaPredictor Predictor(Settings settings, FineTunedState state, BaseWeights weights, Device device, ScoringOptions scoring, SentencePooling? pooling)
     {
         var type = scoring.WeightType(settings.Precision, device);
-        return new(state.Config, Merged(state, weights, device, type), scoring.ForPredictor(type, device));
+        return new(state.Config, Merged(state, weights, device, type), scoring.ForPredictor(type, device) with { Pooling = pooling });
     }
 
     private static Dictionary<string, Tensor> Merged(FineTunedState state, BaseWeights weights, Device device, ScalarType type)

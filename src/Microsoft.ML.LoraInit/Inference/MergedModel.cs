@@ -8,32 +8,43 @@ internal sealed class MergedModel : IDisposable
 {
     private readonly ScoringEncoder _encoder;
     private readonly ScoringHead _head;
+    private readonly SentencePooling? _pooling;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Every weight of encoder and head by full name, on one device; taken over, also when this fails.</param>
+    /// <param name="pooling">What comes of a row: a vector made so, or its logits where it is null.</param>
     /// <exception cref="ArgumentException">A weight is missing, of another shape, or not part of such a model.</exception>
-    public MergedModel(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights)
+    public MergedModel(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, SentencePooling? pooling = null)
     {
+        _pooling = pooling;
         // The words' type is the encoder's.
         var type = weights.TryGetValue(RobertaNames.Words, out var words) ? words.dtype : ScalarType.Float32;
         (_encoder, _head) = WeightBag.TakeAll(weights, type, bag =>
         {
-            var encoder = new ScoringEncoder(config, bag);
+            var encoder = new ScoringEncoder(config, bag, everyToken: pooling == SentencePooling.Mean);
             return (encoder, ScoringHead.Take(bag, config.HiddenSize));
         });
     }
 
     public Device Device => _encoder.Device;
 
-    /// <summary>Number of logits a row.</summary>
-    public int Outputs => _head.Outputs;
+    /// <summary>Numbers a row: logits, or a vector's.</summary>
+    public int Outputs => _pooling is null ? _head.Outputs : (int)_head.Dense.Bias.shape[0];
 
     /// <inheritdoc cref="ScoringEncoder.forward"/>
-    /// <returns>Logits, fp32 [batch, outputs].</returns>
+    /// <returns>Logits or vectors, fp32 [batch, outputs].</returns>
     public Tensor forward(EncodedBatch batch)
     {
-        using var first = _encoder.forward(batch, []);
-        return _head.Logits(first);
+        if (_pooling == SentencePooling.Mean)
+            return _encoder.Mean(batch);
+        using var scope = NewDisposeScope();
+        var first = _encoder.forward(batch, []);
+        return (_pooling switch
+        {
+            null => _head.Logits(first),
+            SentencePooling.HeadInput => _head.Pooled(first),
+            _ => first,
+        }).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc cref="ScoringEncoder.Words"/>

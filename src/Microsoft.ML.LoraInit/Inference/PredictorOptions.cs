@@ -21,6 +21,9 @@ internal sealed record PredictorOptions
     /// <summary>Threads that score on the CPU at most, all calls together; with tensors torch's own settings count.</summary>
     public int CpuThreads { get; init; } = Environment.ProcessorCount;
 
+    /// <summary>What comes of a row: a vector made so, or its logits where it is null.</summary>
+    public SentencePooling? Pooling { get; init; }
+
     /// <summary>How rows that are asked for one by one are gathered.</summary>
     public BatchingOptions Batching { get; init; } = new();
 

@@ -17,8 +17,9 @@ internal sealed class ScoringEncoder : IDisposable
 
     /// <param name="config">The model's shape.</param>
     /// <param name="weights">Taken from, checked and kept.</param>
+    /// <param name="everyToken">Whether the last block computes every token's state, which <see cref="Mean"/> needs, or the first's alone.</param>
     /// <exception cref="ArgumentException">A weight is missing, or of another shape.</exception>
-    public ScoringEncoder(RobertaConfig config, WeightBag weights)
+    public ScoringEncoder(RobertaConfig config, WeightBag weights, bool everyToken = false)
     {
         long hidden = config.HiddenSize;
         _config = config;
@@ -28,7 +29,7 @@ internal sealed class ScoringEncoder : IDisposable
         _positions = weights.Keep(weights.Take(RobertaNames.Positions, config.MaxPositions, hidden)
             .add(weights.Take(RobertaNames.TokenTypes, config.TypeVocabularySize, hidden).select(0, 0)));
         _norm = weights.KeepAffine(RobertaNames.EmbeddingNorm, hidden);
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new ScoringLayer(config, i, weights))];
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new ScoringLayer(config, i, weights, firstOnly: !everyToken && i == config.Layers - 1))];
         Tensors = [.. weights.Kept];
         Device = _words.device;
     }
@@ -69,6 +70,25 @@ internal sealed class ScoringEncoder : IDisposable
     public Tensor Encode(Tensor embedded, Tensor? attentionMask, IReadOnlyList<AdapterSlice> slices)
     {
         using var scope = NewDisposeScope();
+        var first = States(embedded, attentionMask, slices).select(1, 0);
+        return (first.dtype == ScalarType.Float32 ? first : first.to(ScalarType.Float32)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The means of the rows' tokens, fp32 [batch, hidden], where every token is computed.</summary>
+    public Tensor Mean(EncodedBatch batch)
+    {
+        using var scope = NewDisposeScope();
+        var states = States(Words(batch.InputIds).add_(Positions(batch.Length)), batch.AttentionMask, []).to(ScalarType.Float32);
+        if (batch.AttentionMask is not { } mask)
+            return states.mean([1L]).MoveToOuterDisposeScope();
+        var tokens = mask.to(ScalarType.Float32).unsqueeze(-1);
+        return states.mul_(tokens).sum(1).div_(tokens.sum(1)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The last block's states: [batch, length, hidden], or [batch, 1, hidden] where the first token alone is computed.</summary>
+    private Tensor States(Tensor embedded, Tensor? attentionMask, IReadOnlyList<AdapterSlice> slices)
+    {
+        using var scope = NewDisposeScope();
         var mask = Additive(attentionMask);
         var x = nn.functional.layer_norm(embedded, _normalized, _norm.Weight, _norm.Bias, _config.LayerNormEps);
         foreach (var layer in _layers)
@@ -77,8 +97,7 @@ internal sealed class ScoringEncoder : IDisposable
             x.Dispose();
             x = next;
         }
-        var first = x.select(1, 0);
-        return (first.dtype == ScalarType.Float32 ? first : first.to(ScalarType.Float32)).MoveToOuterDisposeScope();
+        return x.MoveToOuterDisposeScope();
     }
 
     public void Dispose()

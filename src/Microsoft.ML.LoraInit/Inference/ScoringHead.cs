@@ -28,6 +28,9 @@ internal sealed record ScoringHead((Tensor Weight, Tensor Bias) Dense, (Tensor W
         return nn.functional.linear(pooled, Projection.Weight, Projection.Bias).MoveToOuterDisposeScope();
     }
 
+    /// <summary>First tokens' states fp32 [rows, hidden] → what the projection takes, fp32 [rows, hidden].</summary>
+    public Tensor Pooled(Tensor first) => nn.functional.linear(first, Dense.Weight, Dense.Bias).tanh_();
+
     public void Dispose()
     {
         foreach (var tensor in Tensors)

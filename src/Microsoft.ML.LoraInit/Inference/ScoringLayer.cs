@@ -12,16 +12,17 @@ internal sealed class ScoringLayer
     private readonly RobertaConfig _config;
     private readonly long[] _normalized;
     private readonly int _index;
-    private readonly bool _isLast;
+    private readonly bool _firstOnly;
     private readonly (Tensor Weight, Tensor Bias) _query, _keyValue, _queryKeyValue, _attentionOutput, _intermediate, _output, _attentionNorm, _outputNorm;
     private readonly Bottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
     /// <param name="weights">Taken from, checked and kept.</param>
-    public ScoringLayer(RobertaConfig config, int index, WeightBag weights)
+    /// <param name="firstOnly">Whether the first token of each row alone goes on: the last block, unless all tokens are wanted.</param>
+    public ScoringLayer(RobertaConfig config, int index, WeightBag weights, bool firstOnly)
     {
-        (_config, _index, _isLast) = (config, index, index == config.Layers - 1);
+        (_config, _index, _firstOnly) = (config, index, firstOnly);
         long hidden = config.HiddenSize;
         _normalized = [hidden];
         string[] projections = [.. new[] { EncoderModule.Query, EncoderModule.Key, EncoderModule.Value }.Select(m => RobertaNames.Linear(index, m))];
@@ -57,12 +58,12 @@ internal sealed class ScoringLayer
     public Tensor forward(Tensor x, Tensor? mask, IReadOnlyList<AdapterSlice> slices)
     {
         using var scope = NewDisposeScope(); // A block's intermediates are many times its result.
-        long rows = x.shape[0], length = _isLast ? 1 : x.shape[1];
+        long rows = x.shape[0], length = _firstOnly ? 1 : x.shape[1];
         var (query, key, value) = Project(x, slices);
         var attended = Product(
             nn.functional.scaled_dot_product_attention(query, key, value, mask, 0.0, false).transpose(1, 2).reshape(rows, length, _config.HiddenSize),
             _attentionOutput, slices, EncoderModule.AttentionOutput);
-        if (_isLast)
+        if (_firstOnly)
             x = x.narrow(1, 0, 1);
         attended = _attentionBottleneck?.forward(attended) ?? attended;
         x = Normalize(attended.add_(x), _attentionNorm);
@@ -79,7 +80,7 @@ internal sealed class ScoringLayer
     /// <summary>Query, key and value, each [batch, heads, length (1 for the last block's query), hidden / heads], all views.</summary>
     private (Tensor Query, Tensor Key, Tensor Value) Project(Tensor x, IReadOnlyList<AdapterSlice> slices)
     {
-        if (!_isLast)
+        if (!_firstOnly)
         {
             var all = Heads(Product(x, _queryKeyValue, slices, EncoderModule.Query, EncoderModule.Key, EncoderModule.Value), 3);
             return (all[0], all[1], all[2]);

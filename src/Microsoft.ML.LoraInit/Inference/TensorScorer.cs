@@ -21,7 +21,7 @@ internal sealed class TensorScorer : IMergedScorer
         _footprint = new NativeFootprint(weights.Values);
         try
         {
-            _model = new MergedModel(config, weights);
+            _model = new MergedModel(config, weights, options.Pooling);
         }
         catch
         {

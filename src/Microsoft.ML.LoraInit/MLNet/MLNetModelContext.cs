@@ -9,6 +9,7 @@ internal static class MLNetModelContext
     internal const string LibrarySignature = "LoraAdapterLibrary";
 
     internal const string TokenIds = "RobertaTokenIds";
+    internal const string Embeddings = "RobertaEmbeddings";
 
     // Of Microsoft.ML.LoraInit.OnnxRuntime.
     internal const string OnnxText = "LoraOnnxText";
@@ -23,6 +24,7 @@ internal static class MLNetModelContext
     private static string Model(string signature) => signature switch
     {
         TokenIds => "TOKENIDS",
+        Embeddings => "LORAEMBD",
         OnnxText => "LORAONNX",
         _ => "LORATEXT",
     };

@@ -13,8 +13,9 @@ internal static class ModelReader
 {
     /// <param name="stream">Seekable, at the model's start; the model goes up to its end.</param>
     /// <param name="device">Where to score.</param>
+    /// <param name="pooling">What its scorer gives: vectors made so, or logits where it is null.</param>
     /// <exception cref="InvalidDataException">The file is damaged or newer than this library, or its base is missing or another one.</exception>
-    public static FineTunedModel Read(Stream stream, Device device)
+    public static FineTunedModel Read(Stream stream, Device device, SentencePooling? pooling = null)
     {
         var (header, parts) = PartReader.Read(stream, ModelFormat.Magic, ModelFormat.Version, "a LoRA text model", ModelHeader.Parse, h => h.Parts, h => ModelFormat.Parts(h.Mode));
         try
@@ -23,7 +24,7 @@ internal static class ModelReader
             using var files = BaseResolver.Open(checkpoint, header);
             var tokenizer = files.OpenTokenizer(header.Tokenizer);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
-            return Build(header, parts, checkpoint, tokenizer, weights, device);
+            return Build(header, parts, checkpoint, tokenizer, weights, device, pooling);
         }
         catch (FormatException e)
         {
@@ -32,7 +33,8 @@ internal static class ModelReader
     }
 
     private static FineTunedModel Build(
-        ModelHeader header, Dictionary<string, byte[]> parts, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device)
+        ModelHeader header, Dictionary<string, byte[]> parts, RobertaCheckpoint checkpoint, SubwordTokenizer tokenizer, BaseWeights weights, Device device,
+        SentencePooling? pooling)
     {
         var state = State(header, PartReader.Part(parts, ModelFormat.Tensors));
         try
@@ -42,7 +44,7 @@ internal static class ModelReader
                 throw new InvalidDataException($"The model file is damaged: {header.Outputs} outputs for {settings.Scores.Task.OutputCount} scores.");
             settings.Check(header.Config);
             var history = TrainingHistory.FromJson(header.History.ToJsonString());
-            return FineTunedModel.Create(settings, state, history, checkpoint, tokenizer, weights, device);
+            return FineTunedModel.Create(settings, state, history, checkpoint, tokenizer, weights, device, pooling);
         }
         catch
         {

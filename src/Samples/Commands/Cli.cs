@@ -68,6 +68,7 @@ internal static class Cli
             TrainCommand.Create(terminal, Verbose),
             EvaluateCommand.Create(terminal, Verbose),
             PredictCommand.Create(terminal, Verbose),
+            EmbedCommand.Create(terminal, Verbose),
             GlueCommand.Create(terminal, Verbose),
             InspectCommand.Create(terminal, Verbose),
             AdapterCommand.Create(terminal, Verbose),

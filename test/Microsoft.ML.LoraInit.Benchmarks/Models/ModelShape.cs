@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Models;
@@ -37,12 +38,38 @@ internal static class ModelShape
     }
 
     /// <summary>The encoder with normal weights, gains of 1 and biases of 0, as transformers starts an untrained model; the caller's.</summary>
-    public static BaseWeights RandomWeights(string name, double dropout, ScalarType type, Device device)
+    public static BaseWeights RandomWeights(string name, double dropout, ScalarType type, Device device) => RandomWeights(name, Config(name, dropout), type, device);
+
+    /// <summary>Writes such a model in the Hugging Face layout, with the vocabulary of another folder.</summary>
+    public static void Write(string name, double dropout, string vocabularyFolder, string folder) =>
+        Write(name, dropout, vocabularyFolder, folder, Config(name, dropout).VocabularySize, "roberta", ScalarType.Float16);
+
+    /// <summary>Writes such a model of any kind and vocabulary.</summary>
+    public static void Write(string name, double dropout, string vocabularyFolder, string folder, int vocabulary, string modelType, ScalarType type)
+    {
+        using var weights = RandomWeights(name, Config(name, dropout) with { VocabularySize = vocabulary }, type, CPU);
+        var config = weights.Config;
+        Directory.CreateDirectory(folder);
+        SafetensorsWriter.Write(Path.Combine(folder, CheckpointNames.Weights), weights.Tensors);
+        foreach (var file in VocabularyFiles.Names(modelType == "roberta" ? RobertaModelType.Roberta : RobertaModelType.XlmRoberta))
+            File.Copy(Path.Combine(vocabularyFolder, file), Path.Combine(folder, file));
+        File.WriteAllText(Path.Combine(folder, CheckpointNames.Config), $$"""
+            {
+              "model_type": "{{modelType}}", "vocab_size": {{config.VocabularySize}}, "hidden_size": {{config.HiddenSize}}, "num_hidden_layers": {{config.Layers}},
+              "num_attention_heads": {{config.Heads}}, "intermediate_size": {{config.IntermediateSize}}, "max_position_embeddings": {{config.MaxPositions}},
+              "type_vocab_size": 1, "layer_norm_eps": 1e-05, "hidden_act": "gelu", "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
+              "hidden_dropout_prob": {{Text(dropout)}}, "attention_probs_dropout_prob": {{Text(dropout)}}, "initializer_range": 0.02
+            }
+            """);
+
+        static string Text(double value) => value.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    private static BaseWeights RandomWeights(string name, RobertaConfig config, ScalarType type, Device device)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var generator = new Generator(1, CPU);
-        var config = Config(name, dropout);
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var (tensor, shape) in EncoderTensors.Expected(config))
         {
@@ -51,25 +78,5 @@ internal static class ModelShape
             tensors.Add(tensor, value.to(type).to(device).DetachFromDisposeScope());
         }
         return new BaseWeights(config, new BaseIdentity($"random {name}", new string('0', 64)), tensors);
-    }
-
-    /// <summary>Writes such a model in the Hugging Face layout, with the vocabulary of another folder.</summary>
-    public static void Write(string name, double dropout, string vocabularyFolder, string folder)
-    {
-        using var weights = RandomWeights(name, dropout, ScalarType.Float16, CPU);
-        var config = weights.Config;
-        SafetensorsWriter.Write(Path.Combine(folder, CheckpointNames.Weights), weights.Tensors);
-        foreach (var file in (string[])[CheckpointNames.Vocabulary, CheckpointNames.Merges])
-            File.Copy(Path.Combine(vocabularyFolder, file), Path.Combine(folder, file));
-        File.WriteAllText(Path.Combine(folder, CheckpointNames.Config), $$"""
-            {
-              "model_type": "roberta", "vocab_size": {{config.VocabularySize}}, "hidden_size": {{config.HiddenSize}}, "num_hidden_layers": {{config.Layers}},
-              "num_attention_heads": {{config.Heads}}, "intermediate_size": {{config.IntermediateSize}}, "max_position_embeddings": {{config.MaxPositions}},
-              "type_vocab_size": 1, "layer_norm_eps": 1e-05, "hidden_act": "gelu", "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2,
-              "hidden_dropout_prob": {{Text(dropout)}}, "attention_probs_dropout_prob": {{Text(dropout)}}, "initializer_range": 0.02
-            }
-            """);
-
-        static string Text(double value) => value.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
     }
 }

@@ -60,6 +60,16 @@ public sealed class TaskSampleTests
     }
 
     [TestMethod]
+    public async Task EmbeddingsTellClassesApart()
+    {
+        var run = await CommandLineRun.InProcess("sample", "embeddings", "--epochs", "1");
+
+        Assert.AreEqual(0, run.ExitCode, string.Join('\n', run.Errors));
+        Assert.IsTrue(Regex.Matches(run.Output, @"accuracy +([\d.]+)").All(m => Number(m.Groups[1].Value) > 0.5), run.Output);
+        Assert.AreEqual(9, Regex.Matches(run.Output, @"\n    -?\d\.\d{3}  ").Count, "three neighbours of three texts");
+    }
+
+    [TestMethod]
     public void TheDataIsWhole()
     {
         foreach (var (name, columns) in ((string, int)[])[("reviews", 2), ("commands", 2), ("pairs", 3), ("tickets", 7)])
@@ -82,7 +92,7 @@ public sealed class TaskSampleTests
     public async Task AnUnknownSampleIsRefused()
     {
         Assert.AreEqual(2, (await CommandLineRun.InProcess("sample", "nothing")).ExitCode);
-        Assert.AreEqual(8, SampleCommand.All.Select(s => s.Name).Distinct().Count());
+        Assert.AreEqual(9, SampleCommand.All.Select(s => s.Name).Distinct().Count());
     }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);

@@ -10,7 +10,7 @@ namespace Microsoft.ML.LoraInit.Inference.Cpu;
 internal sealed unsafe class CpuLayer
 {
     private readonly RobertaConfig _config;
-    private readonly bool _isLast;
+    private readonly bool _firstOnly;
     private readonly FloatLinear _keyValue, _attentionOutput, _intermediate, _output;
     private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
     private readonly CpuNorm _attentionNorm, _outputNorm;
@@ -19,13 +19,14 @@ internal sealed unsafe class CpuLayer
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
     /// <param name="reader">Where the weights come from.</param>
-    public CpuLayer(RobertaConfig config, int index, CpuWeightReader reader)
+    /// <param name="firstOnly">Whether the first token of each text alone goes on: the last block, unless all tokens are wanted.</param>
+    public CpuLayer(RobertaConfig config, int index, CpuWeightReader reader, bool firstOnly)
     {
-        (_config, _isLast) = (config, index == config.Layers - 1);
+        (_config, _firstOnly) = (config, firstOnly);
         int hidden = config.HiddenSize;
-        if (_isLast)
+        if (_firstOnly)
             _query = Linear(EncoderModule.Query);
-        _keyValue = _isLast ? Linear(EncoderModule.Key, EncoderModule.Value) : Linear(EncoderModule.Query, EncoderModule.Key, EncoderModule.Value);
+        _keyValue = _firstOnly ? Linear(EncoderModule.Key, EncoderModule.Value) : Linear(EncoderModule.Query, EncoderModule.Key, EncoderModule.Value);
         _attentionOutput = Linear(EncoderModule.AttentionOutput);
         _attentionNorm = reader.Norm(RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
         _intermediate = Linear(EncoderModule.Intermediate);
@@ -48,7 +49,7 @@ internal sealed unsafe class CpuLayer
     public void Apply(UnpaddedTexts texts, float* x, CpuTeam team)
     {
         int hidden = _config.HiddenSize, tokens = texts.Tokens;
-        int rows = _isLast ? texts.Count : tokens; // that go on
+        int rows = _firstOnly ? texts.Count : tokens; // that go on
         int width = _keyValue.Outputs + (_query?.Outputs ?? 0), wide = _intermediate.Outputs;
         var memory = CpuScratch.Floats(((long)tokens * width) + (2L * rows * hidden) + ((long)rows * wide), out float* projected);
         float* attended = projected + ((long)tokens * width);

@@ -22,7 +22,7 @@ internal sealed class CpuScorer : IMergedScorer
     /// <inheritdoc cref="RobertaPredictor(RobertaConfig, IReadOnlyDictionary{string, Tensor}, PredictorOptions)"/>
     public CpuScorer(RobertaConfig config, IReadOnlyDictionary<string, Tensor> weights, PredictorOptions options)
     {
-        _encoder = new(config, weights);
+        _encoder = new(config, weights, options.Pooling);
         _tokensPerBatch = options.MaxTokensPerBatch ?? Tokens;
         _threads = options.CpuThreads;
     }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.LoraInit.Cpu;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -34,8 +35,10 @@ internal sealed class CpuWeightReader(RobertaConfig config, WeightBag bag)
     /// <summary>A table, row by row.</summary>
     public AlignedArray<float> Table(string name, int rows)
     {
+        // Straight from the tensor: with many languages the table is most of the model.
+        using var tensor = bag.Take(ScalarType.Float32, name, rows, config.HiddenSize).contiguous();
         var table = new AlignedArray<float>((long)rows * config.HiddenSize);
-        Numbers(name, rows, config.HiddenSize).CopyTo(table.Span);
+        MemoryMarshal.Cast<byte, float>(tensor.bytes).CopyTo(table.Span);
         return table;
     }
 

@@ -21,13 +21,20 @@ internal sealed class RowWriter
             Line(Separated(header));
     }
 
-    /// <summary>A row with a text or a float for each column.</summary>
+    /// <summary>A row with a text or a float for each column; in JSONL a list of floats too.</summary>
     public void Write(object[] cells) => Line(_format == DataFormat.Jsonl
-        ? new JsonObject(_header.Zip(cells, (name, cell) => KeyValuePair.Create(name, (JsonNode?)(cell is float value ? JsonValue.Create(value) : (string)cell)))).ToJsonString(Plain)
+        ? new JsonObject(_header.Zip(cells, (name, cell) => KeyValuePair.Create(name, Node(cell)))).ToJsonString(Plain)
         : Separated(cells));
 
     /// <summary>A row without values.</summary>
     public void WriteEmpty() => Line(_format == DataFormat.Jsonl ? "{}" : Separated(Array.ConvertAll(_header, _ => "")));
+
+    private static JsonNode? Node(object cell) => cell switch
+    {
+        float value => JsonValue.Create(value),
+        float[] values => new JsonArray(Array.ConvertAll(values, v => (JsonNode?)JsonValue.Create(v))),
+        _ => JsonValue.Create((string)cell),
+    };
 
     private void Line(string line)
     {
