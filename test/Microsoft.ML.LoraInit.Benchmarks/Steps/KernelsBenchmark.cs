@@ -3,7 +3,6 @@ using System.Diagnostics;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
