@@ -15,8 +15,10 @@ public sealed partial class DocumentedCommandTests
     {
         ["README.md"] = "GLUE's files: TrainEvaluatePredictTests and InspectCommandTests run the same on made-up rows",
         ["docs/adapters.md"] = "needs two trained models: AdapterCommandTests",
+        ["docs/embeddings.md"] = "needs the reader's rows: EmbedCommandTests and TaskSampleTests",
         ["docs/glue.md"] = "downloads, and hours: GlueGridRunTests, TwoStageGridTests and RecipeTests",
         ["docs/hosting.md"] = "needs a trained model: PredictShardTests",
+        ["docs/languages.md"] = "needs a base of the hub: XLM-R's tests train on a small one",
         ["docs/methods.md"] = "a grid on GLUE: GlueGridRunTests",
         ["docs/onnx.md"] = "needs a trained model: AdapterCommandTests and TrainEvaluatePredictTests",
         ["docs/packages.md"] = "the installed tool: PackageTests",
