@@ -32,7 +32,7 @@ public sealed class LargestEigenvalueTests
     {
         using var scope = NewDisposeScope();
         using var model = TinyModel.Create();
-        AdapterTests.Attach(model);
+        AdapterTests.Attach(model, settings: new() { Rank = 2, Alpha = 3, TargetModules = TargetModules.QueryValue, LayersToTransform = [1, 2] }); // every number costs two passes
         var task = new MulticlassTask(model.Outputs);
         var rows = new TextDataset([.. Enumerable.Range(0, 6).Select(i => new EncodedText([0, 5 + i, 9, 7 + (2 * i), 2]))], [.. Enumerable.Range(0, 6).Select(i => (float)(i % model.Outputs))], null);
         var passes = new StepZero(task, rows, 6, (_, _, _) => { });
