@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -7,7 +8,6 @@ using Microsoft.ML;
 using Microsoft.ML.LoraInit.Hosting;
 using Microsoft.ML.LoraInit.Hosting.Serving;
 using Microsoft.ML.LoraInit.Hosting.Telemetry;
-using System.Diagnostics.Metrics;
 
 namespace Microsoft.Extensions.DependencyInjection;
 

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
-using Microsoft.ML.Data;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Libraries;
 

@@ -13,7 +13,11 @@ internal sealed record OptionValue(string Help, Func<string, object> Parse, Func
 {
     private static readonly Dictionary<string, Precision> Precisions = new(StringComparer.OrdinalIgnoreCase)
     {
-        ["auto"] = Precision.Auto, ["fp32"] = Precision.Float32, ["bf16"] = Precision.BFloat16, ["float32"] = Precision.Float32, ["bfloat16"] = Precision.BFloat16,
+        ["auto"] = Precision.Auto,
+        ["fp32"] = Precision.Float32,
+        ["bf16"] = Precision.BFloat16,
+        ["float32"] = Precision.Float32,
+        ["bfloat16"] = Precision.BFloat16,
     };
 
     /// <summary>How values of a type are written.</summary>
