@@ -25,6 +25,7 @@ internal static class FineTuningMethodRegistry
         new KasaMethod(),
         new DyloraMethod(),
         new MeloraMethod(),
+        new GaloreMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

@@ -55,6 +55,9 @@ internal abstract class MethodHooks : IDisposable
 /// <param name="Settings">Rank and scale, as the trainer's options have them.</param>
 internal sealed record MethodRun(RobertaClassifier Model, TrainableParameters Parameters, long Steps, int Seed, AdapterSettings Settings)
 {
+    /// <summary>AdamW's decoupled decay of a parameter, for methods that move it themselves; multiplied by the learning rate. Default none.</summary>
+    public Func<Parameter, double> Decay { get; init; } = _ => 0;
+
     /// <summary>The model's adapters of a kind, in the model's order.</summary>
     public IReadOnlyList<T> Adapters<T>()
         where T : LinearAdapter => [.. Model.Linears.Select(l => l.Adapter).OfType<T>()];

@@ -136,6 +136,7 @@ public class SaveAndLoadTests
     [DataRow("kasa")]
     [DataRow("dylora:use=3")]
     [DataRow("melora:count=4")]
+    [DataRow("galore:rank=2")]
     public void OtherMethodsComeBackToo(string method)
     {
         var ml = Topics.Context();
