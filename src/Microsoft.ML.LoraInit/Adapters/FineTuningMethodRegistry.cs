@@ -26,6 +26,7 @@ internal static class FineTuningMethodRegistry
         new DyloraMethod(),
         new MeloraMethod(),
         new GaloreMethod(),
+        new LisaMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

@@ -17,6 +17,9 @@ internal abstract class MethodHooks : IDisposable
     /// <summary>Tensors that a resumed run must find as they were, by name; owned by this, changed in place.</summary>
     public virtual IEnumerable<KeyValuePair<string, Tensor>> State => [];
 
+    /// <summary>Whether the coming passes are like those before them, so that recordings serve; false while calls differ from step to step.</summary>
+    public virtual bool PassesMayBeRecorded => true;
+
     /// <summary>Before the step's first pass.</summary>
     /// <param name="step">From 0.</param>
     public virtual void BeforeStep(long step)

@@ -43,14 +43,14 @@ internal sealed class TrainableParameters : IDisposable
     public long OptimizedCount { get; }
 
     /// <summary>
-    /// Points every trained parameter at its view of <see cref="Flat"/>. Call inside the scope of each step or
-    /// evaluation: the views belong to that scope.
+    /// Points every trained parameter at its view of <see cref="Flat"/>, without the tape where it rests. Call inside the scope of each
+    /// step or evaluation: the views belong to that scope.
     /// </summary>
     public void Bind()
     {
         var views = Flat.split(_sizes);
         for (int i = 0; i < _parameters.Length; i++)
-            _parameters[i].Bind(views[i].view(_parameters[i].Shape).to(_parameters[i].ComputeType));
+            _parameters[i].Bind((_parameters[i].Rests ? views[i].detach() : views[i]).view(_parameters[i].Shape).to(_parameters[i].ComputeType));
     }
 
     /// <summary>The leaf's gradient, zeros where there was none yet; a handle in the caller's scope, always on the same memory.</summary>

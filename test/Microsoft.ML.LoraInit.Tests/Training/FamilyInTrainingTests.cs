@@ -82,5 +82,5 @@ internal static class Family
     public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod)];
 
     /// <summary>Those of full fine-tuning, with settings that make them act within a few steps.</summary>
-    public static string[] Full { get; } = ["galore:gap=2"];
+    public static string[] Full { get; } = ["galore:gap=2", "lisa:layers=1,interval=3", "lisa:layers=2,interval=3,keep=false"];
 }

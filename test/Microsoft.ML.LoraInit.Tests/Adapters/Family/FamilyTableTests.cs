@@ -49,6 +49,7 @@ public sealed class FamilyTableTests
     [DataRow("lora-pro", nameof(LoraTrainerOptions.LoraPlusRatio))]
     [DataRow("kasa", nameof(LoraTrainerOptions.BaseQuantization))]
     [DataRow("dylora", nameof(LoraTrainerOptions.Devices))]
+    [DataRow("lisa", nameof(LoraTrainerOptions.Devices))]
     public void AnOptionThatMeansNothingIsRefusedByName(string method, string option)
     {
         var options = ToyRun.Options<LoraTextClassificationTrainer.Options>(o => o.Method = FineTuningMethod.Parse(method));
@@ -74,6 +75,8 @@ public sealed class FamilyTableTests
     [DataRow("galore:rank=0", "Rank")]
     [DataRow("galore:gap=0", "Gap")]
     [DataRow("galore:scale=0", "Scale")]
+    [DataRow("lisa:layers=0", "Layers")]
+    [DataRow("lisa:interval=0", "Interval")]
     public void ASettingOutOfRangeIsRefusedByName(string text, string expected) =>
         StringAssert.Contains(Assert.Throws<ArgumentException>(() => FineTuningMethod.Parse(text)).Message, expected);
 

@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tests.Training;
 using Microsoft.ML.LoraInit.Training;
@@ -19,8 +17,8 @@ public sealed class GaloreTests
     public void AWeightMovesAsTheFormulaSays(string name)
     {
         using var scope = NewDisposeScope();
-        using var run = new Prepared(new GaloreMethod { Rank = 3, Gap = 2, Scale = 0.5 });
-        var place = run.Place(name);
+        using var run = new TinyRun(new GaloreMethod { Rank = 3, Gap = 2, Scale = 0.5 }, Decay);
+        var place = run.Place($"roberta.{name}");
         var plain = new PlainGalore(3, 2, 0.5);
         using var noGrad = no_grad();
         for (int step = 0; step < 5; step++)
@@ -36,8 +34,8 @@ public sealed class GaloreTests
     public void AnUpdateHasTheRankOfTheSubspace()
     {
         using var scope = NewDisposeScope();
-        using var run = new Prepared(new GaloreMethod { Rank = 3 });
-        var place = run.Place("encoder.layer.0.intermediate.dense.weight");
+        using var run = new TinyRun(new GaloreMethod { Rank = 3 }, Decay);
+        var place = run.Place("roberta.encoder.layer.0.intermediate.dense.weight");
         using var noGrad = no_grad();
         run.Parameters.Gradient().copy_(randn(run.Parameters.Count, generator: new Generator(5)));
         var before = place.Of(run.Parameters.Flat.detach()).clone();
@@ -56,35 +54,6 @@ public sealed class GaloreTests
     [TestMethod]
     public void AGradientThatIsNotFiniteEndsTheRunAsOneThatDiverged() => Assert.ThrowsExactly<TrainingDivergedException>(() =>
         FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.InitialLearningRate, o.MaxGradientNorm) = (FineTuningMethod.Galore(), 1e30, 0), rows: 40)).Dispose());
-
-    /// <summary>The tiny model with a method of full fine-tuning on.</summary>
-    private sealed class Prepared : IDisposable
-    {
-        private readonly BaseWeights _weights = TinyModel.Base();
-        private readonly RobertaClassifier _model;
-
-        public Prepared(FineTuningMethod method)
-        {
-            _model = TinyModel.Create(_weights);
-            method.Apply(_model, new(new AdapterSettings(), 0, [], []));
-            Parameters = new TrainableParameters(_model.Parameters);
-            Hooks = method.Hooks(new(_model, Parameters, 9, 0, new AdapterSettings()) { Decay = _ => Decay })!;
-        }
-
-        public TrainableParameters Parameters { get; }
-
-        public MethodHooks Hooks { get; }
-
-        public FlatPlace Place(string name) => new MethodRun(_model, Parameters, 9, 0, new AdapterSettings()).Place(Parameters.Parameters.Single(p => p.Name == $"roberta.{name}"));
-
-        public void Dispose()
-        {
-            Hooks.Dispose();
-            Parameters.Dispose();
-            _model.Dispose();
-            _weights.Dispose();
-        }
-    }
 
     /// <summary>GaLore of one weight, spelt out in fp64.</summary>
     private sealed class PlainGalore(int rank, int gap, double scale)
