@@ -10,7 +10,8 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <remarks>
 /// A step calls, on the main device's thread: <see cref="BeforeStep"/>, the passes over its batches, <see cref="Penalty"/> (whose gradient
 /// is added), clipping, <see cref="BeforeUpdate"/>, AdamW, <see cref="AfterUpdate"/>. Passes may be recorded and replayed: what changes
-/// from step to step must lie in tensors that stay in place.
+/// from step to step must lie in tensors that stay in place, or <see cref="PassesMayBeRecorded"/> be false. Parameters that are
+/// <see cref="Parameter.MovedByMethod"/> are for <see cref="BeforeUpdate"/> to move; those that <see cref="Parameter.Rests"/> get no gradient.
 /// </remarks>
 internal abstract class MethodHooks : IDisposable
 {
