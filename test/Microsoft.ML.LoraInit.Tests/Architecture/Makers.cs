@@ -13,15 +13,14 @@ internal sealed class Makers
     private static readonly Dictionary<int, OperandType> Operands =
         typeof(OpCodes).GetFields().Select(f => (OpCode)f.GetValue(null)!).ToDictionary(c => (int)(ushort)c.Value, c => c.OperandType);
 
-    private readonly PEReader _file;
     private readonly MetadataReader _names;
     private readonly HashSet<int> _tokens;
 
     public Makers(string path, string typeNamespace, string typeName)
     {
-        using var file = _file = new PEReader(File.OpenRead(path));
-        _names = _file.GetMetadataReader();
-        var callers = _names.MethodDefinitions.SelectMany(m => Called(m).SelectMany(Runs).Select(c => (Called: c, By: m))).ToLookup(p => p.Called, p => p.By);
+        using var file = new PEReader(File.OpenRead(path));
+        _names = file.GetMetadataReader();
+        var callers = _names.MethodDefinitions.SelectMany(m => Called(file, m).SelectMany(Runs).Select(c => (Called: c, By: m))).ToLookup(p => p.Called, p => p.By);
         var type = _names.TypeDefinitions.Select(_names.GetTypeDefinition).Single(t => IsCalled(t.Name, typeName) && IsCalled(t.Namespace, typeNamespace));
         var found = type.GetMethods().Where(m => IsCalled(_names.GetMethodDefinition(m).Name, ".ctor")).ToHashSet();
         for (var queue = new Queue<MethodDefinitionHandle>(found); queue.TryDequeue(out var made);)
@@ -40,11 +39,11 @@ internal sealed class Makers
         return IsCalled(_names.GetMethodDefinition(called).Name, ".ctor") && _names.GetString(type.Name).Contains('<') ? type.GetMethods() : [called];
     }
 
-    private HashSet<MethodDefinitionHandle> Called(MethodDefinitionHandle method)
+    private HashSet<MethodDefinitionHandle> Called(PEReader file, MethodDefinitionHandle method)
     {
         var called = new HashSet<MethodDefinitionHandle>();
         var address = _names.GetMethodDefinition(method).RelativeVirtualAddress;
-        var code = address == 0 ? [] : _file.GetMethodBody(address).GetILBytes()!;
+        var code = address == 0 ? [] : file.GetMethodBody(address).GetILBytes()!;
         for (var at = 0; at < code.Length;)
         {
             int value = code[at++];
