@@ -31,7 +31,7 @@ public class PackageTests
     [DataRow(Library, "buildTransitive/Microsoft.ML.LoraInit.targets,buildTransitive/RelaxLibraryVersion.cs")]
     [DataRow(Mini, "")]
     [DataRow(Glue, "")]
-    [DataRow(OnnxRuntime, "")]
+    [DataRow(OnnxRuntime, "buildTransitive/Microsoft.ML.LoraInit.OnnxRuntime.targets")]
     [DataRow(Hosting, "")]
     [DataRow(Interactive, "")]
     public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id, string buildSteps)
@@ -51,7 +51,7 @@ public class PackageTests
     [DataRow(OnnxRuntime, "Microsoft.ML.LoraInit,Microsoft.ML.OnnxRuntime.Managed")]
     [DataRow(Glue, "Microsoft.ML")]
     [DataRow(Hosting, "Microsoft.Extensions.Diagnostics.HealthChecks,Microsoft.Extensions.Hosting.Abstractions,Microsoft.Extensions.Options,Microsoft.ML.LoraInit")]
-    [DataRow(Interactive, "Microsoft.DotNet.Interactive.Formatting,Microsoft.ML.LoraInit")]
+    [DataRow(Interactive, "Microsoft.AspNetCore.Html.Abstractions,Microsoft.DotNet.Interactive.Formatting,Microsoft.ML.LoraInit")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {
         var metadata = Packed.Metadata(id);
