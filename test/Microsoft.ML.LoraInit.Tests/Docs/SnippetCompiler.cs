@@ -22,8 +22,8 @@ internal static class SnippetCompiler
 
     private static readonly string[] Ours = ["Microsoft.ML", "Microsoft.ML.Data", "Microsoft.ML.LoraInit"];
 
-    // Used by a page in prose alone, or of another block.
-    private static readonly Dictionary<string, ReportDiagnostic> Quiet = new() { ["CS8019"] = ReportDiagnostic.Suppress };
+    // As a project has it: assemblies of an older .NET are taken for those of this one.
+    private static readonly Dictionary<string, ReportDiagnostic> Quiet = new() { ["CS1701"] = ReportDiagnostic.Suppress, ["CS1702"] = ReportDiagnostic.Suppress };
 
     private static readonly MetadataReference[] Platform =
         [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(p => MetadataReference.CreateFromFile(p))];
