@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Persistence;
 using Microsoft.ML.LoraInit.Tests.Checkpoints;
