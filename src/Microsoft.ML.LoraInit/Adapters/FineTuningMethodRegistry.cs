@@ -25,6 +25,10 @@ internal static class FineTuningMethodRegistry
         new KasaMethod(),
         new DyloraMethod(),
         new MeloraMethod(),
+        new SdLoraMethod(),
+        new BeamLoraMethod(),
+        new AloraMethod(),
+        new RmLoraMethod(),
     ];
 
     // What people call a method; models and reports store its one name.
