@@ -29,6 +29,8 @@ internal static class FineTuningMethodRegistry
         new BeamLoraMethod(),
         new AloraMethod(),
         new RmLoraMethod(),
+        new GaloreMethod(),
+        new LisaMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

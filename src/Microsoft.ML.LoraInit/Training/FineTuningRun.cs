@@ -82,10 +82,12 @@ internal sealed class FineTuningRun
             adapter.B.LearningRateFactor *= _settings.Optimizer.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
-        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms });
+        var adam = new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms };
+        using var optimizer = new FlatAdamW(parameters, adam);
         using var state = new TrainingState(model.Device);
         using var hooks = _settings.Method.Hooks(new(model, parameters, Steps, _request.Seed, _settings.Adapters)
         {
+            Decay = adam.DecayOf,
             Moments = optimizer.Moments,
             Judge = () => Judge(model, parameters),
             KnownClasses = _request.Known?.Outputs ?? 0,

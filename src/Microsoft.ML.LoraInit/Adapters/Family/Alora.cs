@@ -82,8 +82,8 @@ public sealed record AloraMethod : LoraFamilyMethod
 
     internal override MethodHooks Hooks(MethodRun run) => new AloraHooks(run, this);
 
-    // AdamW passes the gates by; as numbers that are trained they are kept with the best epoch and in checkpoints.
-    private protected override void Prepare(LinearAdapter adapter) => ((GatedAdapter)adapter).Gate.LearningRateFactor = 0;
+    // Gates are among what is trained, so that they are kept with the best epoch and in checkpoints.
+    private protected override void Prepare(LinearAdapter adapter) => ((GatedAdapter)adapter).Gate.MovedByMethod = true;
 }
 
 /// <summary>A and B with room for more ranks, and gates that say which of them are open.</summary>

@@ -36,7 +36,7 @@ public sealed record DyloraMethod : LoraFamilyMethod
     /// <inheritdoc/>
     public override string Name => "dylora";
 
-    internal override bool NeedsOneDevice => true;
+    internal override string DevicesObstacle => "each step's rank is drawn on one device";
 
     internal override AdapterKind Form => new DyloraKind(Use, Frozen);
 

@@ -7,13 +7,13 @@ namespace Microsoft.ML.LoraInit.Adapters.Family;
 /// <summary>LoRA-Pro's steps, adapters of one shape together.</summary>
 internal sealed class LoraProHooks : MethodHooks
 {
-    private const double Beta1 = 0.9, Beta2 = 0.999, Epsilon = 1e-8, Damping = 1e-8;
+    private const double Damping = 1e-8;
 
     private readonly TrainableParameters _parameters;
     private readonly Group[] _groups;
 
     /// <summary>Adapters of one shape and scale, with Adam's moments [k, out, in].</summary>
-    private sealed record Group(double Scaling, (FlatPlace A, FlatPlace B)[] Places, Tensor First, Tensor Second);
+    private sealed record Group(double Scaling, (FlatPlace A, FlatPlace B)[] Places, AdamMoments Moments);
 
     public LoraProHooks(MethodRun run)
     {
@@ -23,13 +23,11 @@ internal sealed class LoraProHooks : MethodHooks
         _groups =
         [
             .. run.Adapters<LoraAdapter>().GroupBy(a => (a.Scaling, a.Target.Rank, a.Target.OutFeatures, a.Target.InFeatures)).Select(g => new Group(
-                g.Key.Scaling, [.. g.Select(a => (run.Place(a.A), run.Place(a.B)))], Moment(g.Count(), g.Key.OutFeatures, g.Key.InFeatures), Moment(g.Count(), g.Key.OutFeatures, g.Key.InFeatures))),
+                g.Key.Scaling, [.. g.Select(a => (run.Place(a.A), run.Place(a.B)))], new(_parameters.Flat.device, g.Count(), g.Key.OutFeatures, g.Key.InFeatures))),
         ];
-
-        Tensor Moment(params long[] shape) => zeros(shape, device: run.Parameters.Flat.device).DetachFromDisposeScope();
     }
 
-    public override IEnumerable<KeyValuePair<string, Tensor>> State => _groups.SelectMany((g, i) => new KeyValuePair<string, Tensor>[] { new($"{i}/first", g.First), new($"{i}/second", g.Second) });
+    public override IEnumerable<KeyValuePair<string, Tensor>> State => _groups.SelectMany((g, i) => g.Moments.State($"{i}"));
 
     public override void BeforeUpdate(long step, double learningRate)
     {
@@ -50,10 +48,7 @@ internal sealed class LoraProHooks : MethodHooks
 
         var (ga, gb) = Equivalent(Take(gradient, p => p.A), Take(gradient, p => p.B));
         var full = (b.matmul(ga) + gb.matmul(a)) * s; // [k, out, in]
-        group.First.mul_(Beta1).add_(full, 1 - Beta1);
-        group.Second.mul_(Beta2).addcmul_(full, full, 1 - Beta2);
-        var denominator = (group.Second.sqrt() / Math.Sqrt(1 - Math.Pow(Beta2, steps))).add_(Epsilon);
-        var adam = group.First / (1 - Math.Pow(Beta1, steps)) / denominator;
+        var adam = group.Moments.Direction(full, steps);
 
         var (da, db) = (b.transpose(1, 2).matmul(adam) * s, adam.matmul(a.transpose(1, 2)) * s);
         (ga, gb) = Equivalent(da, db);

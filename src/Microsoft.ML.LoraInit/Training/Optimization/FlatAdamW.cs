@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Training.Optimization;
 
 /// <summary>
 /// AdamW (arXiv 1711.05101) as <c>torch.optim.AdamW</c> computes it, over the one flat vector of
-/// <see cref="TrainableParameters"/>: decoupled decay first, bias-corrected moments, eps outside the root.
+/// <see cref="TrainableParameters"/>, as far as no method moves it itself: decoupled decay first, bias-corrected moments, eps outside the root.
 /// A step is a handful of calls however many matrices are trained.
 /// </summary>
 internal sealed class FlatAdamW : IDisposable
@@ -32,17 +32,17 @@ internal sealed class FlatAdamW : IDisposable
         _parameters = parameters;
         _settings = settings;
         using var noGrad = no_grad();
-        _first = zeros_like(parameters.Flat.detach()).DetachFromDisposeScope();
+        _first = zeros(parameters.OptimizedCount, ScalarType.Float32, parameters.Flat.device).DetachFromDisposeScope();
         _second = zeros_like(_first).DetachFromDisposeScope();
 
         float Factor(Roberta.Parameter p) => (float)p.LearningRateFactor;
-        float Decay(Roberta.Parameter p) => settings.DecayEverything || p.Decay ? (float)settings.WeightDecay * Factor(p) : 0f;
+        float Decay(Roberta.Parameter p) => (float)settings.DecayOf(p) * Factor(p);
         (_factor, _uniformFactor) = Vector(Factor);
         (_decay, _uniformDecay) = Vector(Decay);
 
         (Tensor? Each, double All) Vector(Func<Roberta.Parameter, float> value)
         {
-            var values = parameters.Parameters.Select(value).Distinct().ToArray();
+            var values = parameters.Parameters.Where(p => !p.MovedByMethod).Select(value).Distinct().ToArray();
             return values.Length == 1 ? (null, values[0]) : (parameters.Expand(value), 0);
         }
     }
@@ -60,8 +60,7 @@ internal sealed class FlatAdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var value = _parameters.Flat;
-        var gradient = value.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
+        var (value, gradient) = (_parameters.Optimized(_parameters.Flat), _parameters.Optimized(Gradient()));
         Steps++;
 
         if (_decay is not null)
@@ -106,9 +105,9 @@ internal sealed class FlatAdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var value = _parameters.Flat.detach();
-        var gradient = _parameters.Flat.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
-        if (_kernel is not null && precondition is null)
+        var whole = Gradient();
+        var (value, gradient) = (_parameters.Optimized(_parameters.Flat.detach()), _parameters.Optimized(whole));
+        if (_kernel is not null && precondition is null && _parameters.OptimizedCount == _parameters.Count)
         {
             var norm = maximumNorm > 0 ? linalg.vector_norm(gradient, 2.0) : null;
             _kernel.Step(value, gradient, _first, _second, _decay, _factor, norm, scalars,
@@ -128,7 +127,7 @@ internal sealed class FlatAdamW : IDisposable
         var denominator = _second.sqrt().mul_(correction2).add_(_settings.Epsilon);
         var change = _first.div(denominator).mul_(rate.mul(correction1));
         value.sub_(_factor is null ? change.mul_(_uniformFactor) : change.mul_(_factor));
-        gradient.zero_();
+        whole.zero_();
     }
 
     /// <summary>Sets the gradient to zero for the next backward pass.</summary>
@@ -138,6 +137,9 @@ internal sealed class FlatAdamW : IDisposable
         using var noGrad = no_grad();
         _parameters.Flat.grad?.zero_();
     }
+
+    private Tensor Gradient() =>
+        _parameters.Flat.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
 
     /// <summary>Everything that a checkpoint must hold to go on exactly; on the CPU, owned by the caller.</summary>
     public Dictionary<string, Tensor> ExportState()
@@ -163,7 +165,7 @@ internal sealed class FlatAdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var (first, second, steps) = (Find(FirstMoment, _parameters.Count), Find(SecondMoment, _parameters.Count), Find(StepCount, 1));
+        var (first, second, steps) = (Find(FirstMoment, _parameters.OptimizedCount), Find(SecondMoment, _parameters.OptimizedCount), Find(StepCount, 1));
         _first.copy_(first);
         _second.copy_(second);
         Steps = steps.to(ScalarType.Int64).item<long>();

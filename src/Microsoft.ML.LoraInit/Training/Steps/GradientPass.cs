@@ -21,6 +21,8 @@ internal abstract class GradientPass : IDisposable
         var kinds = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().Where(a => a is not LoraAdapter).Select(a => a.Kind).Distinct().ToArray();
         if (kinds.Length > 0)
             parts.Request.Log?.Invoke($"Adapters of the kind {string.Join(", ", kinds)} train by autograd; the fused encoder is for plain LoRA.");
+        else if (model.BaseParameters.Any(p => p.Trained))
+            parts.Request.Log?.Invoke($"The method '{parts.Request.Settings.Method.Name}' trains weights of the base, and that by autograd; the fused encoder is for plain LoRA.");
         return new TapePass(model, parts.Parameters, task, kernels);
     }
 

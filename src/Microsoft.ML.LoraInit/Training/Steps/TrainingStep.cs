@@ -101,7 +101,7 @@ internal sealed record StepParts(
     }
 
     /// <summary>What a pass on the model's device needs of it.</summary>
-    public GradientParts Gradients => new(Request, Model, Parameters, State.LossSum);
+    public GradientParts Gradients => new(Request, Model, Parameters, State.LossSum) { MayBeRecorded = () => Hooks?.PassesMayBeRecorded is not false };
 }
 
 /// <summary>An epoch's batches, made ahead; a step takes its own from it.</summary>

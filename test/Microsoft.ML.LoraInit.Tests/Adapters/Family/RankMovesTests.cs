@@ -135,7 +135,7 @@ public sealed class RankMovesTests
         CollectionAssert.AreEqual(new[] { 1f, 1, 1, 1, 1, 1, 1 }, first, "it lost none, and got all three");
         Assert.AreEqual(gates.Length * 4, gates.Sum(g => (int)run.Of(g, flat).sum().item<float>()));
         var (a, b) = (run.Of(run.Adapters[0].A, flat), run.Of(run.Adapters[0].B, flat));
-        Assert.IsTrue(a.narrow(0, 4, 3).ne(0).any([1L]).all().item<bool>() && !b.narrow(1, 4, 3).any().item<bool>());
+        Assert.IsTrue(a.narrow(0, 4, 3).ne(0).all().item<bool>() && !b.narrow(1, 4, 3).any().item<bool>());
         Assert.IsTrue(run.Of(run.Adapters[0].A, run.First).narrow(0, 4, 3).eq(0).all().item<bool>() && run.Of(run.Adapters[0].A, run.First)[0].eq(5).all().item<bool>());
     }
 
