@@ -71,7 +71,7 @@ public sealed class RankMovesTests
     public void BeamLorasWeakRanksBecomeStrongOnesOfBefore()
     {
         using var scope = NewDisposeScope();
-        using var run = new Run(new BeamLoraMethod { Every = 4, Keep = 0.3, UntilSteps = 100 }, steps: 12);
+        using var run = new Run(new BeamLoraMethod { Every = 4, Keep = 0.966, UntilSteps = 100 }, steps: 12);
         using var noGrad = no_grad();
         var flat = run.Parameters.Flat.detach();
         run.First.fill_(5);
@@ -89,7 +89,7 @@ public sealed class RankMovesTests
             var (a, p) = (run.Of(adapter.A, flat), run.Of(adapter.Gate, flat).data<float>().ToArray());
             Assert.AreEqual(4 / 1.0, method.Importance(tensor(p)).sum().item<float>(), Tolerance);
             TensorAssert.Identical(run.Of(adapter.A, now).select(0, 1), a.select(0, 1), "the strongest stays");
-            // Nearly all importance is rank 1's, so that the others of its layer are weak: their rows come from before.
+            // Rank 1 has 96.5 in 100 of its layer's importance, so that the others are weak: their rows come from before.
             var old = run.Of(adapter.A, then);
             foreach (var rank in new[] { 0, 2, 3 })
                 Assert.IsTrue(Enumerable.Range(0, 4).Any(from => old.select(0, from).equal(a.select(0, rank)).all().item<bool>()), $"rank {rank} of {adapter.Target.ModuleName}");
@@ -131,18 +131,18 @@ public sealed class RankMovesTests
         run.First.fill_(5);
         run.Hooks.AfterUpdate(1, 1);
         Assert.AreEqual(2 * 4 * gates.Length, calls);
-        var first = run.Of(gates[0], flat).data<float>().ToArray();
-        CollectionAssert.AreEqual(new[] { 1f, 1, 1, 1, 1, 1, 1 }, first, "it lost none, and got all three");
+        int[] open = [.. gates.Select(g => (int)run.Of(g, flat).sum().item<float>())];
+        CollectionAssert.AreEqual(new[] { 5, 1, 5, 5, 4, 4 }, open, "the second layer lost three of equals, and three others got one each, the important one first");
         Assert.AreEqual(gates.Length * 4, gates.Sum(g => (int)run.Of(g, flat).sum().item<float>()));
         var (a, b) = (run.Of(run.Adapters[0].A, flat), run.Of(run.Adapters[0].B, flat));
-        Assert.IsTrue(a.narrow(0, 4, 3).ne(0).all().item<bool>() && !b.narrow(1, 4, 3).any().item<bool>());
-        Assert.IsTrue(run.Of(run.Adapters[0].A, run.First).narrow(0, 4, 3).eq(0).all().item<bool>() && run.Of(run.Adapters[0].A, run.First)[0].eq(5).all().item<bool>());
+        Assert.IsTrue(a.narrow(0, 4, 1).ne(0).all().item<bool>() && !b.narrow(1, 4, 1).any().item<bool>());
+        Assert.IsTrue(run.Of(run.Adapters[0].A, run.First).narrow(0, 4, 1).eq(0).all().item<bool>() && run.Of(run.Adapters[0].A, run.First)[0].eq(5).all().item<bool>());
     }
 
     [TestMethod]
     public void AlorasGatesAreNotTrainedAndClosedRanksDoNotLearn()
     {
-        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AloraMethod { WarmupSteps = 3, Interval = 2, Rounds = 2 }, 2), rows: 40, validationRows: 8));
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AloraMethod { WarmupSteps = 3, Rounds = 1 }, 2), rows: 40, validationRows: 8));
         var gates = trained.State.Tensors.Where(t => t.Key.EndsWith(AloraMethod.Gate, StringComparison.Ordinal)).ToArray();
         var values = gates.SelectMany(g => g.Value.data<float>().ToArray()).ToArray();
         Assert.IsTrue(values.All(v => v is 0 or 1) && gates.Any(g => g.Value.sum().item<float>() > 4) && gates.Any(g => g.Value.sum().item<float>() < 4), string.Join(" ", values));

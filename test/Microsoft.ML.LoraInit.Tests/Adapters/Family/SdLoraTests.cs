@@ -112,10 +112,10 @@ public sealed class SdLoraTests
     [TestMethod]
     [DataRow("houlsby", "no low-rank adapters")]
     [DataRow("bitfit", "no low-rank adapters")]
-    [DataRow("lokr", "no product of low rank")]
+    [DataRow("loha", "no product of low rank")]
     public void AModelOfAnotherShapeIsRefused(string method, string why)
     {
-        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.MaxEpochs, o.Method) = (1, FineTuningMethod.Parse(method)), rows: 8));
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.MaxEpochs, o.Rank, o.Method) = (1, 20, FineTuningMethod.Parse(method)), rows: 8));
         StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => EarlierDirections.Of(trained.State)).Message, why);
     }
 
