@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters.Family;
@@ -56,7 +57,7 @@ internal sealed class AloraHooks : MethodHooks
         var (closed, opened) = Allocate(Importance(gates), _method.Moved ?? _adapters.Count);
         for (int i = 0; i < _adapters.Count; i++)
         {
-            var free = gates[i].eq(0).cpu().data<bool>().ToArray();
+            var free = gates[i].Eq(0).cpu().data<bool>().ToArray();
             for (int rank = 0; rank < free.Length; rank++)
                 if (closed[i][rank])
                     gates[i][rank] = 0f;

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -64,5 +65,5 @@ public sealed record BeamLoraMethod : LoraFamilyMethod
     internal override MethodHooks Hooks(MethodRun run) => new BeamLoraHooks(run, this);
 
     /// <summary>g [r] of p [r].</summary>
-    internal Tensor Importance(Tensor gate) => (gate / Temperature).softmax(0) * gate.shape[0];
+    internal Tensor Importance(Tensor gate) => gate.Div(Temperature).softmax(0).Mul(gate.shape[0]);
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters.Family;
@@ -79,7 +80,7 @@ internal sealed class BeamLoraHooks : MethodHooks
                 Copy(_run.Place(_adapters[i].B), now, then, 1, target, source);
             }
             var p = gate.Of(values);
-            var mean = (p.index_select(0, target) + p.index_select(0, source)) / 2;
+            var mean = p.index_select(0, target).Add(p.index_select(0, source)).Div(2);
             p.index_copy_(0, target, mean);
             p.index_copy_(0, source, mean);
         }

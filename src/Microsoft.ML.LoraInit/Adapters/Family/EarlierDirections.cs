@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -22,7 +23,7 @@ internal sealed record EarlierDirections(int Count, int Rank, IReadOnlyDictionar
         var layers = known.Method is SdLoraMethod method
             ? known.Adapters.ToDictionary(a => a.Target.ModuleName, a => Stages(a, method, known.Tensors), StringComparer.Ordinal)
             : PlainLoraConversion.Convert(known, module => throw new InvalidOperationException($"The base weight of '{module}' is not needed."))
-                .ToDictionary(a => a.Target.ModuleName, a => new List<(Tensor A, Tensor B)> { (a.A * a.Target.Scaling, a.B) }, StringComparer.Ordinal);
+                .ToDictionary(a => a.Target.ModuleName, a => new List<(Tensor A, Tensor B)> { (a.A.Mul(a.Target.Scaling), a.B) }, StringComparer.Ordinal);
         var rank = (int)layers.Values.SelectMany(l => l).Max(p => p.A.shape[0]);
         return new(layers.Values.First().Count, rank, layers.ToDictionary(l => l.Key, l => Joined(l.Value, rank), StringComparer.Ordinal));
     }
@@ -57,7 +58,7 @@ internal sealed record EarlierDirections(int Count, int Rank, IReadOnlyDictionar
         var stages = Enumerable.Range(0, method.Stages - 1).Select(i => (
             Part(SdLoraKind.EarlierA).narrow(0, i * method.EarlierRank, method.EarlierRank) * magnitudes[i],
             Part(SdLoraKind.EarlierB).narrow(1, i * method.EarlierRank, method.EarlierRank))).ToList();
-        stages.Add((Part(LinearAdapter.Names.A) * (magnitudes[method.Stages - 1] * adapter.Target.Scaling), Part(LinearAdapter.Names.B)));
+        stages.Add((Part(LinearAdapter.Names.A) * magnitudes[method.Stages - 1].Mul(adapter.Target.Scaling), Part(LinearAdapter.Names.B)));
         return stages;
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -55,7 +56,7 @@ public sealed record RmLoraMethod : LoraFamilyMethod
     {
         private readonly IReadOnlyList<LoraAdapter> _adapters = run.Adapters<LoraAdapter>();
 
-        public override Tensor? Penalty() => method.Penalty == 0 ? null : Orthogonality.Of(_adapters) * (method.Penalty / (2 * _adapters.Count));
+        public override Tensor? Penalty() => method.Penalty == 0 ? null : Orthogonality.Of(_adapters).Mul(method.Penalty / (2 * _adapters.Count));
 
         public override void BeforeUpdate(long step, double learningRate)
         {

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -155,7 +156,7 @@ internal sealed class SdLoraAdapter : LowRankAdapter
         var own = a * magnitudes.narrow(0, earlier, 1);
         if (earlierA is null || earlierB is null)
             return new(own, b);
-        var each = magnitudes.narrow(0, 0, earlier).repeat_interleave(rank).unsqueeze(1) / scaling;
+        var each = magnitudes.narrow(0, 0, earlier).repeat_interleave(rank).unsqueeze(1).Div(scaling);
         return new(cat([earlierA * each, own], 0), cat([earlierB, b], 1));
     }
 }

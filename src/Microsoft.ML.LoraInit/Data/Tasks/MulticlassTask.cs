@@ -52,7 +52,7 @@ internal sealed class MulticlassTask : TextTask
     public override Tensor RowLosses(Tensor logits, Tensor targets)
     {
         if (FirstLearnt > 0)
-            (logits, targets) = (logits.narrow(1, FirstLearnt, OutputCount - FirstLearnt), targets - FirstLearnt);
+            (logits, targets) = (logits.narrow(1, FirstLearnt, OutputCount - FirstLearnt), targets.Sub(FirstLearnt));
         if (LabelSmoothing == 0)
             return nn.functional.cross_entropy(logits, targets, null, -100, TorchSharp.torch.nn.Reduction.None);
         // As torch's label_smoothing: the target's share is spread evenly over all classes, its own included.
