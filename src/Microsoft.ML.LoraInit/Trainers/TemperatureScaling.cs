@@ -35,19 +35,26 @@ internal static class TemperatureScaling
         if (halves.Any(half => half.Weights?.All(w => w == 0) == true))
             return null;
         float[][][] logits = [.. halves.Select(half => half.Combine(model.Score(half.Texts)))];
+        var (before, after) = Judge(task, logits, halves);
+        float[]? weights = halves[0].Weights is { } first ? [.. first, .. halves[1].Weights!] : null;
+        var fitted = TemperatureFit.Of(task, [.. logits[0], .. logits[1]], [.. halves[0].Labels, .. halves[1].Labels], weights);
+        var history = History(fitted, validation.Count, before, after);
+        log(string.Create(CultureInfo.InvariantCulture,
+            $"{Says(fitted)}, fitted on {validation.Count} validation rows. Of each half under what the other half says, the expected calibration error is {history.ExpectedCalibrationError:0.0000} ({history.UncalibratedError:0.0000} without, {history.ErrorByChance:0.0000} by chance alone)."));
+        return (fitted, history);
+    }
+
+    /// <summary>Probabilities as they are, and as each half has them under what the other half says.</summary>
+    internal static (CalibrationMetrics Before, CalibrationMetrics After) Judge(TextTask task, float[][][] logits, TextDataset[] halves)
+    {
         var (before, after) = (new CalibrationCounts(), new CalibrationCounts());
         for (int half = 0; half < 2; half++)
         {
             var others = TemperatureFit.Of(task, logits[1 - half], halves[1 - half].Labels, halves[1 - half].Weights);
-            Judge(before, ScoreCalibration.None, task, logits[half], halves[half]);
-            Judge(after, others, task, logits[half], halves[half]);
+            Add(before, ScoreCalibration.None, task, logits[half], halves[half]);
+            Add(after, others, task, logits[half], halves[half]);
         }
-        float[]? weights = halves[0].Weights is { } first ? [.. first, .. halves[1].Weights!] : null;
-        var fitted = TemperatureFit.Of(task, [.. logits[0], .. logits[1]], [.. halves[0].Labels, .. halves[1].Labels], weights);
-        var history = History(fitted, validation.Count, before.ToMetrics(), after.ToMetrics());
-        log(string.Create(CultureInfo.InvariantCulture,
-            $"{Says(fitted)}, fitted on {validation.Count} validation rows. Of each half under what the other half says, the expected calibration error is {history.ExpectedCalibrationError:0.0000} ({history.UncalibratedError:0.0000} without, {history.ErrorByChance:0.0000} by chance alone)."));
-        return (fitted, history);
+        return (before.ToMetrics(), after.ToMetrics());
     }
 
     private static string Says(ScoreCalibration fitted) => fitted.Bend is { } bend
@@ -68,7 +75,7 @@ internal static class TemperatureScaling
         Bins = after.Bins,
     };
 
-    private static void Judge(CalibrationCounts counts, ScoreCalibration calibration, TextTask task, float[][] logits, TextDataset rows)
+    private static void Add(CalibrationCounts counts, ScoreCalibration calibration, TextTask task, float[][] logits, TextDataset rows)
     {
         for (int i = 0; i < logits.Length; i++)
             counts.Add(task, calibration.Scores(task, logits[i]), rows.Labels.AsSpan(i * rows.LabelsPerRow, rows.LabelsPerRow), rows.Weights?[i] ?? 1);

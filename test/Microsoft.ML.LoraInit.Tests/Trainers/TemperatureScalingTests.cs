@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
@@ -89,6 +90,17 @@ public sealed class TemperatureScalingTests
     }
 
     [TestMethod]
+    public void EachHalfIsJudgedByWhatTheOtherSays()
+    {
+        // All of one half are right, which says to be sure, and all of the other are wrong, which says to be as unsure as can be.
+        float[][] logits = [.. Enumerable.Repeat(new float[] { 3, -3 }, 60)];
+        TextDataset[] halves = [new(new EncodedText[60], new float[60], null), new(new EncodedText[60], [.. Enumerable.Repeat(1f, 60)], null)];
+        var after = TemperatureScaling.Judge(new MulticlassTask(2), [logits, logits], halves).After;
+        double unsure = 1 / (1 + Math.Exp(-6 / ScoreCalibration.MostTemperature));
+        Assert.AreEqual(((1 - unsure) + 1) / 2, after.ExpectedCalibrationError, 0.01, "of its own fit each half would have less than half of this");
+    }
+
+    [TestMethod]
     public void NumbersHaveNone() =>
         Assert.IsNull(TemperatureScaling.Fit(null!, new RegressionTask(), new TextDataset([], new float[100], null), 0, Assert.Fail));
 
@@ -113,6 +125,21 @@ public sealed class TemperatureScalingTests
             (o.MaxEpochs, o.ValidationData, o.TemperatureScaling) = (1, Topics.View(ml, rows[..100]), false))).Fit(Topics.View(ml)));
         Assert.AreEqual(1, off.Temperature);
         CollectionAssert.AreEqual(model.Model.Scorer.Score([new("The soup.", null)])[0], off.Model.Scorer.Score([new("The soup.", null)])[0]);
+    }
+
+    [TestMethod]
+    public void AStoredHistoryKeepsTheBend()
+    {
+        var calibration = new CalibrationHistory
+        {
+            Temperature = 1.5, Bend = new(4, 2, 0.5), FittedRows = 100, Rows = 100, ExpectedCalibrationError = 0.02, UncalibratedError = 0.1, ErrorByChance = 0.01,
+            BrierScore = 0.2, UncalibratedBrierScore = 0.3, Bins = [],
+        };
+        var stored = new TrainingHistory { MetricName = "accuracy", Calibration = calibration }.ToJson();
+        Assert.AreEqual(calibration.Bend, TrainingHistory.FromJson(stored).Calibration!.Bend);
+        var alone = new TrainingHistory { MetricName = "accuracy", Calibration = calibration with { Bend = null } }.ToJson();
+        Assert.IsFalse(alone.Contains("bend", StringComparison.OrdinalIgnoreCase), alone);
+        Assert.IsNull(TrainingHistory.FromJson(alone).Calibration!.Bend);
     }
 
     /// <summary>Random logits, and labels that these make likely once they are calibrated.</summary>
