@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Tests.Libraries;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.OnnxRuntime;
 
@@ -19,7 +21,11 @@ public sealed class ApplyOnnxModelTests
         ["binary"] = new(() => new(TrainedModels.Step(TrainedModels.Binary), "probability", "Probability", "Score")),
         ["regression of pairs"] = new(() => new(TrainedModels.Step(TrainedModels.Regression), "score", "Score", "Score")),
         ["multilabel pairs"] = new(() => new(TrainedModels.Step(TrainedModels.MultiLabelPairs), "probabilities", "Probability", "Score")),
+        ["two temperatures"] = new(() => new(MadeUpModels.Create("plain", MadeUpModels.Multiclass("a", "b", "c").With(Bent), 3), "probabilities", "Score", null)),
+        ["two temperatures, yes or no"] = new(() => new(MadeUpModels.Create("plain", MadeUpModels.Binary().With(Bent), 3), "probability", "Probability", null)),
     };
+
+    private static ScoreCalibration Bent => new(1.5, null) { Bend = new(Near: 4, At: 0.1, Far: 0.4) };
 
     // From a sentence to a text that is cut at the maximum length, and nothing at all.
     private static readonly Topics.Row[] Rows =

@@ -96,7 +96,8 @@ public sealed class AdapterCommandTests
     {
         using var folder = new TemporaryFolder();
         using var model = MadeUpModels.Create("plain", MadeUpModels.Multiclass("a", "b", "c").With(new ScoreCalibration(1.25, null) { Bend = new(4, 2, 1) }), 3);
-        new MLContext().Model.Save(model, null, folder.File("m.mlnet"));
+        var ml = new MLContext();
+        ml.Model.Save(model, ml.Data.LoadFromEnumerable([new { Text = "", Label = "" }]).Schema, folder.File("m.mlnet"));
         StringAssert.Contains((await Succeeds("adapter", command, "--model", folder.File("m.mlnet"), "--out", folder.File("out"))).Output, "one temperature (1.250)");
     }
 
