@@ -40,6 +40,10 @@ public abstract partial record FineTuningMethod
     /// <summary>Why an initialisation does not go with the method, as the end of a sentence; null where it does, or has no part in it.</summary>
     internal virtual string? Obstacle(LoraInitialization initialization) => null;
 
+    /// <summary>Why the method needs what one device alone has, as the end of a sentence; null where it trains on several too.</summary>
+    [JsonIgnore]
+    internal virtual string? DevicesObstacle => null;
+
     /// <summary>Checks the settings against a run's length, before it begins.</summary>
     /// <param name="steps">Optimiser steps of the whole run.</param>
     /// <exception cref="ArgumentException">A setting does not fit.</exception>

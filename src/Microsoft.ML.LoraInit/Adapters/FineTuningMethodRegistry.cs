@@ -25,6 +25,8 @@ internal static class FineTuningMethodRegistry
         new KasaMethod(),
         new DyloraMethod(),
         new MeloraMethod(),
+        new GaloreMethod(),
+        new LisaMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

@@ -10,12 +10,16 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <remarks>
 /// A step calls, on the main device's thread: <see cref="BeforeStep"/>, the passes over its batches, <see cref="Penalty"/> (whose gradient
 /// is added), clipping, <see cref="BeforeUpdate"/>, AdamW, <see cref="AfterUpdate"/>. Passes may be recorded and replayed: what changes
-/// from step to step must lie in tensors that stay in place.
+/// from step to step must lie in tensors that stay in place, or <see cref="PassesMayBeRecorded"/> be false. Parameters that are
+/// <see cref="Parameter.MovedByMethod"/> are for <see cref="BeforeUpdate"/> to move; those that <see cref="Parameter.Rests"/> get no gradient.
 /// </remarks>
 internal abstract class MethodHooks : IDisposable
 {
     /// <summary>Tensors that a resumed run must find as they were, by name; owned by this, changed in place.</summary>
     public virtual IEnumerable<KeyValuePair<string, Tensor>> State => [];
+
+    /// <summary>Whether the coming passes are like those before them, so that recordings serve; false while calls differ from step to step.</summary>
+    public virtual bool PassesMayBeRecorded => true;
 
     /// <summary>Before the step's first pass.</summary>
     /// <param name="step">From 0.</param>
@@ -55,6 +59,9 @@ internal abstract class MethodHooks : IDisposable
 /// <param name="Settings">Rank and scale, as the trainer's options have them.</param>
 internal sealed record MethodRun(RobertaClassifier Model, TrainableParameters Parameters, long Steps, int Seed, AdapterSettings Settings)
 {
+    /// <summary>AdamW's decoupled decay of a parameter, for methods that move it themselves; multiplied by the learning rate. Default none.</summary>
+    public Func<Parameter, double> Decay { get; init; } = _ => 0;
+
     /// <summary>The model's adapters of a kind, in the model's order.</summary>
     public IReadOnlyList<T> Adapters<T>()
         where T : LinearAdapter => [.. Model.Linears.Select(l => l.Adapter).OfType<T>()];

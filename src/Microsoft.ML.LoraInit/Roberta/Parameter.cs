@@ -56,6 +56,12 @@ internal sealed class Parameter
     /// <summary>Factor on the learning rate (LoRA+ raises it for B).</summary>
     public double LearningRateFactor { get; set; } = 1.0;
 
+    /// <summary>Whether the method's hooks update it and the optimiser passes it by, without moments. Set before <see cref="TrainableParameters"/> is built.</summary>
+    public bool MovedByMethod { get; set; }
+
+    /// <summary>Whether passes compute no gradient for it for now, though it is trained. May change between steps.</summary>
+    public bool Rests { get; set; }
+
     /// <summary>The weight where it is held in 4 bits; null elsewhere.</summary>
     public Nf4Tensor? Quantized { get; private set; }
 

@@ -4,7 +4,8 @@ namespace Microsoft.ML.LoraInit.Roberta;
 
 /// <summary>
 /// All trained parameters as one flat fp32 leaf, so that clipping, zeroing and the optimiser are a handful of calls
-/// however many matrices there are. <see cref="Bind"/> cuts it into the views that a step computes with.
+/// however many matrices there are. <see cref="Bind"/> cuts it into the views that a step computes with. What a method moves itself comes
+/// last, so that the optimiser has the vector's beginning.
 /// </summary>
 internal sealed class TrainableParameters : IDisposable
 {
@@ -14,10 +15,11 @@ internal sealed class TrainableParameters : IDisposable
 
     public TrainableParameters(IEnumerable<Parameter> parameters)
     {
-        _parameters = [.. parameters.Where(p => p.Trained)];
+        _parameters = [.. parameters.Where(p => p.Trained).OrderBy(p => p.MovedByMethod)]; // a stable order
         if (_parameters.Length == 0)
             throw new InvalidOperationException("Nothing is to be trained: no parameter is marked as trained.");
         _sizes = [.. _parameters.Select(p => p.Count)];
+        OptimizedCount = _parameters.Where(p => !p.MovedByMethod).Sum(p => p.Count);
         long start = 0;
         foreach (var parameter in _parameters)
         {
@@ -37,15 +39,18 @@ internal sealed class TrainableParameters : IDisposable
 
     public long Count => Flat.shape[0];
 
+    /// <summary>How many numbers, from the first, the optimiser updates; a method moves the rest itself.</summary>
+    public long OptimizedCount { get; }
+
     /// <summary>
-    /// Points every trained parameter at its view of <see cref="Flat"/>. Call inside the scope of each step or
-    /// evaluation: the views belong to that scope.
+    /// Points every trained parameter at its view of <see cref="Flat"/>, without the tape where it rests. Call inside the scope of each
+    /// step or evaluation: the views belong to that scope.
     /// </summary>
     public void Bind()
     {
         var views = Flat.split(_sizes);
         for (int i = 0; i < _parameters.Length; i++)
-            _parameters[i].Bind(views[i].view(_parameters[i].Shape).to(_parameters[i].ComputeType));
+            _parameters[i].Bind((_parameters[i].Rests ? views[i].detach() : views[i]).view(_parameters[i].Shape).to(_parameters[i].ComputeType));
     }
 
     /// <summary>The leaf's gradient, zeros where there was none yet; a handle in the caller's scope, always on the same memory.</summary>
@@ -88,12 +93,15 @@ internal sealed class TrainableParameters : IDisposable
     /// <summary>Where a parameter's numbers begin in <see cref="Flat"/>; null when it is not trained.</summary>
     public long? Start(Parameter parameter) => _starts.TryGetValue(parameter, out var start) ? start : null;
 
-    /// <summary>A vector aligned with <see cref="Flat"/> that holds one number a parameter.</summary>
+    /// <summary>The part of a vector aligned with <see cref="Flat"/> that the optimiser updates; a view in the caller's scope.</summary>
+    public Tensor Optimized(Tensor flat) => flat.narrow(0, 0, OptimizedCount);
+
+    /// <summary>A vector aligned with what the optimiser updates, of one number a parameter.</summary>
     public Tensor Expand(Func<Parameter, float> value)
     {
-        var data = new float[Count];
+        var data = new float[OptimizedCount];
         long start = 0;
-        for (int i = 0; i < _parameters.Length; start += _sizes[i++])
+        for (int i = 0; start < OptimizedCount; start += _sizes[i++])
             data.AsSpan((int)start, (int)_sizes[i]).Fill(value(_parameters[i]));
         return tensor(data, device: Flat.device).DetachFromDisposeScope();
     }

@@ -112,9 +112,11 @@ internal static class LoraTrainerOptionsValidator
         }
     }
 
-    /// <summary>What a variant of LoRA does not go with.</summary>
+    /// <summary>What a variant does not go with.</summary>
     private static void CheckFamily(LoraTrainerOptions options)
     {
+        if (options.Method.DevicesObstacle is { } alone && options.Devices?.Count > 1 && options.InitialAdapter is null)
+            throw Refused(nameof(options.Devices), options.Devices.Count, alone, "Name one device");
         if (options.Method is not LoraFamilyMethod method || options.InitialAdapter is not null)
             return;
         if (options.UseDora)
@@ -127,11 +129,9 @@ internal static class LoraTrainerOptionsValidator
             throw Refused(nameof(options.LoraPlusRatio), options.LoraPlusRatio, "it moves A and B itself, by one rate", "Leave the ratio at 1");
         if (method.CorrectsBase && options.BaseQuantization != BaseQuantization.None)
             throw Refused(nameof(options.BaseQuantization), options.BaseQuantization, "it changes the base's weights, which 4 bits cannot hold", "Choose BaseQuantization.None");
-        if (method.NeedsOneDevice && options.Devices?.Count > 1)
-            throw Refused(nameof(options.Devices), options.Devices.Count, "each step's rank is drawn on one device", "Name one device");
 
         ArgumentException Refused<T>(string option, T value, string why, string advice) =>
-            new($"{option} = {Text(value)} does not go with the method '{method.Name}': {why}. {advice}.");
+            new($"{option} = {Text(value)} does not go with the method '{options.Method.Name}': {why}. {advice}.");
     }
 
     private static void CheckOptimisation(LoraTrainerOptions options)

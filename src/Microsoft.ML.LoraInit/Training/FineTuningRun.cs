@@ -78,9 +78,10 @@ internal sealed class FineTuningRun
             adapter.B.LearningRateFactor *= _settings.Optimizer.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
-        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms });
+        var adam = new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms };
+        using var optimizer = new FlatAdamW(parameters, adam);
         using var state = new TrainingState(model.Device);
-        using var hooks = _settings.Method.Hooks(new(model, parameters, Steps, _request.Seed, _settings.Adapters));
+        using var hooks = _settings.Method.Hooks(new(model, parameters, Steps, _request.Seed, _settings.Adapters) { Decay = adam.DecayOf });
         var parts = new RunParts(parameters, optimizer, state, start, hooks);
         resumed?.Restore(parts);
         resumed?.Dispose(); // the file is about to be replaced

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Training.Steps;
@@ -43,6 +44,25 @@ public sealed class DeviceStepTests
         var (actual, _) = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), new Refusing())));
         CollectionAssert.AreEqual(expected, actual);
         Assert.IsTrue(said.Count > 0 && said.All(s => s.Contains("not today", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public void PassesThatDifferFromStepToStepAreNeitherRecordedNorReplayed()
+    {
+        var request = StepRun.Request(false, 1, new MulticlassTask(3));
+        var capture = new Recording();
+        using var hooks = new Differing();
+        StepRun.Train(request, parts =>
+        {
+            parts = parts with { Hooks = hooks };
+            return new DeviceStep(parts, new(Pass(parts, true), capture));
+        });
+        Assert.AreEqual(0, capture.Replays);
+    }
+
+    private sealed class Differing : MethodHooks
+    {
+        public override bool PassesMayBeRecorded => false;
     }
 
     private static GradientPass Pass(StepParts parts, bool fused)

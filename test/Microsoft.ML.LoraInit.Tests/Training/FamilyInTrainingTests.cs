@@ -3,12 +3,12 @@ using Microsoft.ML.LoraInit.Training;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 
-/// <summary>The variants of LoRA in whole runs.</summary>
+/// <summary>The variants of LoRA and of full fine-tuning in whole runs.</summary>
 [TestClass]
 public sealed class FamilyInTrainingTests
 {
     /// <summary>Every variant, with settings that make it act within a few steps.</summary>
-    public static IEnumerable<object[]> Methods => Family.All.Select(m => new object[] { m });
+    public static IEnumerable<object[]> Methods => Family.All.Concat(Family.Full).Select(m => new object[] { m });
 
     [TestMethod]
     [DynamicData(nameof(Methods), DynamicDataDisplayName = nameof(DisplayName))]
@@ -26,14 +26,14 @@ public sealed class FamilyInTrainingTests
 
     [TestMethod]
     [DynamicData(nameof(Methods), DynamicDataDisplayName = nameof(DisplayName))]
-    public void TheCourseIsNotThatOfPlainLora(string method)
+    public void TheCourseIsNotThatOfWhatItVaries(string method)
     {
         double Loss(string text)
         {
             using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Parse(text), 1), rows: 40));
             return trained.History.Epochs[0].TrainLoss;
         }
-        Assert.AreNotEqual(Loss("lora"), Loss(method), 1e-6);
+        Assert.AreNotEqual(Loss(Family.Full.Contains(method) ? "full" : "lora"), Loss(method), 1e-6);
     }
 
     [TestMethod]
@@ -75,8 +75,12 @@ public sealed class FamilyInTrainingTests
     public static string DisplayName(MethodInfo method, object[] data) => $"{method.Name} ({data[0]})";
 }
 
-/// <summary>The variants of LoRA by name.</summary>
+/// <summary>The variants by name.</summary>
 internal static class Family
 {
+    /// <summary>Those of LoRA.</summary>
     public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod)];
+
+    /// <summary>Those of full fine-tuning, with settings that make them act within a few steps.</summary>
+    public static string[] Full { get; } = ["galore:gap=2", "lisa:layers=1,interval=3", "lisa:layers=2,interval=3,keep=false"];
 }

@@ -21,7 +21,7 @@ public class MethodsInTrainingTests
     public void EveryMethodLearnsAndItsStateIsTheModelThatWasValidated(string method)
     {
         // The full model needs a smaller rate than what is added to it.
-        var rate = method == "full" ? 3e-4 : 3e-3;
+        var rate = FineTuningMethod.Parse(method) is FullMethod or FullFamilyMethod ? 3e-4 : 3e-3;
         var request = ToyRun.Request(o => (o.Method, o.InitialLearningRate, o.MaxEpochs) = (FineTuningMethod.Parse(method), rate, 3), rows: 48, validationRows: 16);
         using var trained = FineTuningRun.Execute(request);
         Assert.IsTrue(trained.History.Epochs[^1].TrainLoss < 0.9 * trained.History.Epochs[0].TrainLoss, trained.History.ToJson());

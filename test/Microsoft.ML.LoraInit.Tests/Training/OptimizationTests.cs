@@ -74,6 +74,33 @@ public sealed class OptimizationTests
     }
 
     [TestMethod]
+    [DataRow(true)]
+    [DataRow(false)]
+    public void WhatAMethodMovesStaysAndHasNoMoments(bool onDevice)
+    {
+        using var scope = NewDisposeScope();
+        var two = Two();
+        two[0].MovedByMethod = true;
+        using var parameters = new TrainableParameters(two);
+        using var optimizer = new FlatAdamW(parameters, new());
+        Assert.AreEqual(two[1], parameters.Parameters[0]); // the optimiser's come first
+        using (no_grad())
+            parameters.Gradient().fill_(1);
+        if (onDevice)
+            optimizer.Update(tensor(optimizer.NextScalars(0.1)), 0, null);
+        else
+            optimizer.Step(0.1);
+        var state = optimizer.ExportState();
+        Assert.AreEqual(2, state["exp_avg"].numel());
+        var after = parameters.Snapshot();
+        TensorAssert.Identical(tensor(Start[..3]), after["a.weight"], "a.weight");
+        Assert.AreEqual(Start[3] - 0.1, after["a.bias"][0].item<float>(), 1e-5);
+        Assert.AreEqual(!onDevice, parameters.Gradient().all().item<bool>());
+        Steps.Free(state);
+        Steps.Free(after);
+    }
+
+    [TestMethod]
     public void StateGoesOnExactly()
     {
         using var scope = NewDisposeScope();

@@ -58,6 +58,7 @@ public sealed class ParallelStepTests
     [DataRow("lokr", "kaiming")]
     [DataRow("lora-pro", "kaiming")]
     [DataRow("kasa", "kaiming")]
+    [DataRow("galore:gap=2", "kaiming")]
     public void WholeRunsAreThoseOfOneDevice(string method, string initialization)
     {
         FineTuningRequest Request() => ToyRun.Request(

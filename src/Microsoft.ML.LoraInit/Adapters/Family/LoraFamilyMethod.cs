@@ -30,10 +30,6 @@ public abstract record LoraFamilyMethod : FineTuningMethod
     [JsonIgnore]
     internal virtual bool UpdatesItself => false;
 
-    /// <summary>Whether what changes from step to step lies in the main device's adapters alone.</summary>
-    [JsonIgnore]
-    internal virtual bool NeedsOneDevice => false;
-
     /// <summary>Whether its tensors are none that an initialisation makes, so that they start in the method's own way.</summary>
     [JsonIgnore]
     internal virtual bool StartsItself => false;

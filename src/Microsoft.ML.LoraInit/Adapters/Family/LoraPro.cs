@@ -43,6 +43,6 @@ public sealed record LoraProMethod : LoraFamilyMethod
     private protected override void Prepare(LinearAdapter adapter)
     {
         foreach (var parameter in adapter.Parameters)
-            parameter.LearningRateFactor = 0;
+            parameter.MovedByMethod = true;
     }
 }

@@ -14,6 +14,10 @@ internal static class Setting
     public static double NotNegative(double value, string name) => value >= 0 && double.IsFinite(value) ? value
         : throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} = {value} is out of range: use a finite number of at least 0."));
 
+    /// <exception cref="ArgumentOutOfRangeException">It is no finite number above.</exception>
+    public static double Above(double least, double value, string name) => value > least && double.IsFinite(value) ? value
+        : throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} = {value} is out of range: use a finite number above {least}."));
+
     /// <exception cref="ArgumentOutOfRangeException">It does not lie between.</exception>
     public static double Share(double value, string name) => value is > 0 and < 1 ? value
         : throw new ArgumentOutOfRangeException(name, value, FormattableString.Invariant($"{name} = {value} is out of range: use a number between 0 and 1."));

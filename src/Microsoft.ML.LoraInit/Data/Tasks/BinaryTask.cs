@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -54,7 +55,7 @@ internal sealed class BinaryTask : TextTask
     public static (float[] Distances, int Actual) Choice(float logit, float label) => ([Math.Min(logit, 0), Math.Min(-logit, 0)], label == 1 ? 0 : 1);
 
     /// <summary>Targets of 0 and 1 moved towards one half.</summary>
-    public static Tensor Softened(Tensor targets, double smoothing) => smoothing == 0 ? targets : (targets * (1 - smoothing)) + (smoothing / 2);
+    public static Tensor Softened(Tensor targets, double smoothing) => smoothing == 0 ? targets : targets.Mul(1 - smoothing).Add(smoothing / 2);
 
     /// <summary>ln of the odds of a label among rows, one row more of either.</summary>
     /// <param name="labels">0 and 1.</param>

@@ -199,7 +199,7 @@ internal sealed class TrainingCheckpoint : IDisposable
                 .ToDictionary(n => n[OptimizerPrefix.Length..], n => file.Read(n)));
             foreach (var (name, value) in parts.Hooks?.State ?? [])
                 value.copy_(Carried(name, value));
-            state.LossSum.fill_(Stored.LossSum);
+            state.LossSum.Fill_(Stored.LossSum);
             state.Step = Stored.Step;
             state.Epoch = Stored.Epoch;
             state.StepInEpoch = Stored.StepInEpoch;

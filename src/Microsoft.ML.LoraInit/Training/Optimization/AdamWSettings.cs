@@ -15,6 +15,9 @@ internal sealed record AdamWSettings
     /// <summary>Whether biases and norms decay too (one parameter group); by default they do not.</summary>
     public bool DecayEverything { get; init; }
 
+    /// <summary>What a parameter decays by, before its own factor on the rate.</summary>
+    public double DecayOf(Roberta.Parameter parameter) => DecayEverything || parameter.Decay ? WeightDecay : 0;
+
     public void Validate()
     {
         if (Beta1 is not (>= 0 and < 1) || Beta2 is not (>= 0 and < 1))

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -6,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Training.Optimization;
 
 /// <summary>
 /// AdamW (arXiv 1711.05101) as <c>torch.optim.AdamW</c> computes it, over the one flat vector of
-/// <see cref="TrainableParameters"/>: decoupled decay first, bias-corrected moments, eps outside the root.
+/// <see cref="TrainableParameters"/>, as far as no method moves it itself: decoupled decay first, bias-corrected moments, eps outside the root.
 /// A step is a handful of calls however many matrices are trained.
 /// </summary>
 internal sealed class FlatAdamW : IDisposable
@@ -32,17 +33,17 @@ internal sealed class FlatAdamW : IDisposable
         _parameters = parameters;
         _settings = settings;
         using var noGrad = no_grad();
-        _first = zeros_like(parameters.Flat.detach()).DetachFromDisposeScope();
+        _first = zeros(parameters.OptimizedCount, ScalarType.Float32, parameters.Flat.device).DetachFromDisposeScope();
         _second = zeros_like(_first).DetachFromDisposeScope();
 
         float Factor(Roberta.Parameter p) => (float)p.LearningRateFactor;
-        float Decay(Roberta.Parameter p) => settings.DecayEverything || p.Decay ? (float)settings.WeightDecay * Factor(p) : 0f;
+        float Decay(Roberta.Parameter p) => (float)settings.DecayOf(p) * Factor(p);
         (_factor, _uniformFactor) = Vector(Factor);
         (_decay, _uniformDecay) = Vector(Decay);
 
         (Tensor? Each, double All) Vector(Func<Roberta.Parameter, float> value)
         {
-            var values = parameters.Parameters.Select(value).Distinct().ToArray();
+            var values = parameters.Parameters.Where(p => !p.MovedByMethod).Select(value).Distinct().ToArray();
             return values.Length == 1 ? (null, values[0]) : (parameters.Expand(value), 0);
         }
     }
@@ -57,25 +58,24 @@ internal sealed class FlatAdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var value = _parameters.Flat;
-        var gradient = value.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
+        var (value, gradient) = (_parameters.Optimized(_parameters.Flat), _parameters.Optimized(Gradient()));
         Steps++;
 
         if (_decay is not null)
-            value.addcmul_(value, _decay, -learningRate);
+            value.Addcmul_(value, _decay, -learningRate);
         else if (_uniformDecay != 0)
-            value.mul_(1 - learningRate * _uniformDecay);
+            value.Mul_(1 - learningRate * _uniformDecay);
 
-        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
-        _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
+        _first.Mul_(_settings.Beta1).Add_(gradient, 1 - _settings.Beta1);
+        _second.Mul_(_settings.Beta2).Addcmul_(gradient, gradient, 1 - _settings.Beta2);
         var correction1 = 1 - Math.Pow(_settings.Beta1, Steps);
         var correction2 = 1 - Math.Pow(_settings.Beta2, Steps);
-        var denominator = _second.sqrt().div_(Math.Sqrt(correction2)).add_(_settings.Epsilon);
+        var denominator = _second.sqrt().Div_(Math.Sqrt(correction2)).Add_(_settings.Epsilon);
         var rate = -learningRate / correction1;
         if (_factor is null)
-            value.addcdiv_(_first, denominator, rate * _uniformFactor);
+            value.Addcdiv_(_first, denominator, rate * _uniformFactor);
         else
-            value.addcdiv_(_first * _factor, denominator, rate);
+            value.Addcdiv_(_first * _factor, denominator, rate);
     }
 
     /// <summary>Numbers that a step on the device reads: see <see cref="NextScalars"/>.</summary>
@@ -103,11 +103,11 @@ internal sealed class FlatAdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var value = _parameters.Flat.detach();
-        var gradient = _parameters.Flat.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
-        if (_kernel is not null && precondition is null)
+        var whole = Gradient();
+        var (value, gradient) = (_parameters.Optimized(_parameters.Flat.detach()), _parameters.Optimized(whole));
+        if (_kernel is not null && precondition is null && _parameters.OptimizedCount == _parameters.Count)
         {
-            var norm = maximumNorm > 0 ? linalg.vector_norm(gradient, 2.0) : null;
+            var norm = maximumNorm > 0 ? gradient.norm() : null;
             _kernel.Step(value, gradient, _first, _second, _decay, _factor, norm, scalars,
                 new AdamWStep(maximumNorm, _settings.Beta1, _settings.Beta2, _settings.Epsilon, _uniformDecay, _uniformFactor));
             return;
@@ -118,14 +118,14 @@ internal sealed class FlatAdamW : IDisposable
         if (_decay is not null)
             value.sub_(_decay.mul(rate).mul_(value));
         else if (_uniformDecay != 0)
-            value.mul_(rate.mul(-_uniformDecay).add_(1));
+            value.mul_(rate.Mul(-_uniformDecay).Add_(1));
 
-        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
-        _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
-        var denominator = _second.sqrt().mul_(correction2).add_(_settings.Epsilon);
+        _first.Mul_(_settings.Beta1).Add_(gradient, 1 - _settings.Beta1);
+        _second.Mul_(_settings.Beta2).Addcmul_(gradient, gradient, 1 - _settings.Beta2);
+        var denominator = _second.sqrt().mul_(correction2).Add_(_settings.Epsilon);
         var change = _first.div(denominator).mul_(rate.mul(correction1));
-        value.sub_(_factor is null ? change.mul_(_uniformFactor) : change.mul_(_factor));
-        gradient.zero_();
+        value.sub_(_factor is null ? change.Mul_(_uniformFactor) : change.mul_(_factor));
+        whole.zero_();
     }
 
     /// <summary>Sets the gradient to zero for the next backward pass.</summary>
@@ -135,6 +135,9 @@ internal sealed class FlatAdamW : IDisposable
         using var noGrad = no_grad();
         _parameters.Flat.grad?.zero_();
     }
+
+    private Tensor Gradient() =>
+        _parameters.Flat.grad ?? throw new InvalidOperationException("The optimiser has no gradient to step by: run a backward pass first.");
 
     /// <summary>Everything that a checkpoint must hold to go on exactly; on the CPU, owned by the caller.</summary>
     public Dictionary<string, Tensor> ExportState()
@@ -160,7 +163,7 @@ internal sealed class FlatAdamW : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var (first, second, steps) = (Find(FirstMoment, _parameters.Count), Find(SecondMoment, _parameters.Count), Find(StepCount, 1));
+        var (first, second, steps) = (Find(FirstMoment, _parameters.OptimizedCount), Find(SecondMoment, _parameters.OptimizedCount), Find(StepCount, 1));
         _first.copy_(first);
         _second.copy_(second);
         Steps = steps.to(ScalarType.Int64).item<long>();

@@ -55,10 +55,11 @@ internal sealed class DeviceGradients : IDisposable
             buffers = new ShapeBuffers(batch.Shape, _scalars, _parts.Model.Config, _parts.Request.DropsOut);
             _shapes.Add(batch.Shape, buffers);
         }
-        if (_capture is not null && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
+        var recordable = _capture is not null && _parts.MayBeRecorded();
+        if (recordable && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
             Capture(buffers);
         buffers.Upload(batch);
-        if (buffers.Captured is { } captured)
+        if (recordable && buffers.Captured is { } captured)
             captured.Replay();
         else
             _pass.Run(buffers.Inputs(), _parts.LossSum);
@@ -93,4 +94,8 @@ internal sealed class DeviceGradients : IDisposable
 /// <param name="Model">The model with its adapters on.</param>
 /// <param name="Parameters">What is trained, on the model's device.</param>
 /// <param name="LossSum">Takes the weighted losses, [1], likewise.</param>
-internal sealed record GradientParts(FineTuningRequest Request, RobertaClassifier Model, TrainableParameters Parameters, Tensor LossSum);
+internal sealed record GradientParts(FineTuningRequest Request, RobertaClassifier Model, TrainableParameters Parameters, Tensor LossSum)
+{
+    /// <summary>Whether a pass of now may be recorded, and recordings replayed.</summary>
+    public Func<bool> MayBeRecorded { get; init; } = () => true;
+}

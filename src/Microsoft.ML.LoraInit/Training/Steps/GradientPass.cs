@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
@@ -21,6 +22,8 @@ internal abstract class GradientPass : IDisposable
         var kinds = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().Where(a => a is not LoraAdapter).Select(a => a.Kind).Distinct().ToArray();
         if (kinds.Length > 0)
             parts.Request.Log?.Invoke($"Adapters of the kind {string.Join(", ", kinds)} train by autograd; the fused encoder is for plain LoRA.");
+        else if (model.BaseParameters.Any(p => p.Trained))
+            parts.Request.Log?.Invoke($"The method '{parts.Request.Settings.Method.Name}' trains weights of the base, and that by autograd; the fused encoder is for plain LoRA.");
         return new TapePass(model, parts.Parameters, task, kernels);
     }
 
@@ -39,7 +42,7 @@ internal abstract class GradientPass : IDisposable
         var losses = task.RowLosses(logits, inputs.Targets);
         var sum = inputs.Weights is null ? losses.sum() : (losses * inputs.Weights).sum();
         using (no_grad())
-            lossSum.add_(sum.detach());
+            lossSum.Add_(sum.detach());
         return sum * inputs.InverseWeight;
     }
 }
@@ -99,7 +102,7 @@ internal sealed class FusedPass : GradientPass
         var logits = _model.Head.OfFirst(encoded, new ForwardContext { Dropout = dropout });
         var gradients = Tape.Gradients(Sum(_task, logits, inputs, lossSum), null, encoded, head);
         using var noGrad = no_grad();
-        gradient.narrow(0, _headStart, headCount).add_(gradients[1]);
+        gradient.narrow(0, _headStart, headCount).Add_(gradients[1]);
         backward(gradients[0]);
     }
 

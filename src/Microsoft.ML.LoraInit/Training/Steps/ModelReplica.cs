@@ -32,7 +32,7 @@ internal static class ModelReplica
                 foreach (var (place, from) in model.Layers[i].Bottlenecks)
                     replica.Layers[i].Bottlenecks[place] = new(BottleneckAdapter.NameOf(i, place), Values(from.Parameters), from.Eps);
             foreach (var (from, to) in model.Parameters.Zip(replica.Parameters, (from, to) => (from, to)))
-                to.Trained = from.Name == to.Name ? from.Trained : throw new InvalidOperationException($"The replica has '{to.Name}' in the place of '{from.Name}'.");
+                (to.Trained, to.MovedByMethod) = from.Name == to.Name ? (from.Trained, from.MovedByMethod) : throw new InvalidOperationException($"The replica has '{to.Name}' in the place of '{from.Name}'.");
             return replica;
         }
         catch

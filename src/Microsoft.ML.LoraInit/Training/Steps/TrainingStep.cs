@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -45,7 +46,7 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
             return;
         penalty.backward();
         using var noGrad = no_grad();
-        Parts.State.LossSum.add_(penalty.detach(), 1 / inverseWeight);
+        Parts.State.LossSum.Add_(penalty.detach(), 1 / inverseWeight);
     }
 
     /// <summary>The seed of a step's dropout, of its nth batch, on the nth device.</summary>
@@ -101,7 +102,7 @@ internal sealed record StepParts(
     }
 
     /// <summary>What a pass on the model's device needs of it.</summary>
-    public GradientParts Gradients => new(Request, Model, Parameters, State.LossSum);
+    public GradientParts Gradients => new(Request, Model, Parameters, State.LossSum) { MayBeRecorded = () => Hooks?.PassesMayBeRecorded is not false };
 }
 
 /// <summary>An epoch's batches, made ahead; a step takes its own from it.</summary>

@@ -27,7 +27,7 @@ public sealed class FamilyTableTests
     public void ThePageNamesEveryVariant()
     {
         var page = File.ReadAllText(BuildSettings.Source("docs", "methods.md"));
-        foreach (var method in Tests.Training.Family.All)
+        foreach (var method in Tests.Training.Family.All.Concat(Tests.Training.Family.Full.Select(m => m.Split(':')[0])))
             StringAssert.Contains(page, $"`{method}`");
     }
 
@@ -49,6 +49,7 @@ public sealed class FamilyTableTests
     [DataRow("lora-pro", nameof(LoraTrainerOptions.LoraPlusRatio))]
     [DataRow("kasa", nameof(LoraTrainerOptions.BaseQuantization))]
     [DataRow("dylora", nameof(LoraTrainerOptions.Devices))]
+    [DataRow("lisa", nameof(LoraTrainerOptions.Devices))]
     public void AnOptionThatMeansNothingIsRefusedByName(string method, string option)
     {
         var options = ToyRun.Options<LoraTextClassificationTrainer.Options>(o => o.Method = FineTuningMethod.Parse(method));
@@ -71,6 +72,11 @@ public sealed class FamilyTableTests
     [DataRow("lokr:factor=0", "Factor")]
     [DataRow("dylora:use=0", "Use")]
     [DataRow("melora:count=0", "Count")]
+    [DataRow("galore:rank=0", "Rank")]
+    [DataRow("galore:gap=0", "Gap")]
+    [DataRow("galore:scale=0", "Scale")]
+    [DataRow("lisa:layers=0", "Layers")]
+    [DataRow("lisa:interval=0", "Interval")]
     public void ASettingOutOfRangeIsRefusedByName(string text, string expected) =>
         StringAssert.Contains(Assert.Throws<ArgumentException>(() => FineTuningMethod.Parse(text)).Message, expected);
 
