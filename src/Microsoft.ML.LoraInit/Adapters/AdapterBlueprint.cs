@@ -46,7 +46,7 @@ internal sealed record AdapterBlueprint(
         adapter.Correction = Correction;
         adapter.Start = Start is null ? null : new SubtractedStart(Start, device);
         foreach (var parameter in adapter.Parameters)
-            parameter.Trained = parameter.Name.EndsWith(LinearAdapter.Names.A, StringComparison.Ordinal) ? TrainA
+            parameter.Trained &= parameter.Name.EndsWith(LinearAdapter.Names.A, StringComparison.Ordinal) ? TrainA
                 : !parameter.Name.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal) || TrainB;
         return adapter;
     }

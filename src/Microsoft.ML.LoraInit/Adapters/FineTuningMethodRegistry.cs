@@ -27,6 +27,7 @@ internal static class FineTuningMethodRegistry
         new MeloraMethod(),
         new GaloreMethod(),
         new LisaMethod(),
+        new RosaMethod(),
     ];
 
     // What people call a method; models and reports store its one name.
