@@ -28,6 +28,7 @@ internal static class FineTuningMethodRegistry
         new GaloreMethod(),
         new LisaMethod(),
         new RosaMethod(),
+        new ProloraMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

@@ -9,6 +9,7 @@ namespace Microsoft.ML.LoraInit.Tests.Adapters;
 internal sealed class TinyRun : IDisposable
 {
     private readonly MethodRun _run;
+    private readonly MethodHooks? _hooks;
 
     /// <param name="method">The method; its adapters, if any, on all layers with random factors.</param>
     /// <param name="decay">Of every parameter.</param>
@@ -25,7 +26,7 @@ internal sealed class TinyRun : IDisposable
         method.Apply(Model, new(settings, 3, targets, AdapterTests.RandomFactors(targets, start ?? (f => f))));
         Parameters = new TrainableParameters(Model.Parameters);
         _run = new(Model, Parameters, 9, 0, settings) { Decay = _ => decay };
-        Hooks = method.Hooks(_run)!;
+        _hooks = method.Hooks(_run);
     }
 
     public FineTuningMethod Method { get; }
@@ -36,7 +37,7 @@ internal sealed class TinyRun : IDisposable
 
     public TrainableParameters Parameters { get; }
 
-    public MethodHooks Hooks { get; }
+    public MethodHooks Hooks => _hooks ?? throw new InvalidOperationException($"The method '{Method.Name}' has none.");
 
     public FlatPlace Place(string name) => Place(Parameters.Parameters.Single(p => p.Name == name));
 
@@ -60,7 +61,7 @@ internal sealed class TinyRun : IDisposable
 
     public void Dispose()
     {
-        Hooks.Dispose();
+        _hooks?.Dispose();
         Parameters.Dispose();
         Model.Dispose();
         Weights.Dispose();

@@ -43,6 +43,7 @@ public sealed class FamilyFormulaTests
     [DataRow("dylora:use=2")]
     [DataRow("melora:count=4")]
     [DataRow("rosa:density=0.1")]
+    [DataRow("prolora:a=3,b=2")]
     public void AsAPlainLoraItIsTheSameWeight(string name)
     {
         using var scope = NewDisposeScope();
