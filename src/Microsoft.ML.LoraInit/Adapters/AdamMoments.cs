@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -23,10 +24,10 @@ internal sealed class AdamMoments : IDisposable
     /// <param name="steps">t: how many gradients they have seen with this one.</param>
     public Tensor Direction(Tensor gradient, long steps)
     {
-        _first.mul_(Beta1).add_(gradient, 1 - Beta1);
-        _second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
-        var denominator = (_second.sqrt() / Math.Sqrt(1 - Math.Pow(Beta2, steps))).add_(Epsilon);
-        return _first / (1 - Math.Pow(Beta1, steps)) / denominator;
+        _first.Mul_(Beta1).Add_(gradient, 1 - Beta1);
+        _second.Mul_(Beta2).Addcmul_(gradient, gradient, 1 - Beta2);
+        var denominator = _second.sqrt().Div(Math.Sqrt(1 - Math.Pow(Beta2, steps))).Add_(Epsilon);
+        return _first.Div(1 - Math.Pow(Beta1, steps)) / denominator;
     }
 
     /// <summary>Forgets every gradient.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -32,7 +33,7 @@ internal sealed class DoraAdapter : LowRankAdapter
 
     /// <summary>The m [out] with which the layer starts as the identity of its base: ‖W + s·B·A‖ a row.</summary>
     public static Tensor InitialMagnitude(Tensor weight, Tensor a, Tensor b, double scaling) =>
-        RowNorms(weight.to(ScalarType.Float32).add(b.matmul(a), scaling));
+        RowNorms(weight.to(ScalarType.Float32).Add(b.matmul(a), scaling));
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
     {
@@ -42,11 +43,11 @@ internal sealed class DoraAdapter : LowRankAdapter
             norm = RowNorms(Direction(linear.Weight.Value.to(ScalarType.Float32))).MoveToOuterDisposeScope();
         var gain = (Magnitude.Value / norm).to(x.dtype); // [out]
         var dropped = context.ApplyDropout(x, Dropout);
-        var delta = Delta(x, dropped) * Scaling;
+        var delta = Delta(x, dropped).Mul(Scaling);
         if (ReferenceEquals(dropped, x))
-            return (linear.Product(x) + delta) * gain + linear.Bias.Value;
-        var correction = linear.Product(dropped) * (gain - 1) + delta * gain;
-        return linear.Affine(x).add_(correction);
+            return (linear.Product(x).Add(delta) * gain).Add(linear.Bias.Value);
+        var correction = (linear.Product(dropped) * gain.Sub(1)).Add(delta * gain);
+        return linear.Affine(x).Add_(correction);
     }
 
     public override Tensor EffectiveWeight(Tensor weight)
@@ -55,5 +56,5 @@ internal sealed class DoraAdapter : LowRankAdapter
         return direction * (Magnitude.Value / RowNorms(direction)).unsqueeze(1);
     }
 
-    private static Tensor RowNorms(Tensor weight) => weight.square().sum(1).sqrt_();
+    private static Tensor RowNorms(Tensor weight) => weight.Square().sum(1).sqrt_();
 }

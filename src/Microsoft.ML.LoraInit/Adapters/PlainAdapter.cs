@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters;
@@ -25,8 +26,8 @@ internal sealed record PlainAdapter(AdapterTarget Target, Tensor A, Tensor B, Te
     /// <param name="weight">The untouched W, fp32 or wider.</param>
     public Tensor EffectiveWeight(Tensor weight)
     {
-        var direction = weight.add(B.to(weight.dtype).matmul(A.to(weight.dtype)), Target.Scaling);
+        var direction = weight.Add(B.to(weight.dtype).matmul(A.to(weight.dtype)), Target.Scaling);
         return Magnitude is null ? direction
-            : direction * (Magnitude.to(weight.dtype) / direction.square().sum(1).sqrt()).unsqueeze(1);
+            : direction * (Magnitude.to(weight.dtype) / direction.Square().sum(1).sqrt()).unsqueeze(1);
     }
 }

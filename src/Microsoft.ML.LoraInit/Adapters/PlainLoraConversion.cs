@@ -91,7 +91,7 @@ internal static class PlainLoraConversion
         var blueprint = stored.Description.Blueprint(target, stored.Kind, tensors);
         var start = blueprint.Correction?.Apply(weight, target.Scaling) ?? weight;
         using var adapter = blueprint.Build(start, CPU);
-        var change = (adapter.EffectiveWeight(start).to(ScalarType.Float64) - weight.to(ScalarType.Float64)) / target.Scaling;
+        var change = (adapter.EffectiveWeight(start).to(ScalarType.Float64) - weight.to(ScalarType.Float64)).Div(target.Scaling);
         var (u, s, vh) = Linalg.Svd(change, false);
         var full = new PlainAdapter(WithRank(target, (int)s.shape[0]), vh, u * s, null) { TrainedRank = target.Rank };
         return Truncate(full, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);
@@ -115,7 +115,7 @@ internal static class PlainLoraConversion
             throw new NotSupportedException($"The initialisation put another (quantised) weight in the place of '{target.ModuleName}', so the trained change of the untouched base has full rank: no LoRA over that base is exactly the model. Ask for a rank to get the nearest adapter of that rank with its error stated, or write the merged model.");
         var wide = baseWeight(target.ModuleName).to(ScalarType.Float64);
         // The direction that the trained layer has, seen from the untouched weight, in units of s.
-        var change = (replacement.to(ScalarType.Float64).add(trained.B.to(ScalarType.Float64).matmul(trained.A.to(ScalarType.Float64)), target.Scaling) - wide) / target.Scaling;
+        var change = (replacement.to(ScalarType.Float64).Add(trained.B.to(ScalarType.Float64).matmul(trained.A.to(ScalarType.Float64)), target.Scaling) - wide).Div(target.Scaling);
         var (u, s, vh) = Linalg.Svd(change, false);
         var full = new PlainAdapter(target with { Alpha = target.Scaling, Rank = 1, RankStabilized = false }, vh, u * s, trained.Magnitude) { TrainedRank = trained.TrainedRank };
         return Truncate(trained, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);

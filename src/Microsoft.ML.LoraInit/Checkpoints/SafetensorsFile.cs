@@ -107,7 +107,7 @@ internal sealed class SafetensorsFile : IDisposable
             _bytes.Read(read.bytes, entry.Offset + (done * size));
             FiniteNumbers.Check(read, name, Name, most);
             if (!inPlace)
-                part.copy_(entry.DType == ScalarType.Bool ? read.ne(0) : read);
+                part.copy_(entry.DType == ScalarType.Bool ? read.Ne(0) : read);
         }
         _bytes.CheckUnchanged();
         return tensor.MoveToOuterDisposeScope();

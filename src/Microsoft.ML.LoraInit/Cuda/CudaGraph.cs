@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Cuda.Native;
 using static TorchSharp.torch;
 
@@ -98,7 +99,7 @@ internal sealed class CudaGraph : IDisposable
                 return pool;
             using var scope = NewDisposeScope();
             var target = zeros(1, ScalarType.Int32, new Device(TorchSharp.DeviceType.CUDA, device));
-            pool = TryCapture(() => target.add_(1), null, out why);
+            pool = TryCapture(() => target.Add_(1), null, out why);
             if (pool is not null)
             {
                 target.DetachFromDisposeScope(); // the graph writes there, if ever replayed

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.ML.LoraInit.Core;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,7 +16,7 @@ internal sealed class CpuKernels : TensorKernels
     {
         if (update.dtype != ScalarType.Float32)
             return base.AddNorm(update, residual, weight, bias, eps, dropout);
-        var sum = dropout.Drops ? Mask(update.shape, update.dtype, dropout).mul_(update).add_(residual) : update + residual;
+        var sum = dropout.Drops ? Mask(update.shape, update.dtype, dropout).mul_(update).Add_(residual) : update.Add(residual);
         using var tape = enable_grad();
         sum.requires_grad_(true);
         var output = nn.functional.layer_norm(sum, [sum.shape[1]], weight, bias, eps);
@@ -41,9 +42,9 @@ internal sealed class CpuKernels : TensorKernels
 
     public override SoftmaxResult Softmax(Tensor scores, Tensor? lengths, int heads, double scale, DropoutMask dropout)
     {
-        scores.mul_(scale);
+        scores.Mul_(scale);
         if (lengths is not null)
-            scores.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).masked_fill_(Past(lengths, scores.shape[2]), double.NegativeInfinity);
+            scores.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).MaskedFill_(Past(lengths, scores.shape[2]), double.NegativeInfinity);
         var probabilities = scores.softmax(-1);
         return new(probabilities, dropout.Drops ? Mask(scores.shape, scores.dtype, dropout).mul_(probabilities) : probabilities);
     }
@@ -57,7 +58,7 @@ internal sealed class CpuKernels : TensorKernels
         }
         gradient.mul_(probabilities);
         using var sum = gradient.sum([-1L], true);
-        return gradient.addcmul_(probabilities, sum, -1).mul_(scale);
+        return gradient.Addcmul_(probabilities, sum, -1).Mul_(scale);
     }
 
     public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout)

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -136,7 +137,7 @@ internal sealed class FusedLastLayer(RobertaLayer layer, RobertaConfig config, E
             var inputs = attention.Backward(attended);
             var firstGradient = _query.backward(inputs[0], first, queryLow, residual, wantsInput);
             var all = _keyValue.backward(inputs[1], x, low, null, wantsInput);
-            all?.view(pass.Batch, pass.Length, -1).select(1, 0).add_(firstGradient!);
+            all?.view(pass.Batch, pass.Length, -1).select(1, 0).Add_(firstGradient!);
             return all;
         });
     }

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -110,9 +111,9 @@ internal sealed class FusedProjection : IDisposable
             {
                 var (own, scaling) = (part.OutputOf(gradient), (float)part.Adapter.Scaling);
                 Low(part, lowGradient).addmm_(own, part.B!, 0, scaling);
-                part.GradientB?.add_(own.t().mm(_hasStart ? Halves(part, low!).Second : Low(part, low!)), scaling);
+                part.GradientB?.Add_(own.t().mm(_hasStart ? Halves(part, low!).Second : Low(part, low!)), scaling);
             }
-            _gradientA!.add_((_hasStart ? OfA(lowGradient) : lowGradient).t().mm(x!));
+            _gradientA!.Add_((_hasStart ? OfA(lowGradient) : lowGradient).t().mm(x!));
         }
         if (!wantsInput)
             return null;
@@ -130,7 +131,7 @@ internal sealed class FusedProjection : IDisposable
         (low.narrow(1, 2 * part.LowOffset, part.Rank), low.narrow(1, (2 * part.LowOffset) + part.Rank, part.Rank));
 
     /// <summary>∂(x Aᵀ) [rows, rank] from ∂(x [ΔA; A]ᵀ): A is in both halves, with B₀ and with ΔB.</summary>
-    private Tensor OfA(Tensor lowGradient) => cat([.. _adapted.Select(p => Halves(p, lowGradient)).Select(h => h.First + h.Second)], 1);
+    private Tensor OfA(Tensor lowGradient) => cat([.. _adapted.Select(p => Halves(p, lowGradient)).Select(h => h.First.Add(h.Second))], 1);
 
     public void Dispose()
     {

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fused;
@@ -7,12 +8,12 @@ internal class TensorKernels : EncoderKernels
 {
     public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
     {
-        var sum = (dropout.Drops ? update * Mask(update.shape, update.dtype, dropout) : update) + residual;
+        var sum = (dropout.Drops ? update * Mask(update.shape, update.dtype, dropout) : update).Add(residual);
         var wide = sum.to(ScalarType.Float32);
         var mean = wide.mean([-1L], true);
         var centred = wide - mean;
-        var inverse = centred.square().mean([-1L], true).add_(eps).rsqrt_();
-        var output = centred.mul_(inverse).mul_(weight).add_(bias).to(update.dtype);
+        var inverse = centred.Square().mean([-1L], true).Add_(eps).rsqrt_();
+        var output = centred.mul_(inverse).mul_(weight).Add_(bias).to(update.dtype);
         return new MeasuredNorm(output, sum, mean.squeeze(-1), inverse.squeeze(-1));
     }
 
@@ -31,9 +32,9 @@ internal class TensorKernels : EncoderKernels
     public override Tensor GeluBackward(Tensor gradient, Tensor x)
     {
         var wide = x.to(ScalarType.Float32);
-        var cumulative = (wide * Math.Sqrt(0.5)).erf_().add_(1).mul_(0.5);
-        var density = wide.square().mul_(-0.5).exp_().mul_(1 / Math.Sqrt(2 * Math.PI));
-        return (gradient * density.mul_(wide).add_(cumulative)).to(gradient.dtype);
+        var cumulative = wide.Mul(Math.Sqrt(0.5)).erf_().Add_(1).Mul_(0.5);
+        var density = wide.Square().Mul_(-0.5).exp_().Mul_(1 / Math.Sqrt(2 * Math.PI));
+        return (gradient * density.mul_(wide).Add_(cumulative)).to(gradient.dtype);
     }
 
     public override Tensor SplitHeads(Tensor x, int batch, int length, int parts, int heads) =>
@@ -44,10 +45,10 @@ internal class TensorKernels : EncoderKernels
 
     public override SoftmaxResult Softmax(Tensor scores, Tensor? lengths, int heads, double scale, DropoutMask dropout)
     {
-        var wide = scores.to(ScalarType.Float32) * scale;
+        var wide = scores.to(ScalarType.Float32).Mul(scale);
         if (lengths is not null)
         {
-            wide = wide.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).masked_fill(Past(lengths, scores.shape[2]), double.NegativeInfinity).view(scores.shape);
+            wide = wide.view(lengths.shape[0], heads, scores.shape[1], scores.shape[2]).MaskedFill(Past(lengths, scores.shape[2]), double.NegativeInfinity).view(scores.shape);
         }
         var probabilities = wide.softmax(-1).to(scores.dtype);
         return new(probabilities, dropout.Drops ? probabilities * Mask(scores.shape, scores.dtype, dropout) : probabilities);
@@ -57,7 +58,7 @@ internal class TensorKernels : EncoderKernels
     {
         var wide = (dropout.Drops ? gradient * Mask(gradient.shape, gradient.dtype, dropout) : gradient).to(ScalarType.Float32);
         var weighted = wide * probabilities;
-        return weighted.sub(probabilities * weighted.sum([-1L], true)).mul_(scale).to(gradient.dtype);
+        return weighted.sub(probabilities * weighted.sum([-1L], true)).Mul_(scale).to(gradient.dtype);
     }
 
     public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout)
@@ -66,12 +67,12 @@ internal class TensorKernels : EncoderKernels
         using var noGrad = no_grad();
         var seed = dropout.Seed ?? throw new ArgumentException("A mask that drops nothing has no seed.", nameof(dropout));
         var count = shape.Aggregate(1L, (a, b) => a * b);
-        var start = Mix(seed.add(unchecked((long)((ulong)dropout.Index * Golden))));
-        var hashes = Mix(arange((count + Lanes - 1) / Lanes, dtype: ScalarType.Int64, device: seed.device).mul_(unchecked((long)Golden)).add_(start));
+        var start = Mix(seed.Add(unchecked((long)((ulong)dropout.Index * Golden))));
+        var hashes = Mix(Numbers.Arange((count + Lanes - 1) / Lanes, dtype: ScalarType.Int64, device: seed.device).Mul_(unchecked((long)Golden)).Add_(start));
         var lanes = Enumerable.Range(0, Lanes)
             .Select(lane => hashes.bitwise_right_shift(tensor((long)(LaneBits * lane))).bitwise_and_(tensor((1L << LaneBits) - 1))).ToArray();
         var bits = stack(lanes, 1).view(-1).narrow(0, 0, count);
-        return bits.lt((long)dropout.Threshold).to(type).mul_(1 / dropout.Keep).view(shape).MoveToOuterDisposeScope();
+        return bits.Lt((long)dropout.Threshold).to(type).Mul_(1 / dropout.Keep).view(shape).MoveToOuterDisposeScope();
     }
 
     protected const int LaneBits = 16;
@@ -80,13 +81,13 @@ internal class TensorKernels : EncoderKernels
 
     /// <summary>Keys behind the rows' ends, bool [batch, 1, 1, length].</summary>
     protected static Tensor Past(Tensor lengths, long length) =>
-        arange(length, dtype: ScalarType.Int64, device: lengths.device).unsqueeze(0).ge(lengths.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
+        Numbers.Arange(length, dtype: ScalarType.Int64, device: lengths.device).unsqueeze(0).ge(lengths.unsqueeze(1)).unsqueeze(1).unsqueeze(1);
 
     /// <summary>SplitMix64's mixer (<see cref="SeededRandom.Mix"/>) on wrapping int64, in place.</summary>
     private static Tensor Mix(Tensor z)
     {
-        z = XorShift(z, 30).mul_(unchecked((long)0xBF58476D1CE4E5B9));
-        z = XorShift(z, 27).mul_(unchecked((long)0x94D049BB133111EB));
+        z = XorShift(z, 30).Mul_(unchecked((long)0xBF58476D1CE4E5B9));
+        z = XorShift(z, 27).Mul_(unchecked((long)0x94D049BB133111EB));
         return XorShift(z, 31);
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -27,7 +28,7 @@ internal sealed class ScoringEncoder : IDisposable
         _words = weights.Keep(weights.Take(RobertaNames.Words, config.VocabularySize, hidden));
         // Token types are all 0, so their one row may as well be part of the positions.
         _positions = weights.Keep(weights.Take(RobertaNames.Positions, config.MaxPositions, hidden)
-            .add(weights.Take(RobertaNames.TokenTypes, config.TypeVocabularySize, hidden).select(0, 0)));
+            .Add(weights.Take(RobertaNames.TokenTypes, config.TypeVocabularySize, hidden).select(0, 0)));
         _norm = weights.KeepAffine(RobertaNames.EmbeddingNorm, hidden);
         _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new ScoringLayer(config, i, weights, firstOnly: !everyToken && i == config.Layers - 1))];
         Tensors = [.. weights.Kept];
@@ -53,7 +54,7 @@ internal sealed class ScoringEncoder : IDisposable
     public Tensor forward(EncodedBatch batch, IReadOnlyList<AdapterSlice> slices)
     {
         using var scope = NewDisposeScope();
-        return Encode(Words(batch.InputIds).add_(Positions(batch.Length)), batch.AttentionMask, slices).MoveToOuterDisposeScope();
+        return Encode(Words(batch.InputIds).Add_(Positions(batch.Length)), batch.AttentionMask, slices).MoveToOuterDisposeScope();
     }
 
     /// <summary>The embeddings of token ids [batch, length], without positions: [batch, length, hidden].</summary>
@@ -78,7 +79,7 @@ internal sealed class ScoringEncoder : IDisposable
     public Tensor Mean(EncodedBatch batch)
     {
         using var scope = NewDisposeScope();
-        var states = States(Words(batch.InputIds).add_(Positions(batch.Length)), batch.AttentionMask, []).to(ScalarType.Float32);
+        var states = States(Words(batch.InputIds).Add_(Positions(batch.Length)), batch.AttentionMask, []).to(ScalarType.Float32);
         if (batch.AttentionMask is not { } mask)
             return states.mean([1L]).MoveToOuterDisposeScope();
         var tokens = mask.to(ScalarType.Float32).unsqueeze(-1);
@@ -112,6 +113,6 @@ internal sealed class ScoringEncoder : IDisposable
         if (tokens is null)
             return null;
         var padding = tokens.logical_not().view(tokens.shape[0], 1, 1, tokens.shape[1]);
-        return zeros(padding.shape, _words.dtype, Device).masked_fill_(padding, double.NegativeInfinity);
+        return zeros(padding.shape, _words.dtype, Device).MaskedFill_(padding, double.NegativeInfinity);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -66,14 +67,14 @@ internal sealed class ScoringLayer
         if (_firstOnly)
             x = x.narrow(1, 0, 1);
         attended = _attentionBottleneck?.forward(attended) ?? attended;
-        x = Normalize(attended.add_(x), _attentionNorm);
+        x = Normalize(attended.Add_(x), _attentionNorm);
 
         // The widest of the intermediates does not wait for the scope's end.
         using var inner = Product(x, _intermediate, slices, EncoderModule.Intermediate);
         using var activated = nn.functional.gelu(inner);
         var transformed = Product(activated, _output, slices, EncoderModule.Output);
         transformed = _outputBottleneck?.forward(transformed) ?? transformed;
-        x = Normalize(transformed.add_(x), _outputNorm);
+        x = Normalize(transformed.Add_(x), _outputNorm);
         return (_layerBottleneck?.forward(x) ?? x).MoveToOuterDisposeScope();
     }
 
@@ -126,8 +127,8 @@ internal sealed class ScoringLayer
                 eps);
         }
 
-        public Tensor forward(Tensor x) => x + Affine(
+        public Tensor forward(Tensor x) => x.Add(Affine(
             Norm is { } norm ? nn.functional.relu(Affine(nn.functional.layer_norm(x, [x.shape[^1]], norm.Weight, norm.Bias, Eps), Down)) : nn.functional.gelu(Affine(x, Down)),
-            Up);
+            Up));
     }
 }

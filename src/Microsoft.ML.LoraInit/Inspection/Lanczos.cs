@@ -45,7 +45,7 @@ internal sealed class Lanczos(Func<Tensor, Tensor> product)
             if (length <= 1e-10 * Math.Abs(largest) || (step >= 3 && largest - before <= Tolerance * Math.Abs(largest)))
                 break;
             off.Add(length);
-            basis.Add((next / length).MoveToOuterDisposeScope());
+            basis.Add(next.Div(length).MoveToOuterDisposeScope());
         }
         return largest;
     }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Data.Tasks;
@@ -68,7 +69,7 @@ internal sealed class StepZero(TextTask task, TextDataset probe, int batchSize, 
         using var parameters = Adapters(adapted);
         var start = parameters.Flat.detach().clone();
         var step = RelativeStep * Math.Max(1, start.norm().item<float>());
-        var lanczos = new Lanczos(v => (GradientAt(v, step) - GradientAt(v, -step)) / (2 * step));
+        var lanczos = new Lanczos(v => (GradientAt(v, step) - GradientAt(v, -step)).Div(2 * step));
         var largest = lanczos.Largest(parameters.Count, start.device, seed);
         // The factors were views of the vector that moved: they become what they were.
         using var noGrad = no_grad();
@@ -81,7 +82,7 @@ internal sealed class StepZero(TextTask task, TextDataset probe, int batchSize, 
             using var inner = NewDisposeScope();
             using (no_grad())
             {
-                parameters.Flat.copy_(start.add(v.to(ScalarType.Float32), length));
+                parameters.Flat.copy_(start.Add(v.to(ScalarType.Float32), length));
                 parameters.Gradient().zero_();
             }
             AddGradient(adapted, parameters, "Products with the Hessian");
@@ -100,7 +101,7 @@ internal sealed class StepZero(TextTask task, TextDataset probe, int batchSize, 
         Visit(adapted, message, batch =>
         {
             parameters.Bind();
-            task.Loss(adapted.forward(batch.Inputs, ForwardContext.Inference), batch.Targets, batch.Weights).mul(batch.WeightSum / total).backward();
+            task.Loss(adapted.forward(batch.Inputs, ForwardContext.Inference), batch.Targets, batch.Weights).Mul(batch.WeightSum / total).backward();
         });
     }
 

@@ -33,7 +33,7 @@ internal sealed record Subspaces(Tensor Output, Tensor Input)
         var left = Output.t().matmul(adapter.B.to(ScalarType.Float64));
         var right = adapter.A.to(ScalarType.Float64).matmul(Input);
         var middle = adapter.N?.to(ScalarType.Float64);
-        var core = left.matmul(middle is null ? right : middle.matmul(right)) * scaling;
+        var core = left.matmul(middle is null ? right : middle.matmul(right)).Mul(scaling);
         var (u, s, vh) = Linalg.Svd(core, false);
         var values = s.cpu().data<double>().ToArray();
         // What is left of factors that cancel out (orthogonal ones) is rounding too.
@@ -74,7 +74,7 @@ internal sealed record Subspaces(Tensor Output, Tensor Input)
     public static double Square(Tensor matrix)
     {
         using var scope = NewDisposeScope();
-        return matrix.square().sum().item<double>();
+        return matrix.Square().sum().item<double>();
     }
 
     private static Tensor Basis(Tensor factor)

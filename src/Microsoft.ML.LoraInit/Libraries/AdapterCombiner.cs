@@ -46,7 +46,7 @@ internal static class AdapterCombiner
         int possible = Math.Min(target.InFeatures, target.OutFeatures);
         var (a, b) = method.Kind switch
         {
-            AdapterCombinationKind.Linear => Each(factors, method, (values, weights) => stack(values.Zip(weights, (v, w) => v * w)).sum(0L)),
+            AdapterCombinationKind.Linear => Each(factors, method, (values, weights) => stack(values.Zip(weights, (v, w) => v.Mul(w))).sum(0L)),
             AdapterCombinationKind.Ties => Each(factors, method, (values, weights) => TiesMerge.Of(values, weights, method.Density!.Value, method.MajoritySign)),
             AdapterCombinationKind.Concatenation => Stacked(factors) is var all && all.A.shape[0] <= possible ? all : Leading(all, possible),
             AdapterCombinationKind.Svd => Leading(Stacked(factors), Rank()),
@@ -72,7 +72,7 @@ internal static class AdapterCombiner
 
     /// <summary>[w₁·s₁·A₁; …] and [B₁, …], whose product is the sum.</summary>
     private static (Tensor A, Tensor B) Stacked(WeightedFactors[] factors) =>
-        (cat(factors.Select(f => f.A * (f.Weight * f.Target.Scaling)).ToArray(), 0), cat(factors.Select(f => f.B).ToArray(), 1));
+        (cat(factors.Select(f => f.A.Mul(f.Weight * f.Target.Scaling)).ToArray(), 0), cat(factors.Select(f => f.B).ToArray(), 1));
 
     private static (Tensor A, Tensor B) Leading((Tensor A, Tensor B) factors, int rank)
     {
@@ -105,12 +105,12 @@ internal static class AdapterCombiner
         double total = parts.Sum(p => p.Weight);
         if (!(total > 1e-6))
             throw new ArgumentException($"The weights add up to {total}, so the heads have no weighted mean: name the adapter whose head to take by headFrom.");
-        return layout.ToDictionary(l => l.Name, l => stack(parts.Select(p => p.State.Tensors[l.Name] * (p.Weight / total))).sum(0L), StringComparer.Ordinal);
+        return layout.ToDictionary(l => l.Name, l => stack(parts.Select(p => p.State.Tensors[l.Name].Mul(p.Weight / total))).sum(0L), StringComparer.Ordinal);
     }
 
     private sealed record WeightedFactors(string Name, AdapterTarget Target, Tensor A, Tensor B, double Weight)
     {
         /// <summary>s·B·A, fp64.</summary>
-        public Tensor Delta() => B.to(ScalarType.Float64).matmul(A.to(ScalarType.Float64)) * Target.Scaling;
+        public Tensor Delta() => B.to(ScalarType.Float64).matmul(A.to(ScalarType.Float64)).Mul(Target.Scaling);
     }
 }

@@ -73,7 +73,7 @@ internal sealed class AdapterWeights : IAdapterCorrections, IDisposable
             throw Bad("its factors or its head");
         foreach (var (place, c) in _corrections)
             if (Math.Abs(c.Scaling) * Largest(c.A) * Largest(c.B) * c.A.shape[0] > FiniteNumbers.MostOfWeights
-                && !FiniteNumbers.Hold(c.B.to(ScalarType.Float32).matmul(c.A.to(ScalarType.Float32)) * c.Scaling, FiniteNumbers.MostOfWeights))
+                && !FiniteNumbers.Hold(c.B.to(ScalarType.Float32).matmul(c.A.to(ScalarType.Float32)).Mul(c.Scaling), FiniteNumbers.MostOfWeights))
                 throw Bad($"what it adds to the layer {place.Layer}, {place.Module}");
 
         InvalidDataException Bad(string what) => new($"The adapter over '{state.Base.Id}' holds numbers that are not finite or beyond ±{FiniteNumbers.MostOfWeights:N0} ({what}), from which no scores can be computed. It is damaged, or its training diverged: get or train it again.");

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -24,9 +25,9 @@ internal sealed record LayerCorrection(Tensor A, Tensor B, double Scaling, Tenso
         var delta = nn.functional.linear(nn.functional.linear(x, A), B);
         if (Gain is not null)
         {
-            y.mul_(Gain).add_(Shift!);
+            y.mul_(Gain).Add_(Shift!);
             delta.mul_(Gain);
         }
-        y.add_(delta, Scaling);
+        y.Add_(delta, Scaling);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries;
@@ -19,10 +20,10 @@ internal static class TiesMerge
         var kept = stack(values.Select(v => Trim(v, density)));
         var signs = kept.sign();
         var votes = (election == MajoritySign.Total ? kept : signs).sum(0L);
-        var elected = votes.ge(0).to(kept.dtype) * 2 - 1;
+        var elected = votes.Ge(0).to(kept.dtype).Mul(2).Sub(1);
         var agrees = signs.eq(elected).to(kept.dtype);
-        var weighted = stack(kept.unbind(0).Zip(weights, (k, w) => k * w));
-        return ((weighted * agrees).sum(0L) / agrees.sum(0L).clamp_min(1)).MoveToOuterDisposeScope();
+        var weighted = stack(kept.unbind(0).Zip(weights, (k, w) => k.Mul(w)));
+        return ((weighted * agrees).sum(0L) / agrees.sum(0L).ClampMin(1)).MoveToOuterDisposeScope();
     }
 
     private static Tensor Trim(Tensor value, double density)
@@ -32,7 +33,7 @@ internal static class TiesMerge
             return value;
         var mask = zeros_like(value).reshape(-1);
         if (count > 0)
-            mask.index_fill_(0, value.abs().reshape(-1).topk(count).indexes, 1);
+            mask.IndexFill_(0, value.abs().reshape(-1).topk(count).indexes, 1);
         return value * mask.reshape(value.shape);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Onnx;
@@ -37,14 +38,14 @@ internal sealed class Int8Product(OnnxGraph graph)
     /// <summary>s of every column, [outputs]; 1 where a column is 0.</summary>
     private static Tensor Scales(Tensor weight)
     {
-        var scales = weight.detach().cpu().to(ScalarType.Float32).abs().amax([1]).div(sbyte.MaxValue);
-        return where(scales > 0, scales, ones_like(scales));
+        var scales = weight.detach().cpu().to(ScalarType.Float32).abs().amax([1]).Div(sbyte.MaxValue);
+        return where(scales.Gt(0), scales, ones_like(scales));
     }
 
     private static void WriteQuantized(Tensor weight, Stream stream)
     {
         using var scope = NewDisposeScope();
-        var q = weight.detach().cpu().to(ScalarType.Float32).div(Scales(weight).unsqueeze(1)).round().clamp(-sbyte.MaxValue, sbyte.MaxValue);
+        var q = weight.detach().cpu().to(ScalarType.Float32).div(Scales(weight).unsqueeze(1)).round().Clamp(-sbyte.MaxValue, sbyte.MaxValue);
         OnnxTensor.WriteTo(stream, q.to(ScalarType.Int8).t());
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -13,6 +14,6 @@ internal static class HeadTemperature
         if (temperature == 1)
             return;
         foreach (var name in (string[])[$"{RobertaNames.HeadProjection}.weight", $"{RobertaNames.HeadProjection}.bias"])
-            weights[name] = weights[name] / temperature;
+            weights[name] = weights[name].Div(temperature);
     }
 }

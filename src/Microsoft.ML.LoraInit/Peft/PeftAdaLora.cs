@@ -114,5 +114,5 @@ internal sealed class PeftAdaLora : PeftFamily
     }
 
     public override PeftFamilyConfig Describe(PeftFamilyWeights weights) => new(weights.Method, weights.Adapters.ToDictionary(
-        a => a.Target.ModuleName, a => a.Parts[E].ne(0).data<bool>().ToArray(), StringComparer.Ordinal));
+        a => a.Target.ModuleName, a => a.Parts[E].Ne(0).data<bool>().ToArray(), StringComparer.Ordinal));
 }

@@ -1,7 +1,6 @@
 using System.Text;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Persistence;
@@ -49,7 +48,7 @@ internal static class ModelWriter
             var narrow = value.to(type);
             using var back = narrow.to(ScalarType.Float32);
             using var same = back.eq(value).all();
-            if (same.ToBoolean())
+            if (same.item<bool>())
                 return narrow;
             narrow.Dispose();
         }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Quantization;
@@ -35,10 +36,10 @@ internal static class Nf4
         var padded = nn.functional.pad(weight.to(ScalarType.Float32).reshape(-1), [0L, blocks * BlockSize - count]).view(blocks, BlockSize);
         var scales = padded.abs().amax([1L]);                                              // [blocks]
         // An all-zero block has scale 0 and codes of zero; the division must only not make NaN of it.
-        var normalized = padded / scales.clamp_min(float.Epsilon).unsqueeze(1);
+        var normalized = padded / scales.ClampMin(float.Epsilon).unsqueeze(1);
         var codes = normalized.reshape(-1).bucketize(Midpoints(weight.device)).to(ScalarType.Byte);
         var pairs = codes.view(-1, 2);
-        var bytes = pairs.select(1, 0) * 16 + pairs.select(1, 1);
+        var bytes = pairs.select(1, 0).Mul(16).Add(pairs.select(1, 1));
         var held = doubleQuantization ? ScaleQuantization.Quantize(scales) : null;
         return new Nf4Tensor(
             weight.shape,

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Quantization;
@@ -36,9 +37,9 @@ internal sealed class ScaleQuantization : IDisposable
         long blocks = (count + BlockSize - 1) / BlockSize;
         // In fp64, where the order of the sum, which depends on the number of threads, does not reach the result.
         var mean = (float)scales.to(ScalarType.Float64).mean().item<double>();
-        var centred = nn.functional.pad(scales - mean, [0L, blocks * BlockSize - count]).view(blocks, BlockSize);
+        var centred = nn.functional.pad(scales.Sub(mean), [0L, blocks * BlockSize - count]).view(blocks, BlockSize);
         var blockScales = centred.abs().amax([1L]);
-        var normalized = (centred / blockScales.clamp_min(float.Epsilon).unsqueeze(1)).reshape(-1).narrow(0, 0, count);
+        var normalized = (centred / blockScales.ClampMin(float.Epsilon).unsqueeze(1)).reshape(-1).narrow(0, 0, count);
         var midpoints = tensor(Codes.Zip(Codes.Skip(1), (a, b) => (a + b) / 2).ToArray(), device: scales.device);
         var codes = normalized.bucketize(midpoints).to(ScalarType.Byte);
         return new ScaleQuantization(codes.DetachFromDisposeScope(), blockScales.DetachFromDisposeScope(), mean);
@@ -51,7 +52,7 @@ internal sealed class ScaleQuantization : IDisposable
         var values = Table.On(_codes.device).index_select(0, _codes.to(ScalarType.Int32));
         var scales = _blockScales.unsqueeze(1).expand(-1, BlockSize).reshape(-1).narrow(0, 0, values.shape[0]);
         // A scale is a size: where rounding takes a tiny one below zero, it is zero.
-        return values.mul_(scales).add_(_mean).clamp_min_(0).MoveToOuterDisposeScope();
+        return values.mul_(scales).Add_(_mean).ClampMin_(0).MoveToOuterDisposeScope();
     }
 
     /// <summary>A copy on a device, to be disposed apart from this.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -44,7 +45,7 @@ internal sealed class BaseCorrection : IDisposable
         if (_initial is null)
             return _replacement!.to(weight.device).alias();
         var initial = new AdapterFactors(_initial.A.to(weight.device), _initial.B.to(weight.device), _initial.N?.to(weight.device));
-        return weight.add(initial.Product(), -scaling);
+        return weight.Add(initial.Product(), -scaling);
     }
 
     /// <summary>What a stored model needs, by the end of its name; fp32 on the CPU, owned by this.</summary>

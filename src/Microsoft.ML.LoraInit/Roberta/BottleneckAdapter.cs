@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -57,6 +58,6 @@ internal sealed class BottleneckAdapter
         var normed = _norm is null ? x : nn.functional.layer_norm(x, _norm.Weight.Shape, _norm.Weight.Value.to(type), _norm.Bias.Value.to(type), Eps);
         var low = nn.functional.linear(normed, Down.Value.to(type), DownBias.Value.to(type));
         low = _norm is null ? nn.functional.gelu(low) : nn.functional.relu(low);
-        return x + nn.functional.linear(low, Up.Value.to(type), UpBias.Value.to(type));
+        return x.Add(nn.functional.linear(low, Up.Value.to(type), UpBias.Value.to(type)));
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
 
@@ -41,7 +42,7 @@ internal sealed class Linear
     /// <summary>The layer without its adapter.</summary>
     public Tensor Affine(Tensor x) => Weight.Quantized is null
         ? nn.functional.linear(x, Weight.Value, Bias.Value)
-        : Product(x).add_(Bias.Value);
+        : Product(x).Add_(Bias.Value);
 
     /// <summary>x Wᵀ alone, [..., in] → [..., out].</summary>
     public Tensor Product(Tensor x) => Weight.Quantized is { } quantized

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -19,7 +20,7 @@ internal abstract class LowRankAdapter(AdapterTarget target, double dropout) : L
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
     {
         var delta = Delta(x, context.ApplyDropout(x, Dropout));
-        return linear.Affine(x).add_(delta, Scaling);
+        return linear.Affine(x).Add_(delta, Scaling);
     }
 
     public override Tensor EffectiveWeight(Tensor weight) => Direction(weight);
@@ -28,8 +29,8 @@ internal abstract class LowRankAdapter(AdapterTarget target, double dropout) : L
     /// <param name="weight">What the layer holds, fp32.</param>
     protected Tensor Direction(Tensor weight)
     {
-        var sum = weight.add(Factors.Product(), Scaling);
-        return Start is null ? sum : sum.add_(Start.Initial.Product(), -Scaling);
+        var sum = weight.Add(Factors.Product(), Scaling);
+        return Start is null ? sum : sum.Add_(Start.Initial.Product(), -Scaling);
     }
 
     /// <summary>What the adapter adds to x Wᵀ, [..., in] → [..., out], not yet scaled.</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -30,11 +31,11 @@ internal sealed class RobertaEmbeddings
     /// <summary>ids [batch, length] → [batch, length, hidden].</summary>
     public Tensor forward(EncodedBatch batch, ForwardContext context)
     {
-        var isToken = batch.InputIds.ne(_config.PadTokenId).to(ScalarType.Int64);
-        var positions = isToken.cumsum(1).mul_(isToken).add_(_config.PadTokenId);
+        var isToken = batch.InputIds.Ne(_config.PadTokenId).to(ScalarType.Int64);
+        var positions = isToken.cumsum(1).mul_(isToken).Add_(_config.PadTokenId);
         // index_select rather than an Embedding module: TorchSharp (0.107.0) has no F.embedding.
-        var x = Rows(Word.Value, batch.InputIds) + Rows(Position.Value, positions);
-        x = x.add_(TokenType.Value.select(0, 0));
+        var x = Rows(Word.Value, batch.InputIds).Add(Rows(Position.Value, positions));
+        x = x.Add_(TokenType.Value.select(0, 0));
         return context.ApplyDropout(Norm.forward(x), _config.HiddenDropout);
     }
 

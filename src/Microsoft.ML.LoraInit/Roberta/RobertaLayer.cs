@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -40,12 +41,12 @@ internal sealed class RobertaLayer
     {
         var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context, firstOnly), context), _config.HiddenDropout);
         attended = Through(BottleneckPlace.Attention, attended);
-        x = AttentionNorm.forward(attended.add_(firstOnly ? x.narrow(1, 0, 1) : x));
+        x = AttentionNorm.forward(attended.Add_(firstOnly ? x.narrow(1, 0, 1) : x));
 
         var transformed = nn.functional.gelu(Intermediate.forward(x, context));
         transformed = context.ApplyDropout(Output.forward(transformed, context), _config.HiddenDropout);
         transformed = Through(BottleneckPlace.Output, transformed);
-        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.add_(x)));
+        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.Add_(x)));
     }
 
     private Tensor Through(BottleneckPlace place, Tensor x) => Bottlenecks.TryGetValue(place, out var bottleneck) ? bottleneck.forward(x) : x;

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -40,9 +41,9 @@ internal sealed class SelfAttention
     // The fused operator draws dropout from the global generator, so a seeded pass spells the formula out.
     private Tensor WithDropout(Tensor q, Tensor k, Tensor v, Tensor? mask, ForwardContext context)
     {
-        var scores = q.matmul(k.transpose(2, 3)).mul_(1.0 / Math.Sqrt(_config.HeadSize));
+        var scores = q.matmul(k.transpose(2, 3)).Mul_(1.0 / Math.Sqrt(_config.HeadSize));
         if (mask is not null)
-            scores = scores.masked_fill(mask.logical_not(), double.NegativeInfinity);
+            scores = scores.MaskedFill(mask.logical_not(), double.NegativeInfinity);
         return context.ApplyDropout(scores.softmax(-1), _config.AttentionDropout).matmul(v);
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -35,7 +36,7 @@ internal sealed class SubtractedStart : IDisposable
         var (deltaA, deltaB) = (now.A - _initial.A, now.B - _initial.B);
         var (first, second) = now.N is null
             ? (deltaA, now.A)
-            : (_initial.N!.matmul(deltaA) + (now.N - _initial.N).matmul(now.A), now.N.matmul(now.A));
+            : (_initial.N!.matmul(deltaA).Add((now.N - _initial.N).matmul(now.A)), now.N.matmul(now.A));
         return (cat([first, second], 0), cat([_initial.B, deltaB], 1));
     }
 
@@ -53,7 +54,7 @@ internal sealed class SubtractedStart : IDisposable
         if (ReferenceEquals(x, dropped))
             return delta;
         var inner = _initial.N is null ? _initial.A : _initial.N.matmul(_initial.A);
-        return delta.add_(nn.functional.linear(nn.functional.linear(dropped - x, inner.to(x.dtype)), _initial.B.to(x.dtype)));
+        return delta.Add_(nn.functional.linear(nn.functional.linear(dropped - x, inner.to(x.dtype)), _initial.B.to(x.dtype)));
     }
 
     public void Dispose()

@@ -184,7 +184,7 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
                 task.Loss(_model.forward(batch.Inputs, new ForwardContext { Dropout = masks }), batch.Targets, batch.Weights).backward();
                 using var noGrad = no_grad();
                 for (int j = 0; j < linears.Length; j++)
-                    sums[j].add_(leaves[j].grad!.to(ScalarType.Float32), 1.0 / plan.Length);
+                    sums[j].Add_(leaves[j].grad!.to(ScalarType.Float32), 1.0 / plan.Length);
             }
         }
         finally

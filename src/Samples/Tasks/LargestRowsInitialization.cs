@@ -1,3 +1,4 @@
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Samples.Tasks;
@@ -31,7 +32,8 @@ public sealed record LargestRowsInitialization : LoraInitialization
         using var scope = NewDisposeScope(); // frees W
         var w = context.Weight(target); // [out, in]
         var (_, rows) = w.norm(1).topk(target.Rank);
-        var a = nn.functional.normalize(w.index_select(0, rows)) * Scale; // [r, in]
+        using var scale = Scale.ToScalar(); // `* Scale` would make one that the garbage collector may free under the call
+        var a = nn.functional.normalize(w.index_select(0, rows)) * scale; // [r, in]
         var b = zeros(target.OutFeatures, target.Rank, device: context.Device); // [out, r]
         return new(a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());
     }

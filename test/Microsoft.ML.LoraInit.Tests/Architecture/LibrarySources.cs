@@ -1,5 +1,6 @@
 using System.Reflection.PortableExecutable;
 using System.Runtime.InteropServices;
+using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.ML.LoraInit.Tests.Packaging;
@@ -7,7 +8,7 @@ using Microsoft.ML.LoraInit.Tests.Packaging;
 namespace Microsoft.ML.LoraInit.Tests.Architecture;
 
 /// <summary>The library's source files, and a compilation of them to ask what a name means.</summary>
-internal static class LibrarySources
+internal static partial class LibrarySources
 {
     public const string Namespace = "Microsoft.ML.LoraInit";
 
@@ -32,6 +33,15 @@ internal static class LibrarySources
     public static IReadOnlyList<string> Folders { get; } = [.. Files.Select(f => f.Split('/')[0]).Distinct().Order(StringComparer.Ordinal)];
 
     public static CSharpCompilation Compile() => Compile(Files.Select(f => (f, File.ReadAllText(Path.Combine(Root, f)))));
+
+    /// <summary>All sources below a folder of src as one compilation, enough to ask what names mean: against all that this process has beside it.</summary>
+    public static CSharpCompilation CompileFolder(string folder)
+    {
+        var root = BuildSettings.Source("src", folder);
+        var files = Directory.EnumerateFiles(root, "*.cs", SearchOption.AllDirectories).Where(f => !Outputs().IsMatch(f));
+        return Compile(files.Select(f => (f, File.ReadAllText(f)))).AddReferences(
+            Directory.GetFiles(AppContext.BaseDirectory, "*.dll").Where(f => !IsReferenced(f) && IsManaged(f)).Select(f => MetadataReference.CreateFromFile(f)));
+    }
 
     /// <summary>Compiles texts by their paths against what this process runs with; of ML.NET, against the copies that the library's build uses.</summary>
     public static CSharpCompilation Compile(IEnumerable<(string Path, string Text)> sources)
@@ -66,4 +76,7 @@ internal static class LibrarySources
         using var reader = new PEReader(File.OpenRead(path));
         return reader.HasMetadata;
     }
+
+    [GeneratedRegex(@"[\\/](obj|bin)[\\/]")]
+    private static partial Regex Outputs();
 }

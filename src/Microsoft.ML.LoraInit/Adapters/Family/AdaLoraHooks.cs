@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -31,7 +32,7 @@ internal sealed class AdaLoraHooks : MethodHooks
     public override IEnumerable<KeyValuePair<string, Tensor>> State =>
         [new("sensitivity", _sensitivity), new("uncertainty", _uncertainty), new("kept", _kept)];
 
-    public override Tensor Penalty() => Orthogonality.Of(_adapters) * (_method.OrthogonalityWeight / (2 * _adapters.Count));
+    public override Tensor Penalty() => Orthogonality.Of(_adapters).Mul(_method.OrthogonalityWeight / (2 * _adapters.Count));
 
     // What the update leaves behind may have been zeroed, and the values are those after it.
     public override void BeforeUpdate(long step, double learningRate)
@@ -66,8 +67,8 @@ internal sealed class AdaLoraHooks : MethodHooks
         _gradient = null;
         var (beta1, beta2) = (_method.Beta1, _method.Beta2);
         var now = values.mul(gradient).abs_();
-        _sensitivity.mul_(beta1).add_(now, 1 - beta1);
-        _uncertainty.mul_(beta2).add_(now.sub_(_sensitivity).abs_(), 1 - beta2);
+        _sensitivity.Mul_(beta1).Add_(now, 1 - beta1);
+        _uncertainty.Mul_(beta2).Add_(now.sub_(_sensitivity).abs_(), 1 - beta2);
     }
 
     private void Cut(int budget)
@@ -75,11 +76,11 @@ internal sealed class AdaLoraHooks : MethodHooks
         var surplus = _schedule.Initial - budget;
         if (surplus <= 0)
         {
-            _kept.fill_(1);
+            _kept.Fill_(1);
             return;
         }
         var scores = _sensitivity * _uncertainty;
-        var triplets = cat([.. _places.Select(p => p.Gate.Of(scores) + p.A.Of(scores).mean([1L]) + p.B.Of(scores).mean([0L]))]);
+        var triplets = cat([.. _places.Select(p => p.Gate.Of(scores).Add(p.A.Of(scores).mean([1L])).Add(p.B.Of(scores).mean([0L])))]);
         var threshold = triplets.kthvalue(surplus, 0).values;
         _kept.copy_(triplets.gt(threshold));
     }

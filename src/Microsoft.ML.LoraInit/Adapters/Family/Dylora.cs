@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -116,17 +117,17 @@ internal sealed class DyloraAdapter : LowRankAdapter
 
     /// <summary>The first rows of A and columns of B at the scale of their number, over that of r; in the caller's scope.</summary>
     public static AdapterFactors First(Tensor a, Tensor b, int count) => count == a.shape[0] ? new(a, b)
-        : new(a.narrow(0, 0, count) * (a.shape[0] / (double)count), b.narrow(1, 0, count));
+        : new(a.narrow(0, 0, count).Mul(a.shape[0] / (double)count), b.narrow(1, 0, count));
 
     /// <summary>Sets the rank of the passes to come, in place, so that recorded ones see it.</summary>
     public void Choose(int rank)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        var place = arange(1, Target.Rank + 1, device: _scale.device);
-        _scale.copy_(place.le(rank).to(ScalarType.Float32) * (Target.Rank / (double)rank));
+        var place = Numbers.Arange(1, Target.Rank + 1, device: _scale.device);
+        _scale.copy_(place.Le(rank).to(ScalarType.Float32).Mul(Target.Rank / (double)rank));
         if (_frozen)
-            _trained.copy_(place.eq(rank));
+            _trained.copy_(place.Eq(rank));
     }
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context)
@@ -137,7 +138,7 @@ internal sealed class DyloraAdapter : LowRankAdapter
         if (_frozen)
             (a, b) = (Only(a, _trained.unsqueeze(1)), Only(b, _trained));
         var low = nn.functional.linear(context.ApplyDropout(x, Dropout), a.to(x.dtype)) * _scale.to(x.dtype);
-        return linear.Affine(x).add_(nn.functional.linear(low, b.to(x.dtype)), Scaling);
+        return linear.Affine(x).Add_(nn.functional.linear(low, b.to(x.dtype)), Scaling);
     }
 
     public override void Dispose()
@@ -148,5 +149,5 @@ internal sealed class DyloraAdapter : LowRankAdapter
     }
 
     // The same values, with a gradient where the mask is 1.
-    private static Tensor Only(Tensor value, Tensor mask) => (value.detach() * (1 - mask)) + (value * mask);
+    private static Tensor Only(Tensor value, Tensor mask) => (value.detach() * mask.Rsub(1)).Add(value * mask);
 }

@@ -57,7 +57,7 @@ public sealed record KasaMethod : LoraFamilyMethod
         var (u, s, vh) = Linalg.Svd(layer.Weight.Value.to(ScalarType.Float32), false);
         var first = s.shape[0] - rank;
         // The base becomes W − s·B₀·A₀: its stored form, of a few MB, and exact in bf16.
-        var smallest = new AdapterFactors((s.narrow(0, first, rank) / layer.Target.Scaling).unsqueeze(1) * vh.narrow(0, first, rank), u.narrow(1, first, rank));
+        var smallest = new AdapterFactors(s.narrow(0, first, rank).Div(layer.Target.Scaling).unsqueeze(1) * vh.narrow(0, first, rank), u.narrow(1, first, rank));
         return layer.AsMade((Diagonal, layer.Normal("kasa/diagonal", 1, rank))) with { Correction = BaseCorrection.Subtract(smallest) };
     }
 
@@ -66,6 +66,6 @@ public sealed record KasaMethod : LoraFamilyMethod
     private sealed class KasaHooks(IReadOnlyList<GatedAdapter> adapters, double beta, double gamma) : MethodHooks
     {
         public override Tensor Penalty() =>
-            ((cat([.. adapters.Select(a => a.Gate.Value)]).square().sum() * beta) + (Orthogonality.Of(adapters) * gamma)) / adapters.Count;
+            cat([.. adapters.Select(a => a.Gate.Value)]).Square().sum().Mul(beta).Add(Orthogonality.Of(adapters).Mul(gamma)).Div(adapters.Count);
     }
 }

@@ -47,24 +47,24 @@ internal sealed class LoraProHooks : MethodHooks
         var (bbInverse, aaInverse) = (Inverse(bb), Inverse(aa));
 
         var (ga, gb) = Equivalent(Take(gradient, p => p.A), Take(gradient, p => p.B));
-        var full = (b.matmul(ga) + gb.matmul(a)) * s; // [k, out, in]
+        var full = b.matmul(ga).Add(gb.matmul(a)).Mul(s); // [k, out, in]
         var adam = group.Moments.Direction(full, steps);
 
-        var (da, db) = (b.transpose(1, 2).matmul(adam) * s, adam.matmul(a.transpose(1, 2)) * s);
+        var (da, db) = (b.transpose(1, 2).matmul(adam).Mul(s), adam.matmul(a.transpose(1, 2)).Mul(s));
         (ga, gb) = Equivalent(da, db);
         var x = Sylvester(bb, aa, ga.matmul(a.transpose(1, 2)).to(ScalarType.Float64).neg()).to(ScalarType.Float32);
-        ga += x.matmul(a);
+        ga = ga.Add(x.matmul(a));
         gb -= b.matmul(x);
         for (int i = 0; i < group.Places.Length; i++)
         {
-            group.Places[i].A.Of(values).add_(ga[i], -rate);
-            group.Places[i].B.Of(values).add_(gb[i], -rate);
+            group.Places[i].A.Of(values).Add_(ga[i], -rate);
+            group.Places[i].B.Of(values).Add_(gb[i], -rate);
         }
 
         (Tensor A, Tensor B) Equivalent(Tensor gradientA, Tensor gradientB)
         {
             var outside = gradientB - b.matmul(bbInverse.matmul(b.transpose(1, 2).matmul(gradientB)));
-            return (bbInverse.matmul(gradientA) / (s * s), outside.matmul(aaInverse) / (s * s));
+            return (bbInverse.matmul(gradientA).Div(s * s), outside.matmul(aaInverse).Div(s * s));
         }
 
         Tensor Take(Tensor flat, Func<(FlatPlace A, FlatPlace B), FlatPlace> place) => stack([.. group.Places.Select(p => place(p).Of(flat))]);
@@ -72,14 +72,14 @@ internal sealed class LoraProHooks : MethodHooks
 
     /// <summary>(M + δI)⁻¹ of each symmetric M [r, r], computed in fp64 since M's condition is the square of the factor's.</summary>
     private static Tensor Inverse(Tensor gram) =>
-        Linalg.Inv(gram + (eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device) * Damping)).to(ScalarType.Float32);
+        Linalg.Inv(gram.Add(eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device).Mul(Damping))).to(ScalarType.Float32);
 
     /// <summary>X with P·X + X·Q = C for symmetric P, Q of no negative eigenvalue; 0 where the eigenvalues' sum vanishes.</summary>
     private static Tensor Sylvester(Tensor p, Tensor q, Tensor c)
     {
         var ((lp, u), (lq, v)) = (Linalg.Eigh(p), Linalg.Eigh(q));
-        var sums = lp.unsqueeze(2) + lq.unsqueeze(1);
+        var sums = lp.unsqueeze(2).Add(lq.unsqueeze(1));
         var inner = u.transpose(1, 2).matmul(c).matmul(v);
-        return u.matmul(where(sums > Damping, inner / sums, zeros_like(inner))).matmul(v.transpose(1, 2));
+        return u.matmul(where(sums.Gt(Damping), inner / sums, zeros_like(inner))).matmul(v.transpose(1, 2));
     }
 }

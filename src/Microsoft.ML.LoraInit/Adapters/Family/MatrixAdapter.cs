@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -17,9 +18,9 @@ internal abstract class MatrixAdapter(string kind, AdapterParts parts, IEnumerab
     public override IReadOnlyList<Parameter> Parameters => [.. _parameters.Values];
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context) =>
-        linear.Affine(x).add_(Product(context.ApplyDropout(x, Dropout)), Scaling);
+        linear.Affine(x).Add_(Product(context.ApplyDropout(x, Dropout)), Scaling);
 
-    public override Tensor EffectiveWeight(Tensor weight) => weight.add(Delta(), Scaling);
+    public override Tensor EffectiveWeight(Tensor weight) => weight.Add(Delta(), Scaling);
 
     /// <summary>Δ [out, in], fp32, not yet scaled.</summary>
     protected abstract Tensor Delta();

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -9,10 +10,10 @@ internal static class Orthogonality
     /// <summary>Σ over the adapters of ‖A·Aᵀ − I‖ + ‖Bᵀ·B − I‖ (Frobenius norms, not squared), with its tape; a scalar.</summary>
     public static Tensor Of(IEnumerable<LowRankAdapter> adapters) => adapters
         .GroupBy(a => (a.Target.Rank, a.Target.InFeatures, a.Target.OutFeatures))
-        .Select(shape => Distance(stack(shape.Select(a => a.A.Value).ToArray())) + Distance(stack(shape.Select(a => a.B.Value.t()).ToArray())))
-        .Aggregate((a, b) => a + b);
+        .Select(shape => Distance(stack(shape.Select(a => a.A.Value).ToArray())).Add(Distance(stack(shape.Select(a => a.B.Value.t()).ToArray()))))
+        .Aggregate((a, b) => a.Add(b));
 
     // rows: [k, r, n]
     private static Tensor Distance(Tensor rows) =>
-        (rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device)).square().sum([1L, 2L]).sqrt().sum();
+        (rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device)).Square().sum([1L, 2L]).sqrt().sum();
 }

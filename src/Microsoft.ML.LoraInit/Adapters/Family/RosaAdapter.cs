@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -25,7 +26,7 @@ internal sealed class RosaKind(double density) : AdapterKind
     {
         var (target, places) = (parts.Target, parts[Places]);
         var end = tensor(new float[] { target.OutFeatures, target.InFeatures }, device: places.device).unsqueeze(1);
-        if (!(places.ge(0) & places.lt(end) & places.eq(places.floor())).all().item<bool>())
+        if (!(places.Ge(0) & places.lt(end) & places.eq(places.floor())).all().item<bool>())
             throw new InvalidDataException($"The adapter of '{target.ModuleName}' [{target.OutFeatures}, {target.InFeatures}] has a sparse part whose rows and columns ('{target.ModuleName}{Places}') are none of that weight.");
         return new RosaAdapter(target, parts[LinearAdapter.Names.A], parts[LinearAdapter.Names.B], parts[Values], places, parts.Dropout);
     }
@@ -69,17 +70,17 @@ internal sealed class RosaAdapter : LowRankAdapter
     {
         var y = base.forward(x, linear, context);
         if (Probe is not null)
-            y = y.add_(nn.functional.linear(x, Probe.to(x.dtype)));
-        return Values.Rests ? y : y.add_(nn.functional.linear(x, Sparse().to(x.dtype)));
+            y = y.Add_(nn.functional.linear(x, Probe.to(x.dtype)));
+        return Values.Rests ? y : y.Add_(nn.functional.linear(x, Sparse().to(x.dtype)));
     }
 
-    public override Tensor EffectiveWeight(Tensor weight) => Direction(weight).add_(Sparse());
+    public override Tensor EffectiveWeight(Tensor weight) => Direction(weight).Add_(Sparse());
 
     // As one of all entries: at the densities that S has, products of that are the faster ones.
     private Tensor Sparse()
     {
         var places = Places.Value.to(ScalarType.Int64);
-        var flat = (places[0] * Target.InFeatures) + places[1];
+        var flat = places[0].Mul((long)Target.InFeatures).Add(places[1]);
         return zeros((long)Target.OutFeatures * Target.InFeatures, device: flat.device).scatter(0, flat, Values.Value).view(Target.OutFeatures, Target.InFeatures);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -68,7 +69,7 @@ internal sealed class RosaHooks : MethodHooks
         {
             using var scope = NewDisposeScope();
             var direction = layer.Moments.Direction(layer.Values.Of(gradient), step - First + 1);
-            layer.Values.Of(values).mul_(1 - (learningRate * layer.Decay)).add_(direction, -learningRate);
+            layer.Values.Of(values).Mul_(1 - (learningRate * layer.Decay)).Add_(direction, -learningRate);
         }
     }
 
@@ -82,7 +83,7 @@ internal sealed class RosaHooks : MethodHooks
             // A step whose rows count for nothing may leave none.
             if (layer.Adapter.Probe!.grad is not { } gradient)
                 continue;
-            layer.Sum!.add_(_method.Squared ? gradient.square() : gradient);
+            layer.Sum!.Add_(_method.Squared ? gradient.Square() : gradient);
             gradient.zero_();
         }
         if (step + 1 < First)
@@ -105,7 +106,8 @@ internal sealed class RosaHooks : MethodHooks
     private static void Choose(Layer layer)
     {
         using var scope = NewDisposeScope();
-        var (places, columns) = (layer.Adapter.Places.Value, layer.Adapter.Target.InFeatures);
+        var places = layer.Adapter.Places.Value;
+        var columns = tensor((long)layer.Adapter.Target.InFeatures, device: places.device);
         var largest = layer.Sum!.abs().view(-1).topk((int)places.shape[1], sorted: false).indexes.sort().Values;
         places.copy_(stack([largest.floor_divide(columns), largest.remainder(columns)]));
     }

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -62,7 +63,7 @@ public sealed record SoraMethod : LoraFamilyMethod
         }
 
         public override Tensor? Penalty() => _settings.Penalty == 0 ? null
-            : cat([.. _adapters.Select(a => a.Gate.Value)]).abs().mean() * _settings.Penalty;
+            : cat([.. _adapters.Select(a => a.Gate.Value)]).abs().mean().Mul(_settings.Penalty);
 
         public override void AfterUpdate(long step, double learningRate)
         {
@@ -70,7 +71,7 @@ public sealed record SoraMethod : LoraFamilyMethod
             foreach (var place in _gates)
             {
                 var gate = place.Of(values);
-                gate.copy_(gate.sign() * (gate.abs() - _settings.Threshold).clamp_min(0));
+                gate.copy_(gate.sign() * gate.abs().Sub(_settings.Threshold).ClampMin(0));
             }
         }
     }

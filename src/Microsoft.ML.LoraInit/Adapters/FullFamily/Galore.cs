@@ -87,7 +87,7 @@ public sealed record GaloreMethod : FullFamilyMethod
                 var change = weight.FromRight
                     ? weight.Moments.Direction(own.matmul(weight.Subspace.t()), step + 1).matmul(weight.Subspace)
                     : weight.Subspace.matmul(weight.Moments.Direction(weight.Subspace.t().matmul(own), step + 1));
-                weight.Place.Of(values).mul_(1 - (learningRate * weight.Decay)).add_(change, -learningRate * _method.Scale);
+                weight.Place.Of(values).Mul_(1 - (learningRate * weight.Decay)).Add_(change, -learningRate * _method.Scale);
             }
         }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -96,11 +97,11 @@ public sealed record LisaMethod : FullFamilyMethod
             {
                 using var scope = NewDisposeScope();
                 var (layer, slot) = (_layers[_active[i]], _method.Keep ? _active[i] : i);
-                _steps[slot] = _steps[slot] + 1;
+                _steps[slot] = _steps[slot].Add(1);
                 foreach (var parameter in layer.Parameters)
                     if (_run.Decay(parameter) is > 0 and var decay)
-                        _run.Place(parameter).Of(values).mul_(1 - (learningRate * decay));
-                layer.Place.Of(values).add_(_moments[slot].Direction(layer.Place.Of(gradient), _steps[slot].item<long>()), -learningRate);
+                        _run.Place(parameter).Of(values).Mul_(1 - (learningRate * decay));
+                layer.Place.Of(values).Add_(_moments[slot].Direction(layer.Place.Of(gradient), _steps[slot].item<long>()), -learningRate);
             }
         }
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
@@ -36,6 +37,6 @@ internal static class BatchBuilder
             target[text.Length..].Fill(padId);
         }
         var inputIds = tensor(ids, [rows.Length, length], device: device);
-        return new(inputIds, shortest == length ? null : inputIds.ne(padId));
+        return new(inputIds, shortest == length ? null : inputIds.Ne(padId));
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -61,7 +62,7 @@ internal sealed class BinaryTask : TextTask
     }
 
     /// <summary>Targets of 0 and 1 moved towards one half.</summary>
-    public static Tensor Softened(Tensor targets, double smoothing) => smoothing == 0 ? targets : (targets * (1 - smoothing)) + (smoothing / 2);
+    public static Tensor Softened(Tensor targets, double smoothing) => smoothing == 0 ? targets : targets.Mul(1 - smoothing).Add(smoothing / 2);
 
     /// <summary>z·(σ(βz) − y), y smoothed.</summary>
     public static double Slope(double z, double label, double beta, double smoothing) =>

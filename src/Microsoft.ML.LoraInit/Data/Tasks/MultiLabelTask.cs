@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -54,7 +55,7 @@ internal sealed class MultiLabelTask : TextTask
         if (_whenTrue is null)
             return losses.mean([1]);
         var whenFalse = tensor(_whenFalse!).to(logits.device);
-        var weights = targets * (tensor(_whenTrue).to(logits.device) - whenFalse) + whenFalse;
+        var weights = (targets * (tensor(_whenTrue).to(logits.device) - whenFalse)).Add(whenFalse);
         return (losses * weights).mean([1]);
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -42,7 +43,7 @@ internal sealed class MulticlassTask : TextTask
         // As torch's label_smoothing: the target's share is spread evenly over all classes, its own included.
         var logProbabilities = nn.functional.log_softmax(logits, 1);
         var own = logProbabilities.gather(1, targets.unsqueeze(1)).squeeze(1);
-        return -((own * (1 - LabelSmoothing)) + (logProbabilities.mean([1]) * LabelSmoothing));
+        return -own.Mul(1 - LabelSmoothing).Add(logProbabilities.mean([1]).Mul(LabelSmoothing));
     }
 
     public override EpochMetrics Evaluate(float[][] logits, float[] labels, float[]? weights)

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -20,7 +21,7 @@ internal sealed class RegressionTask : TextTask
 
     public override Tensor Targets(float[] labels, Device device) => tensor(labels).to(device);
 
-    public override Tensor RowLosses(Tensor logits, Tensor targets) => (logits.squeeze(1) - targets).square();
+    public override Tensor RowLosses(Tensor logits, Tensor targets) => (logits.squeeze(1) - targets).Square();
 
     public override EpochMetrics Evaluate(float[][] logits, float[] labels, float[]? weights)
     {

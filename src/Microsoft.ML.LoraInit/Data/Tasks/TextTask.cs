@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Tasks;
@@ -37,7 +38,7 @@ internal abstract class TextTask
     public Tensor Loss(Tensor logits, Tensor targets, Tensor? weights)
     {
         var losses = RowLosses(logits, targets);
-        return weights is null ? losses.mean() : (losses * weights).sum() / weights.sum().clamp_min(1e-12); // a batch may weigh nothing
+        return weights is null ? losses.mean() : (losses * weights).sum() / weights.sum().ClampMin(1e-12); // a batch may weigh nothing
     }
 
     /// <summary>The metrics that apply, from the logits and labels of all rows.</summary>

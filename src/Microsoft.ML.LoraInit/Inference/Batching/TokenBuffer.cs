@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using TorchSharp;
@@ -59,7 +60,7 @@ internal sealed class TokenBuffer
         {
             var (start, rows, length, isPadded) = _batches[index];
             var ids = _ids.narrow(0, start, (long)rows * length).view(rows, length);
-            return new(ids, isPadded ? ids.ne(_padId) : null);
+            return new(ids, isPadded ? ids.Ne(_padId) : null);
         }
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -34,7 +35,7 @@ internal static class PathAttribution
 
         var total = zeros([scores.Length, row.Length], ScalarType.Float64);
         foreach (var batch in points.Chunk(Math.Max(1, TokensPerBatch / (int)row.Length)))
-            total.add_(Gradients(model, row, start, difference, batch));
+            total.Add_(Gradients(model, row, start, difference, batch));
         var values = total.data<double>().ToArray();
         int length = (int)row.Length;
         return new(scores, baselineScores,
@@ -54,7 +55,7 @@ internal static class PathAttribution
     {
         using var scope = NewDisposeScope();
         using var noGradients = no_grad();
-        var logits = model.Encode(words + model.Positions(row.Length), row.AttentionMask);
+        var logits = model.Encode(words.Add(model.Positions(row.Length)), row.AttentionMask);
         return logits.to(ScalarType.Float64).cpu().data<double>().ToArray();
     }
 
@@ -65,9 +66,9 @@ internal static class PathAttribution
         var device = start.device;
         var nodes = tensor(Array.ConvertAll(points, p => p.Node)).to(device).to(start.dtype).view(points.Length, 1, 1);
         var weights = tensor(Array.ConvertAll(points, p => p.Weight)).to(device).view(points.Length, 1, 1);
-        var inputs = (start + nodes * difference).detach().requires_grad_();
+        var inputs = start.Add(nodes * difference).detach().requires_grad_();
         var mask = row.AttentionMask?.expand(points.Length, row.Length);
-        var logits = model.Encode(inputs + model.Positions(row.Length), mask);
+        var logits = model.Encode(inputs.Add(model.Positions(row.Length)), mask);
         int outputs = (int)logits.shape[1];
         var sums = new Tensor[outputs];
         for (int o = 0; o < outputs; o++)

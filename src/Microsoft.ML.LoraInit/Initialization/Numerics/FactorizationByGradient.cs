@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -57,11 +58,11 @@ internal sealed class FactorizationByGradient
             var da = bt.bmm(b).bmm(a).sub_(bt.bmm(w));
             var gradient = cat([db.reshape(-1), da.reshape(-1)], 0);
             first.lerp_(gradient, towards);
-            second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+            second.Mul_(Beta2).Addcmul_(gradient, gradient, 1 - Beta2);
             var correction = Math.Sqrt(1 - Math.Pow(Beta2, step));
-            root.copy_(second).sqrt_().add_(epsilon * correction);
+            root.copy_(second).sqrt_().Add_(epsilon * correction);
             var rate = LearningRate * Math.Pow(Decay, (step - 1) / DecayEvery);
-            flat.addcdiv_(first, root, -rate * correction / (1 - Math.Pow(Beta1, step)));
+            flat.Addcdiv_(first, root, -rate * correction / (1 - Math.Pow(Beta1, step)));
             if (step % 100 == 0)
                 OnStep?.Invoke(step);
         }

@@ -41,7 +41,7 @@ internal sealed class IncrementalPca : IDisposable
         {
             using var scope = NewDisposeScope();
             var total = (_squares ?? throw NotFitted()).sum();
-            return (SingularValues.square() / total.clamp_min(double.Epsilon)).cpu().data<double>().ToArray();
+            return (SingularValues.Square() / total.ClampMin(double.Epsilon)).cpu().data<double>().ToArray();
         }
     }
 
@@ -89,7 +89,7 @@ internal sealed class IncrementalPca : IDisposable
         long m = rows.shape[0];
         var batchMean = rows.mean([0L]);
         var centred = rows - batchMean;
-        var batchSquares = centred.square().sum([0L]);
+        var batchSquares = centred.Square().sum([0L]);
 
         Tensor mean, squares, stacked;
         if (_v is null)
@@ -100,9 +100,9 @@ internal sealed class IncrementalPca : IDisposable
         {
             var weight = (double)Rows * m / (Rows + m);
             var shift = _mean! - batchMean;
-            mean = (_mean! * Rows + batchMean * m) / (Rows + m);
-            squares = _squares! + batchSquares + shift.square() * weight;
-            stacked = cat([_s!.unsqueeze(1) * _v, centred, (shift * Math.Sqrt(weight)).unsqueeze(0)], 0);
+            mean = _mean!.Mul(Rows).Add(batchMean.Mul(m)).Div(Rows + m);
+            squares = _squares!.Add(batchSquares).Add(shift.Square().Mul(weight));
+            stacked = cat([_s!.unsqueeze(1) * _v, centred, shift.Mul(Math.Sqrt(weight)).unsqueeze(0)], 0);
         }
         var (s, v) = RightTriplets(stacked);
         if (_v is not null)
@@ -122,7 +122,7 @@ internal sealed class IncrementalPca : IDisposable
         if (rows.shape[0] > rows.shape[1])
         {
             var (values, vectors) = Linalg.Eigh(rows.t().matmul(rows));                  // ascending
-            s = values.flip(0).clamp_min(0).sqrt();
+            s = values.flip(0).ClampMin(0).sqrt();
             v = vectors.flip(1).t();
         }
         else
@@ -132,7 +132,7 @@ internal sealed class IncrementalPca : IDisposable
         s = s.narrow(0, 0, _components);
         v = v.narrow(0, 0, _components);
         var signs = v.gather(1, v.abs().argmax(1, true)).sign();
-        return (s, v * where(signs == 0, ones_like(signs), signs));
+        return (s, v * where(signs.Eq(0), ones_like(signs), signs));
     }
 
     private static void Keep(ref Tensor? slot, Tensor value)

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -23,12 +24,12 @@ internal sealed class SecondMoment : IDisposable
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var rows = x.to(ScalarType.Float64);
-        _sum.add_(rows.t().matmul(rows));
+        _sum.Add_(rows.t().matmul(rows));
         Count += count ?? x.shape[0];
     }
 
     /// <summary>C, fp64.</summary>
-    public Tensor Value() => _sum / Math.Max(1, Count);
+    public Tensor Value() => _sum.Div(Math.Max(1, Count));
 
     public void Dispose() => _sum.Dispose();
 }

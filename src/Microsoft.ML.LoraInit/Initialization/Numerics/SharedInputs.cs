@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -39,7 +40,7 @@ internal sealed class SharedInputs
     {
         using var scope = NewDisposeScope();
         var wide = x.to(ScalarType.Float64);
-        var weights = arange(x.shape[1], ScalarType.Float64, x.device).add(1).sqrt_();
+        var weights = Numbers.Arange(x.shape[1], ScalarType.Float64, x.device).Add(1).sqrt_();
         return (wide.sum().item<double>(), (wide * wide).sum().item<double>(), (wide * weights).sum().item<double>());
     }
 }

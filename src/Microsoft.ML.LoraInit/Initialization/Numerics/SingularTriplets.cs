@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization.Numerics;
@@ -12,7 +13,7 @@ internal sealed record SingularTriplets(Tensor U, Tensor S, Tensor Vh)
     public (Tensor A, Tensor B) Split(double scaling)
     {
         using var scope = NewDisposeScope();
-        var root = (S / scaling).sqrt();
+        var root = S.Div(scaling).sqrt();
         var a = (root.unsqueeze(1) * Vh).to(ScalarType.Float32);
         var b = (U * root).to(ScalarType.Float32);
         return (a.MoveToOuterDisposeScope(), b.MoveToOuterDisposeScope());

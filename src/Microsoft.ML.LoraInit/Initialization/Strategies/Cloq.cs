@@ -80,7 +80,7 @@ public sealed record CloqInitialization : LoraInitialization
             return
             [
                 .. context.Targets.Zip(triplets, (target, found) => new InitializedAdapter(
-                    (found.S.unsqueeze(1) * found.Vh).matmul(roots[moments.InputName(target)].Inverse).div(target.Scaling).to(ScalarType.Float32),
+                    (found.S.unsqueeze(1) * found.Vh).matmul(roots[moments.InputName(target)].Inverse).Div(target.Scaling).to(ScalarType.Float32),
                     found.U.to(ScalarType.Float32))
                 {
                     ReplacementBase = bases[target.ModuleName],
@@ -94,7 +94,7 @@ public sealed record CloqInitialization : LoraInitialization
     {
         using var scope = NewDisposeScope();
         var (values, vectors) = Linalg.Eigh(moment);
-        var damped = (values.clamp_min(0) + moment.diagonal(0, 0, 1).mean() * Damping).clamp_min(1e-300).sqrt();
+        var damped = values.ClampMin(0).Add(moment.diagonal(0, 0, 1).mean().Mul(Damping)).ClampMin(1e-300).sqrt();
         return ((vectors * damped).matmul(vectors.t()).MoveToOuterDisposeScope(), (vectors / damped).matmul(vectors.t()).MoveToOuterDisposeScope());
     }
 }

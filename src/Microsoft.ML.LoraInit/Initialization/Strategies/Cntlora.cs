@@ -90,7 +90,7 @@ public sealed record CntloraInitialization : LoraInitialization
             Tensor Estimate(AdapterTarget target)
             {
                 var estimate = context.Weight(target).to(ScalarType.Float64).matmul(answers[moments.InputName(target)]);
-                energies[target.ModuleName] = estimate.square().sum().item<double>();
+                energies[target.ModuleName] = estimate.Square().sum().item<double>();
                 return estimate;
             }
         });
@@ -118,7 +118,7 @@ public sealed record CntloraInitialization : LoraInitialization
     private static double[] Shares(Tensor s, double energy)
     {
         using var scope = NewDisposeScope();
-        return (s.square() / Math.Max(energy, 1e-300)).cpu().data<double>().ToArray();
+        return s.Square().Div(Math.Max(energy, 1e-300)).cpu().data<double>().ToArray();
     }
 
     /// <summary>(C/τ)^(−θ/2) − I.</summary>
@@ -126,9 +126,9 @@ public sealed record CntloraInitialization : LoraInitialization
     {
         using var scope = NewDisposeScope();
         var identity = eye(moment.shape[0], moment.shape[0], ScalarType.Float64, moment.device);
-        var tau = moment.diagonal(0, 0, 1).mean().clamp_min(1e-300);
-        var (values, vectors) = Linalg.Eigh(moment / tau + identity * Damping);
-        var powers = values.clamp_min(Damping).pow(-Strength / 2);
+        var tau = moment.diagonal(0, 0, 1).mean().ClampMin(1e-300);
+        var (values, vectors) = Linalg.Eigh((moment / tau).Add(identity.Mul(Damping)));
+        var powers = values.ClampMin(Damping).Pow(-Strength / 2);
         return ((vectors * powers).matmul(vectors.t()) - identity).MoveToOuterDisposeScope();
     }
 

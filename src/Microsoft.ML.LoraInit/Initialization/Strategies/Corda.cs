@@ -129,8 +129,8 @@ public sealed record CordaInitialization : LoraInitialization
         var (values, vectors) = Linalg.Eigh(moment);
         for (double damping = Damping; ; damping = Math.Max(SmallestDamping, 2 * damping))
         {
-            var c = moment + identity * (mean * damping);
-            var inverse = (vectors / (values + mean * damping).clamp_min(1e-300)).matmul(vectors.t());
+            var c = moment.Add(identity * mean.Mul(damping));
+            var inverse = (vectors / values.Add(mean.Mul(damping)).ClampMin(1e-300)).matmul(vectors.t());
             if (linalg.norm(c.matmul(inverse) - identity).item<double>() < LargestError)
                 return (c.MoveToOuterDisposeScope(), inverse.MoveToOuterDisposeScope());
             if (damping > 1e18)

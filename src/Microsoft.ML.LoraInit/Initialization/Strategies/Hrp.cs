@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -111,8 +112,8 @@ public sealed record HrpInitialization : LoraInitialization
     });
 
     private InitializedAdapter Factors(InitializationContext context, AdapterTarget target, SingularTriplets product) => Side is HrpSide.A
-        ? new InitializedAdapter((product.Vh * (Scale / Math.Sqrt(3))).to(ScalarType.Float32), RandomFactors.ZeroB(context, target))
+        ? new InitializedAdapter(product.Vh.Mul(Scale / Math.Sqrt(3)).to(ScalarType.Float32), RandomFactors.ZeroB(context, target))
         : new InitializedAdapter(
             RandomFactors.ZeroA(context, target),
-            (product.U * (Scale * Math.Sqrt(target.OutFeatures / (3.0 * target.Rank)))).to(ScalarType.Float32));
+            product.U.Mul(Scale * Math.Sqrt(target.OutFeatures / (3.0 * target.Rank))).to(ScalarType.Float32));
 }

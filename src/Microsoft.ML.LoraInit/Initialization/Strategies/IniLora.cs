@@ -98,7 +98,7 @@ public sealed record IniLoraInitialization : LoraInitialization
             {
                 var (a, b) = factors[target.ModuleName];
                 var divisor = AbsorbScaling ? Math.Sqrt(target.Scaling) : 1;
-                return new InitializedAdapter(a / divisor, b / divisor) { SubtractFromBase = true };
+                return new InitializedAdapter(a.Div(divisor), b.Div(divisor)) { SubtractFromBase = true };
             }),
         ];
     });

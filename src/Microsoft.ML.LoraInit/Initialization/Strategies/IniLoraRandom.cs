@@ -102,7 +102,7 @@ public sealed record IniLoraRandomInitialization : LoraInitialization
             IniLoraDistribution.XavierNormal => Normal(xavier),
             IniLoraDistribution.KaimingUniform => Uniform(Math.Sqrt(3) * kaiming),
             IniLoraDistribution.KaimingNormal => Normal(kaiming),
-            _ => full(rows, columns, Value, ScalarType.Float32, context.Device),
+            _ => Numbers.Full(rows, columns, Value, ScalarType.Float32, context.Device),
         };
 
         Tensor Uniform(double bound) => RandomFactors.Uniform(context, target, $"{Name}/{factor}", rows, columns, bound);
@@ -112,7 +112,7 @@ public sealed record IniLoraRandomInitialization : LoraInitialization
         {
             using var random = context.Random(target, $"{Name}/{factor}/zeros");
             var order = empty(rows, columns).uniform_(0, 1, random).argsort(0).argsort(0).to(context.Device);
-            return values * (order >= (long)Math.Ceiling(Zeros * rows)).to(ScalarType.Float32);
+            return values * order.Ge((long)Math.Ceiling(Zeros * rows)).to(ScalarType.Float32);
         }
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using static TorchSharp.torch;
 
@@ -51,7 +52,7 @@ internal sealed class InputMoments : IDisposable
             _moments[target.ModuleName] = moment = new SecondMoment((int)x.shape[1], x.device);
         moment.Add(form switch
         {
-            MomentForm.NormalizedBatchesOverTokens => x / x.abs().max().clamp_min(float.Epsilon),
+            MomentForm.NormalizedBatchesOverTokens => x / x.abs().max().ClampMin(float.Epsilon),
             MomentForm.NormalizedSamples => SampleScale.Normalized(x, lengths),
             _ => x,
         }, form is MomentForm.Samples or MomentForm.NormalizedSamples ? lengths.Count : null);

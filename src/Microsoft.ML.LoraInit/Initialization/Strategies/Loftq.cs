@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using Microsoft.ML.LoraInit.Quantization;
 using static TorchSharp.torch;
@@ -72,6 +73,6 @@ public sealed record LoftqInitialization : LoraInitialization
     private Tensor Quantized(InitializationContext context, AdapterTarget target, InitializedAdapter? last)
     {
         var weight = context.OriginalWeight(target);
-        return Nf4.RoundTrip(last is null ? weight : weight - last.B.matmul(last.A) * target.Scaling, DoubleQuantization);
+        return Nf4.RoundTrip(last is null ? weight : weight - last.B.matmul(last.A).Mul(target.Scaling), DoubleQuantization);
     }
 }

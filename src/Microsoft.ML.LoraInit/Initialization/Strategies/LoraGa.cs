@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -155,19 +156,19 @@ public sealed record LoraGaInitialization : LoraInitialization
             LoraGaScale.Stable when peft => (1, Stable(target)),
             LoraGaScale.Stable => (Stable(target), Stable(target)),
             LoraGaScale.WeightSvd when peft => (1, weightValues![0].item<double>() / Math.Max(valuesOfB[0].item<double>(), double.Epsilon)),
-            LoraGaScale.WeightSvd => Same((weightValues! / target.Scaling).sqrt().mean().item<double>()),
+            LoraGaScale.WeightSvd => Same(weightValues!.Div(target.Scaling).sqrt().mean().item<double>()),
             LoraGaScale.GdScale => Same(1 / target.Scaling),
             _ => (1.0, 1.0),
         };
-        (a, b) = (a * factorA, b * factorB);
+        (a, b) = (a.Mul(factorA), b.Mul(factorB));
         var clip = NormClip ? Math.Sqrt(Clip(context, target, a, b)) : 1;
-        return new InitializedAdapter((a * clip).to(ScalarType.Float32), (b * clip).to(ScalarType.Float32)) { SubtractFromBase = true };
+        return new InitializedAdapter(a.Mul(clip).to(ScalarType.Float32), b.Mul(clip).to(ScalarType.Float32)) { SubtractFromBase = true };
     }
 
     private (Tensor A, Tensor B) Indices(InitializationContext context, AdapterTarget target)
     {
         long r = target.Rank;
-        var indices = arange(2 * r, ScalarType.Int64, context.Device);
+        var indices = Numbers.Arange(2 * r, ScalarType.Int64, context.Device);
         switch (Direction)
         {
             case LoraGaDirection.ArB2r:

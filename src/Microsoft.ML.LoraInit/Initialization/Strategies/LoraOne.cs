@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 
 namespace Microsoft.ML.LoraInit;
@@ -71,7 +72,7 @@ public sealed record LoraOneInitialization : LoraInitialization
             .. triplets.Select(found =>
             {
                 // A gradient of zero has no direction; its factors are then zero too.
-                var largest = Normalize ? found.S[0].clamp_min(1e-300).item<double>() : 1;
+                var largest = Normalize ? found.S[0].ClampMin(1e-300).item<double>() : 1;
                 var (a, b) = found.Split(largest * Gamma);
                 return new InitializedAdapter(a, b);
             }),

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -66,12 +67,12 @@ public sealed record LoraSbInitialization : LoraInitialization
     {
         var gradients = context.Gradients(BatchSize, Batches, Dropout);
         var triplets = Decompositions.Leading(
-            context, Name, t => gradients[t.ModuleName].to(ScalarType.Float64).sign() * -StepSize, t => t.Rank, Iterations, "Singular values of the first step");
+            context, Name, t => gradients[t.ModuleName].to(ScalarType.Float64).sign().Mul(-StepSize), t => t.Rank, Iterations, "Singular values of the first step");
         return
         [
             .. context.Targets.Zip(triplets, (target, found) => new InitializedAdapter(found.Vh.to(ScalarType.Float32), found.U.to(ScalarType.Float32))
             {
-                N = diag(found.S / target.Scaling).to(ScalarType.Float32),
+                N = diag(found.S.Div(target.Scaling)).to(ScalarType.Float32),
                 FreezeA = true,
                 FreezeB = true,
             }),

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
 
@@ -54,14 +55,14 @@ public sealed record LoramInitialization : LoraInitialization
     {
         Validate(target);
         var (m, n, r) = (target.OutFeatures, target.InFeatures, target.Rank);
-        var energy = context.Weight(target).to(ScalarType.Float64).square().mean().item<double>();
+        var energy = context.Weight(target).to(ScalarType.Float64).Square().mean().item<double>();
         // The columns are orthonormal, so that ‖Φ_out Φ_inᵀ‖² = r.
         var beta = Math.Pow(Math.Log(r) / Math.Log(Math.Min(m, n)) * energy * m * n / r, 0.25);
         if (AbsorbScaling)
             beta /= Math.Sqrt(target.Scaling);
         return new InitializedAdapter(
-            (Sines(n, r, context.Device).t() * beta).to(ScalarType.Float32).contiguous(),
-            (Sines(m, r, context.Device) * beta).to(ScalarType.Float32))
+            Sines(n, r, context.Device).t().Mul(beta).to(ScalarType.Float32).contiguous(),
+            Sines(m, r, context.Device).Mul(beta).to(ScalarType.Float32))
         {
             SubtractFromBase = true,
         };
@@ -70,8 +71,8 @@ public sealed record LoramInitialization : LoraInitialization
     /// <summary>[n, r], orthonormal columns.</summary>
     private static Tensor Sines(int n, int r, Device device)
     {
-        var rows = arange(1, n + 1, ScalarType.Float64, device).unsqueeze(1);
-        var columns = arange(1, r + 1, ScalarType.Float64, device).unsqueeze(0);
-        return (rows * columns * (Math.PI / (n + 1))).sin() * Math.Sqrt(2.0 / (n + 1));
+        var rows = Numbers.Arange(1, n + 1, ScalarType.Float64, device).unsqueeze(1);
+        var columns = Numbers.Arange(1, r + 1, ScalarType.Float64, device).unsqueeze(0);
+        return (rows * columns).Mul(Math.PI / (n + 1)).sin().Mul(Math.Sqrt(2.0 / (n + 1)));
     }
 }

@@ -50,8 +50,8 @@ public sealed record OrthogonalInitialization : LoraInitialization
 
         var half = target.Rank / 2;
         var rows = Linalg.Qr(Draw("Q", target.Rank, target.Rank)).Q.view(half, 2, target.Rank);
-        var a = Draw("A", target.InFeatures, half).matmul(rows.select(1, 0)).t() * Scale;
-        var b = Draw("B", target.OutFeatures, half).matmul(rows.select(1, 1)) * Scale;
+        var a = Draw("A", target.InFeatures, half).matmul(rows.select(1, 0)).t().Mul(Scale);
+        var b = Draw("B", target.OutFeatures, half).matmul(rows.select(1, 1)).Mul(Scale);
         return new InitializedAdapter(
             a.to(ScalarType.Float32).contiguous().MoveToOuterDisposeScope(),
             b.to(ScalarType.Float32).contiguous().MoveToOuterDisposeScope());

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -46,7 +47,7 @@ internal sealed class InitialFactors : IDisposable
             var (target, start) = layer;
             var product = new AdapterFactors(start.A, start.B, start.N).Product();
             var weight = weights[$"{target.ModuleName}.weight"].to(product.device).to(product.dtype);
-            return weight.sub(product.mul(Scaling(target, start))).square().mean().cpu().to(ScalarType.Float64).item<double>();
+            return weight.sub(product.Mul(Scaling(target, start))).Square().mean().cpu().to(ScalarType.Float64).item<double>();
         });
     }
 

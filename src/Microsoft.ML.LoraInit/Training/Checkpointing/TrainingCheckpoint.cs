@@ -200,7 +200,7 @@ internal sealed class TrainingCheckpoint : IDisposable
             parts.Hooks?.ResumeAt(Stored.Step);
             foreach (var (name, value) in parts.Hooks?.State ?? [])
                 value.copy_(Carried(name, value));
-            state.LossSum.fill_(Stored.LossSum);
+            state.LossSum.Fill_(Stored.LossSum);
             state.Step = Stored.Step;
             state.Epoch = Stored.Epoch;
             state.StepInEpoch = Stored.StepInEpoch;

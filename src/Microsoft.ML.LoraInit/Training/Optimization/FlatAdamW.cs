@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -61,20 +62,20 @@ internal sealed class FlatAdamW : IDisposable
         Steps++;
 
         if (_decay is not null)
-            value.addcmul_(value, _decay, -learningRate);
+            value.Addcmul_(value, _decay, -learningRate);
         else if (_uniformDecay != 0)
-            value.mul_(1 - learningRate * _uniformDecay);
+            value.Mul_(1 - learningRate * _uniformDecay);
 
-        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
-        _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
+        _first.Mul_(_settings.Beta1).Add_(gradient, 1 - _settings.Beta1);
+        _second.Mul_(_settings.Beta2).Addcmul_(gradient, gradient, 1 - _settings.Beta2);
         var correction1 = 1 - Math.Pow(_settings.Beta1, Steps);
         var correction2 = 1 - Math.Pow(_settings.Beta2, Steps);
-        var denominator = _second.sqrt().div_(Math.Sqrt(correction2)).add_(_settings.Epsilon);
+        var denominator = _second.sqrt().Div_(Math.Sqrt(correction2)).Add_(_settings.Epsilon);
         var rate = -learningRate / correction1;
         if (_factor is null)
-            value.addcdiv_(_first, denominator, rate * _uniformFactor);
+            value.Addcdiv_(_first, denominator, rate * _uniformFactor);
         else
-            value.addcdiv_(_first * _factor, denominator, rate);
+            value.Addcdiv_(_first * _factor, denominator, rate);
     }
 
     /// <summary>Numbers that a step on the device reads: see <see cref="NextScalars"/>.</summary>
@@ -106,7 +107,7 @@ internal sealed class FlatAdamW : IDisposable
         var (value, gradient) = (_parameters.Optimized(_parameters.Flat.detach()), _parameters.Optimized(whole));
         if (_kernel is not null && precondition is null && _parameters.OptimizedCount == _parameters.Count)
         {
-            var norm = maximumNorm > 0 ? linalg.vector_norm(gradient, 2.0) : null;
+            var norm = maximumNorm > 0 ? gradient.norm() : null;
             _kernel.Step(value, gradient, _first, _second, _decay, _factor, norm, scalars,
                 new AdamWStep(maximumNorm, _settings.Beta1, _settings.Beta2, _settings.Epsilon, _uniformDecay, _uniformFactor));
             return;
@@ -117,13 +118,13 @@ internal sealed class FlatAdamW : IDisposable
         if (_decay is not null)
             value.sub_(_decay.mul(rate).mul_(value));
         else if (_uniformDecay != 0)
-            value.mul_(rate.mul(-_uniformDecay).add_(1));
+            value.mul_(rate.Mul(-_uniformDecay).Add_(1));
 
-        _first.mul_(_settings.Beta1).add_(gradient, 1 - _settings.Beta1);
-        _second.mul_(_settings.Beta2).addcmul_(gradient, gradient, 1 - _settings.Beta2);
-        var denominator = _second.sqrt().mul_(correction2).add_(_settings.Epsilon);
+        _first.Mul_(_settings.Beta1).Add_(gradient, 1 - _settings.Beta1);
+        _second.Mul_(_settings.Beta2).Addcmul_(gradient, gradient, 1 - _settings.Beta2);
+        var denominator = _second.sqrt().mul_(correction2).Add_(_settings.Epsilon);
         var change = _first.div(denominator).mul_(rate.mul(correction1));
-        value.sub_(_factor is null ? change.mul_(_uniformFactor) : change.mul_(_factor));
+        value.sub_(_factor is null ? change.Mul_(_uniformFactor) : change.mul_(_factor));
         whole.zero_();
     }
 

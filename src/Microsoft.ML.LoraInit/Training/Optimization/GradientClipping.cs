@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -20,9 +21,9 @@ internal static class GradientClipping
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var gradient = parameters.Flat.grad ?? throw new InvalidOperationException("There is no gradient to clip: run a backward pass first.");
-        var norm = linalg.vector_norm(gradient, 2.0);
+        var norm = gradient.norm();
         if (maximum > 0)
-            gradient.mul_((norm + Epsilon).reciprocal_().mul_(maximum).clamp_max_(1.0));
+            gradient.mul_(norm.Add(Epsilon).reciprocal_().Mul_(maximum).ClampMax_(1.0));
         return norm.MoveToOuterDisposeScope();
     }
 }

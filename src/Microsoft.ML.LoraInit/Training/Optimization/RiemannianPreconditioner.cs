@@ -74,15 +74,15 @@ internal sealed class RiemannianPreconditioner : IDisposable
         var identity = eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device);
         // By Cholesky: ε > 0 keeps M positive definite, cholesky_ex leaves its error code on the device where linalg.inv would
         // wait for it, and TorchSharp's inv_ex, in 0.107.0 too, calls cholesky_ex.
-        var inverse = linalg.solve_triangular(Linalg.Cholesky(gram.to(ScalarType.Float64) + identity * _damping), identity.expand(gram.shape), false);
+        var inverse = linalg.solve_triangular(Linalg.Cholesky(gram.to(ScalarType.Float64).Add(identity.Mul(_damping))), identity.expand(gram.shape), false);
         return inverse.transpose(1, 2).matmul(inverse).to(ScalarType.Float32);
     }
 
     private Tensor Places(IEnumerable<long> starts, long rows, long columns)
     {
         using var scope = NewDisposeScope();
-        var within = arange(rows * columns, dtype: ScalarType.Int64).view(1, rows, columns);
-        var places = tensor(starts.ToArray()).view(-1, 1, 1) + within;
+        var within = Numbers.Arange(rows * columns, dtype: ScalarType.Int64).view(1, rows, columns);
+        var places = tensor(starts.ToArray()).view(-1, 1, 1).Add(within);
         return places.to(_parameters.Flat.device).DetachFromDisposeScope();
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
@@ -41,7 +42,7 @@ internal abstract class GradientPass : IDisposable
         var losses = task.RowLosses(logits, inputs.Targets);
         var sum = inputs.Weights is null ? losses.sum() : (losses * inputs.Weights).sum();
         using (no_grad())
-            lossSum.add_(sum.detach());
+            lossSum.Add_(sum.detach());
         return sum * inputs.InverseWeight;
     }
 }
@@ -101,7 +102,7 @@ internal sealed class FusedPass : GradientPass
         var logits = _model.Head.OfFirst(encoded, new ForwardContext { Dropout = dropout });
         var gradients = Tape.Gradients(Sum(_task, logits, inputs, lossSum), null, encoded, head);
         using var noGrad = no_grad();
-        gradient.narrow(0, _headStart, headCount).add_(gradients[1]);
+        gradient.narrow(0, _headStart, headCount).Add_(gradients[1]);
         backward(gradients[0]);
     }
 

@@ -137,8 +137,8 @@ internal sealed class ParallelStep : TrainingStep
         foreach (var other in _others)
         {
             _received.copy_(other.Sent, true);
-            gradient.add_(_received.narrow(0, 0, count));
-            Parts.State.LossSum.add_(_received.narrow(0, count, 1));
+            gradient.Add_(_received.narrow(0, 0, count));
+            Parts.State.LossSum.Add_(_received.narrow(0, count, 1));
         }
     }
 

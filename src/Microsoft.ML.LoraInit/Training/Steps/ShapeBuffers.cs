@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -26,9 +27,9 @@ internal sealed class ShapeBuffers : IDisposable
         _scalars = scalars;
         _drops = drops;
         // Ids of padding and lengths of 1 until the first batch comes: harmless to compute with.
-        _integers = full(shape.IntegerCount, config.PadTokenId, ScalarType.Int64, scalars.device).DetachFromDisposeScope();
+        _integers = Numbers.Full(shape.IntegerCount, config.PadTokenId, ScalarType.Int64, scalars.device).DetachFromDisposeScope();
         _integers.narrow(0, (long)shape.Rows * shape.Length, shape.IntegerCount - (long)shape.Rows * shape.Length).zero_();
-        _integers.narrow(0, (long)shape.Rows * shape.Length, shape.Rows).fill_(1);
+        _integers.narrow(0, (long)shape.Rows * shape.Length, shape.Rows).Fill_(1);
         _integers.narrow(0, 0, (long)shape.Rows * shape.Length).view(shape.Rows, shape.Length).select(1, 0).zero_();
         _floats = zeros(shape.FloatCount, ScalarType.Float32, scalars.device).DetachFromDisposeScope();
     }
@@ -74,7 +75,7 @@ internal sealed class ShapeBuffers : IDisposable
         var ids = _integers.narrow(0, 0, (long)rows * Shape.Length).view(rows, Shape.Length);
         var lengths = _integers.narrow(0, tokens, rows);
         // Lengths rather than the padding id decide: one comparison for every shape.
-        var mask = Shape.Padded ? arange(Shape.Length, ScalarType.Int64, ids.device).unsqueeze(0).lt(lengths.unsqueeze(1)) : null;
+        var mask = Shape.Padded ? Numbers.Arange(Shape.Length, ScalarType.Int64, ids.device).unsqueeze(0).lt(lengths.unsqueeze(1)) : null;
         var targets = (Shape.IntegerTargets ? _integers : _floats).narrow(0, Shape.TargetStart, rows * Shape.TargetsARow);
         return new(
             new EncodedBatch(ids, mask),

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Training.Optimization;
@@ -45,7 +46,7 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
             return;
         penalty.backward();
         using var noGrad = no_grad();
-        Parts.State.LossSum.add_(penalty.detach(), 1 / inverseWeight);
+        Parts.State.LossSum.Add_(penalty.detach(), 1 / inverseWeight);
     }
 
     /// <summary>The seed of a step's dropout, of its nth batch, on the nth device.</summary>
