@@ -50,6 +50,17 @@ public sealed class FamilyInTrainingTests
     }
 
     [TestMethod]
+    [DataRow("lora", true)]
+    [DataRow("sora", true)]
+    [DataRow("loha", false)]
+    [DataRow("prolora", false)]
+    public void TheHistoryTellsOfAFactorisationOnlyWhereTheInitialisationMadeOne(string method, bool told)
+    {
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Parse(method), 1), rows: 8));
+        Assert.AreEqual(told, trained.History.FactorizationError is not null);
+    }
+
+    [TestMethod]
     public void AScheduleWithoutACutIsRefusedBeforeTheRun()
     {
         var request = ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AdaLoraMethod { WarmupSteps = 3, FinalSteps = 2 }, 1), rows: 40);
