@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
