@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
