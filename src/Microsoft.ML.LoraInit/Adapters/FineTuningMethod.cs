@@ -65,6 +65,13 @@ public abstract partial record FineTuningMethod
     /// <summary>What the method does around the steps of one run; null where the optimiser alone acts. Owned by the caller.</summary>
     internal virtual MethodHooks? Hooks(MethodRun run) => null;
 
+    /// <summary>
+    /// Whether a training on new classes leaves what a model knows of its old ones as it is: the loss is that of the new classes among themselves, and
+    /// of the head their rows alone are trained.
+    /// </summary>
+    [JsonIgnore]
+    internal virtual bool KeepsKnownClasses => false;
+
     /// <summary>The bottlenecks that the method inserts, or null.</summary>
     [JsonIgnore]
     internal virtual BottleneckPlacement? Bottlenecks => null;
@@ -88,6 +95,11 @@ public abstract partial record FineTuningMethod
     /// Marks what is trained and puts what is new on the model. The head is trained in any case.
     /// </summary>
     internal abstract void Apply(RobertaClassifier model, FineTuningPlan plan);
+
+    /// <summary>Marks what is peculiar about the training of what lies on a model, put there by <see cref="Apply"/> or by a model that learns on.</summary>
+    internal virtual void Mark(RobertaClassifier model)
+    {
+    }
 
     /// <summary>Marks the parameters of the base that <see cref="TrainsBase"/> names; after the adapters are on.</summary>
     private protected void MarkBase(RobertaClassifier model)

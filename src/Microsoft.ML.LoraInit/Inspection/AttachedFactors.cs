@@ -21,7 +21,7 @@ internal static class AttachedFactors
     public static InitializedAdapter Of(LoraFamilyMethod method, LinearAdapter adapter, InitializedAdapter made)
     {
         if (adapter is GatedAdapter gated)
-            return made with { A = gated.A.Value, B = gated.B.Value, N = diag(gated.Gate.Value) };
+            return made with { A = gated.A.Value, B = gated.B.Value, N = diag(gated.Gates) };
         if (adapter is LowRankAdapter)
             return made;
         var parts = adapter.Parameters.ToDictionary(p => p.Name[adapter.Target.ModuleName.Length..], p => p.Value, StringComparer.Ordinal);

@@ -61,6 +61,33 @@ public sealed class FamilyInTrainingTests
     }
 
     [TestMethod]
+    [DataRow("galore")]
+    [DataRow("lisa:layers=1")]
+    [DataRow("rosa")]
+    public void AModelThatLearnsOnDoesSoInItsMethodsWay(string method)
+    {
+        FineTuningResult Run(FineTunedState? known) => FineTuningRun.Execute(ToyRun.Request(
+            o => (o.Method, o.MaxEpochs, o.WeightDecay) = (FineTuningMethod.Parse(method), 1, 0), rows: 16) with { Known = known });
+        using var scope = NewDisposeScope();
+        using var first = Run(null);
+        using var second = Run(first.State);
+        var changed = first.State.Tensors.ToDictionary(t => t.Key, t => second.State.Tensors[t.Key] - t.Value);
+        bool Moved(string name) => changed.Where(c => c.Key.Contains(name, StringComparison.Ordinal)).Any(c => c.Value.any().item<bool>());
+        switch (FineTuningMethod.Parse(method))
+        {
+            case GaloreMethod:
+                Assert.AreEqual(4, linalg.svdvals(changed["roberta.encoder.layer.1.attention.self.query.weight"]).gt(1e-5).sum().item<long>());
+                break;
+            case LisaMethod:
+                Assert.AreEqual(1, Enumerable.Range(0, 4).Count(i => Moved($".layer.{i}.")));
+                break;
+            default:
+                Assert.IsTrue(Moved(RosaKind.Values) && !Moved(RosaKind.Places));
+                break;
+        }
+    }
+
+    [TestMethod]
     public void AScheduleWithoutACutIsRefusedBeforeTheRun()
     {
         var request = ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AdaLoraMethod { WarmupSteps = 3, FinalSteps = 2 }, 1), rows: 40);

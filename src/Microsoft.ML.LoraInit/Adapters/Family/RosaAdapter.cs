@@ -21,6 +21,8 @@ internal sealed class RosaKind(double density) : AdapterKind
         return [.. Pair(target), (Values, [entries]), (Places, [2, entries])];
     }
 
+    public override bool Trains(string suffix) => suffix != Places;
+
     /// <exception cref="InvalidDataException">A place is none of the layer's.</exception>
     public override LinearAdapter Build(AdapterParts parts, Tensor weight)
     {
@@ -45,7 +47,6 @@ internal sealed class RosaAdapter : LowRankAdapter
         B = Factor(Names.B, b);
         Values = Factor(RosaKind.Values, values);
         Places = Factor(RosaKind.Places, places);
-        Places.Trained = false;
         Parameters = [A, B, Values, Places];
     }
 

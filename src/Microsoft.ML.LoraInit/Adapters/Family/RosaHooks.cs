@@ -10,6 +10,7 @@ internal sealed class RosaHooks : MethodHooks
     private readonly RosaMethod _method;
     private readonly TrainableParameters _parameters;
     private readonly Layer[] _layers;
+    private readonly bool _learnsOn; // S has its places from an earlier training
     private bool _chosen;
 
     /// <summary>An adapter, where its values lie, and Adam's moments of them.</summary>
@@ -24,6 +25,7 @@ internal sealed class RosaHooks : MethodHooks
         (_parameters, _method) = (run.Parameters, method);
         using var noGrad = no_grad();
         var device = _parameters.Flat.device;
+        _learnsOn = run.Adapters<RosaAdapter>().Any(a => a.Values.Value.any().item<bool>());
         _layers =
         [
             .. run.Adapters<RosaAdapter>().Select(a => new Layer(a, run.Place(a.Values), run.Decay(a.Values), new(device, a.Values.Shape))
@@ -41,7 +43,7 @@ internal sealed class RosaHooks : MethodHooks
         .Concat(l.Sum is null ? [] : [new($"{i}/sum", l.Sum)]));
 
     /// <summary>The first step that S is trained in.</summary>
-    private long First => _method.Warmup + (long)_method.Gradients;
+    private long First => _learnsOn ? 0 : _method.Warmup + (long)_method.Gradients;
 
     public override void ResumeAt(long step)
     {

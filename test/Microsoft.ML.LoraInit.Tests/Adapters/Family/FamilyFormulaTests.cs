@@ -44,6 +44,10 @@ public sealed class FamilyFormulaTests
     [DataRow("melora:count=4")]
     [DataRow("rosa:density=0.1")]
     [DataRow("prolora:a=3,b=2")]
+    [DataRow("sd-lora")]
+    [DataRow("beamlora")]
+    [DataRow("alora")]
+    [DataRow("rm-lora")]
     public void AsAPlainLoraItIsTheSameWeight(string name)
     {
         using var scope = NewDisposeScope();
