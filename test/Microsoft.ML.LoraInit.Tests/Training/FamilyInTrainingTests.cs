@@ -1,5 +1,8 @@
 using System.Reflection;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Training;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 
