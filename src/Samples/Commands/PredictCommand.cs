@@ -11,6 +11,9 @@ namespace Microsoft.ML.LoraInit.Samples.Commands;
 /// <summary><c>predict</c>: what a saved model says about a text, or about each row of a file.</summary>
 internal sealed class PredictCommand
 {
+    // Of one text's classes: those after them are next to impossible, and a file has them all.
+    private const int MostBars = 10;
+
     private readonly Terminal _terminal;
     private readonly Option<string> _model = new("--model") { Description = "A model saved by train.", HelpName = "FILE", Required = true };
     private readonly Option<string?> _text = new("--text") { Description = "A text to predict for.", HelpName = "TEXT" };
@@ -94,7 +97,9 @@ internal sealed class PredictCommand
         switch (file.Kind)
         {
             case TaskKind.Multiclass:
-                PredictionBars.Write(_terminal, shown, file.Classes, prediction.Scores, file.Classes.Count);
+                PredictionBars.Write(_terminal, shown, file.Classes, prediction.Scores, MostBars);
+                if (file.Classes.Count > MostBars)
+                    _terminal.Output.WriteLine($"    and {Count.Of(file.Classes.Count - MostBars, "less likely class")}");
                 break;
             case TaskKind.MultiLabel:
                 PredictionBars.Write(_terminal, shown, file.Classes, prediction.Scores, file.Classes.Count, [.. LabelList.Split(prediction.Label, file.LabelDelimiter)]);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Commands.Options;
@@ -54,7 +55,8 @@ internal sealed class TrainCommand
         var layout = _data.Read(result);
         var modelPath = result.GetRequiredValue(_model);
         var jsonPath = result.GetValue(_json);
-        bool split = _training.SplitsRows(result);
+        double aside = _training.SetAside(result);
+        bool split = aside > 0;
         if (result.GetValue(_metric) is { } metric && result.GetValue(_validation) is null && !split)
             throw new UsageException($"--validation-metric {metric} has no effect without --validation or --validation-fraction.");
         OutputPlace.Check(modelPath, "--model");
@@ -76,7 +78,8 @@ internal sealed class TrainCommand
         var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
         var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
         var named = classes.Count == 0 ? "" : $", {Count.Of(classes.Count, layout.Kind == TaskKind.MultiLabel ? "label" : "class")}";
-        _terminal.Output.WriteLine($"{Count.Of(trainRows.Count, "training row")}, {Count.Of(validationRows?.Count ?? 0, "validation row")}{named}.");
+        var validated = split ? string.Create(CultureInfo.InvariantCulture, $"{100 * aside:0.#} % of them set aside to validate on") : Count.Of(validationRows?.Count ?? 0, "validation row");
+        _terminal.Output.WriteLine($"{Count.Of(trainRows.Count, "training row")}, {validated}{named}.");
 
         if (result.GetValue(_config) is { } config)
             foreach (var change in RunDescription.Changes(config, Files(result, 0, 0).Select(f => (f.Role, f.Path))))
@@ -122,7 +125,7 @@ internal sealed class TrainCommand
         _page.Write(result, _terminal, step, () => new()
         {
             Title = $"{Path.GetFileName(result.GetRequiredValue(_train))}: {report.Init} on {step.BaseModelId}",
-            Lead = $"{trainRows.Count:N0} training rows, {validationRows?.Count ?? 0:N0} validation rows{named}.",
+            Lead = $"{trainRows.Count:N0} training rows, {(split ? validated : $"{validationRows?.Count ?? 0:N0} validation rows")}{named}.",
             Kind = layout.Kind,
             Classes = layout.Kind == TaskKind.Binary ? ["false", "true"] : classes,
             Report = report,

@@ -26,8 +26,8 @@ internal sealed class TrainingOptions
 
     public int Seed(ParseResult result) => int.Parse(Text(result, nameof(LoraTrainerOptions.Seed))!, CultureInfo.InvariantCulture);
 
-    /// <summary>Whether rows to validate on are taken from the training rows.</summary>
-    public bool SplitsRows(ParseResult result) => double.Parse(Text(result, nameof(LoraTrainerOptions.ValidationFraction))!, CultureInfo.InvariantCulture) > 0;
+    /// <summary>The share of the training rows that is set aside to validate on.</summary>
+    public double SetAside(ParseResult result) => double.Parse(Text(result, nameof(LoraTrainerOptions.ValidationFraction))!, CultureInfo.InvariantCulture);
 
     /// <summary>Tries the folder of the checkpoints.</summary>
     /// <exception cref="UsageException">It cannot be written to.</exception>

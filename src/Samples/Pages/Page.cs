@@ -12,15 +12,18 @@ internal static partial class Page
     /// <param name="title">Of the window.</param>
     /// <param name="body">What is read, as HTML; a chart's place is <see cref="Place"/>.</param>
     /// <param name="charts">The charts by the names of their places.</param>
-    public static string Write(string title, string body, IReadOnlyDictionary<string, Chart> charts) => Asset("page.html")
+    public static string Write(string title, string body, IReadOnlyDictionary<string, Chart> charts) => Write(title, body, charts, Asset("page.css"), Asset("page.js"));
+
+    /// <summary>The same with figures, styles and a script of the page's own, which reads the figures from the element <c>figures</c>.</summary>
+    public static string Write<T>(string title, string body, T figures, string styles, string script) => Asset("page.html")
         .Replace("<!--title-->", Encode(title), StringComparison.Ordinal)
-        .Replace("/*styles*/", Asset("page.css"), StringComparison.Ordinal)
+        .Replace("/*styles*/", styles, StringComparison.Ordinal)
         .Replace("<!--body-->", body, StringComparison.Ordinal)
         // The serialiser escapes '<', so no text in the data can end the script element.
-        .Replace("/*charts*/", JsonSerializer.Serialize(charts, Json), StringComparison.Ordinal)
+        .Replace("/*figures*/", JsonSerializer.Serialize(figures, Json), StringComparison.Ordinal)
         .Replace("<!--licence-->", Encode(Asset("chart.LICENSE.md")), StringComparison.Ordinal)
         .Replace("/*library*/", ChartLibrary(), StringComparison.Ordinal)
-        .Replace("/*page*/", Asset("page.js"), StringComparison.Ordinal);
+        .Replace("/*page*/", script, StringComparison.Ordinal);
 
     /// <summary>Where a chart goes, with its heading and a sentence on how to read it.</summary>
     /// <param name="name">The chart's.</param>
@@ -30,7 +33,7 @@ internal static partial class Page
         $"<figure><h3>{Encode(title)}</h3><figcaption>{Encode(note)}</figcaption><div class=\"chart\" data-chart=\"{Encode(name)}\"><canvas role=\"img\" aria-label=\"{Encode(title)}\"></canvas></div></figure>\n";
 
     /// <summary>Chart.js as published, without the comment that makes browsers look for its source map.</summary>
-    public static string ChartLibrary() => SourceMap().Replace(Asset("chart.umd.min.js"), "");
+    private static string ChartLibrary() => SourceMap().Replace(Asset("chart.umd.min.js"), "");
 
     /// <summary>A file of the program's own.</summary>
     public static string Asset(string name)

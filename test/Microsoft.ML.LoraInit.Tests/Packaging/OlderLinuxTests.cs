@@ -101,18 +101,6 @@ public class OlderLinuxTests
         Assert.AreEqual(relaxed, Bytes(file));
     }
 
-    /// <summary>The command line as a tool, installed into a folder of its own, with its quickstart.</summary>
-    [TestMethod]
-    public void TheToolRuns()
-    {
-        Packed.Pack("Samples", "-p:LoraTool=true");
-        DotnetCommand.Run(Packed.Apps, "tool", "install", "lorainit", "--version", Packed.Version, "--tool-path", Path.Combine(Packed.Apps, "tools"), "--configfile", Path.Combine(Packed.Apps, "NuGet.config"));
-
-        var output = ProgramCommand.Run(Path.Combine(Packed.Apps, "tools", "lorainit"), "--model", Path.Combine(Packed.Apps, "tool.mlnet"));
-
-        Assert.IsTrue(File.Exists(Path.Combine(Packed.Apps, "tool.mlnet")), output);
-    }
-
     private static string Original =>
         Bytes(Path.Combine(BuildSettings.Get("PackageFolder"), "torchsharp", BuildSettings.Get("TorchSharpVersion"), "runtimes", "linux-x64", "native", Library));
 

@@ -26,10 +26,15 @@ internal sealed class PackageFolder : IDisposable
             """);
     }
 
-    /// <summary>Packs one more project, as it was built with these tests.</summary>
-    public void Pack(string project, params string[] properties) =>
-        DotnetCommand.Run(BuildSettings.Source(), ["pack", Path.Combine("src", project), "--no-build", "-c", BuildSettings.Get("Configuration"), "-o", Packages,
-            $"-p:PackageVersion={Version}", $"-p:TorchSharpVersion={BuildSettings.Get("TorchSharpVersion")}", $"-p:TorchBackend={BuildSettings.Get("TorchBackend")}", .. properties, "--nologo", "-v", "q"]);
+    // As it was built with these tests; the templates have nothing to build, so the tests do not.
+    private void Pack(string project) =>
+        DotnetCommand.Run(BuildSettings.Source(), ["pack", Path.Combine("src", project), .. project == "Templates" ? Array.Empty<string>() : ["--no-build"], "-c", BuildSettings.Get("Configuration"), "-o", Packages,
+            $"-p:PackageVersion={Version}", $"-p:TorchSharpVersion={BuildSettings.Get("TorchSharpVersion")}", $"-p:TorchBackend={BuildSettings.Get("TorchBackend")}", "--nologo", "-v", "q"]);
+
+    /// <summary>Packs the command line, as <c>docs/packages.md</c> says, built in a folder of its own: a package a platform has other outputs than the tests.</summary>
+    public void PackTool() =>
+        DotnetCommand.Run(BuildSettings.Source(), "pack", Path.Combine("src", "Samples"), "-c", "Release", "-o", Packages, "-p:LoraTool=true", $"-p:PackageVersion={Version}",
+            $"-p:TorchSharpVersion={BuildSettings.Get("TorchSharpVersion")}", $"-p:TorchBackend={BuildSettings.Get("TorchBackend")}", "--artifacts-path", _folder.File("built"), "--nologo", "-v", "q");
 
     /// <summary>Of this run alone, so that no cache can stand in for it.</summary>
     public string Version { get; }
@@ -37,6 +42,35 @@ internal sealed class PackageFolder : IDisposable
     public string Packages => _folder.File("packages");
 
     public string Apps => _folder.File("apps");
+
+    /// <summary>
+    /// A project beside the packages with one file of code, as <c>dotnet new console</c> makes it, or <c>dotnet new web</c> where the code builds such a
+    /// program. References are to the packages of this run, and to others in the versions of this tree.
+    /// </summary>
+    /// <returns>Its folder.</returns>
+    public string Application(string name, string program, params string[] packages)
+    {
+        var app = Path.Combine(Apps, name);
+        Directory.CreateDirectory(app);
+        var versions = XDocument.Load(BuildSettings.Source("Directory.Packages.props")).Descendants("PackageVersion").ToLookup(p => p.Attribute("Include")!.Value, p => p.Attribute("Version")!.Value);
+        string VersionOf(string package) => package.StartsWith("Microsoft.ML.LoraInit", StringComparison.Ordinal) ? Version
+            : package.StartsWith("TorchSharp", StringComparison.Ordinal) ? BuildSettings.Get("TorchSharpVersion") : versions[package].Single();
+        File.WriteAllText(Path.Combine(app, $"{name}.csproj"), $"""
+            <Project Sdk="Microsoft.NET.Sdk{(program.Contains("WebApplication.", StringComparison.Ordinal) ? ".Web" : "")}">
+              <PropertyGroup>
+                <OutputType>Exe</OutputType>
+                <TargetFramework>net10.0</TargetFramework>
+                <ImplicitUsings>enable</ImplicitUsings>
+                <Nullable>enable</Nullable>
+              </PropertyGroup>
+              <ItemGroup>
+                {string.Concat(packages.Select(p => $"<PackageReference Include=\"{p}\" Version=\"{VersionOf(p)}\" />"))}
+              </ItemGroup>
+            </Project>
+            """);
+        File.WriteAllText(Path.Combine(app, "Program.cs"), program);
+        return app;
+    }
 
     public string FileOf(string id, string extension = "nupkg") => Path.Combine(Packages, $"{id}.{Version}.{extension}");
 

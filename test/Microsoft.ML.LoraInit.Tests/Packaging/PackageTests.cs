@@ -1,4 +1,5 @@
 using System.Xml.Linq;
+using Microsoft.ML.LoraInit.Tests.Hosts;
 
 namespace Microsoft.ML.LoraInit.Tests.Packaging;
 
@@ -12,6 +13,8 @@ public class PackageTests
     private const string Mini = "Microsoft.ML.LoraInit.Data.RobertaMini";
     private const string OnnxRuntime = "Microsoft.ML.LoraInit.OnnxRuntime";
     private const string Glue = "Microsoft.ML.LoraInit.Glue";
+    private const string Hosting = "Microsoft.ML.LoraInit.Hosting";
+    private const string Interactive = "Microsoft.ML.LoraInit.Interactive";
     private const string Templates = "Microsoft.ML.LoraInit.Templates";
 
     private static PackageFolder? _packed;
@@ -19,7 +22,7 @@ public class PackageTests
     private static PackageFolder Packed => _packed!;
 
     [ClassInitialize]
-    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, OnnxRuntime, "Templates");
+    public static void Pack(TestContext context) => _packed = new(Library, Mini, Glue, OnnxRuntime, Hosting, Interactive, "Templates");
 
     [ClassCleanup]
     public static void Remove() => _packed?.Dispose();
@@ -28,7 +31,9 @@ public class PackageTests
     [DataRow(Library, "buildTransitive/Microsoft.ML.LoraInit.targets,buildTransitive/RelaxLibraryVersion.cs")]
     [DataRow(Mini, "")]
     [DataRow(Glue, "")]
-    [DataRow(OnnxRuntime, "")]
+    [DataRow(OnnxRuntime, "buildTransitive/Microsoft.ML.LoraInit.OnnxRuntime.targets")]
+    [DataRow(Hosting, "")]
+    [DataRow(Interactive, "")]
     public void APackageHasItsAssemblyCommentsReadmeAndSymbols(string id, string buildSteps)
     {
         var entries = Packed.Entries(id);
@@ -45,6 +50,8 @@ public class PackageTests
     [DataRow(Mini, "")]
     [DataRow(OnnxRuntime, "Microsoft.ML.LoraInit,Microsoft.ML.OnnxRuntime.Managed")]
     [DataRow(Glue, "Microsoft.ML")]
+    [DataRow(Hosting, "Microsoft.Extensions.Diagnostics.HealthChecks,Microsoft.Extensions.Hosting.Abstractions,Microsoft.Extensions.Options,Microsoft.ML.LoraInit")]
+    [DataRow(Interactive, "Microsoft.AspNetCore.Html.Abstractions,Microsoft.DotNet.Interactive.Formatting,Microsoft.ML.LoraInit")]
     public void APackageDependsOnWhatItUsesAndOnNoNativeLibrary(string id, string expected)
     {
         var metadata = Packed.Metadata(id);
@@ -64,26 +71,8 @@ public class PackageTests
     [TestMethod]
     public void TheReadmesCodeRunsAsPrinted()
     {
-        var app = Path.Combine(Packed.Apps, "readme");
-        Directory.CreateDirectory(app);
-        File.WriteAllText(Path.Combine(app, "readme.csproj"), $"""
-            <Project Sdk="Microsoft.NET.Sdk">
-              <PropertyGroup>
-                <OutputType>Exe</OutputType>
-                <TargetFramework>net10.0</TargetFramework>
-                <ImplicitUsings>enable</ImplicitUsings>
-                <Nullable>enable</Nullable>
-              </PropertyGroup>
-              <ItemGroup>
-                <PackageReference Include="{Library}" Version="{Packed.Version}" />
-                <PackageReference Include="{Mini}" Version="{Packed.Version}" />
-                <PackageReference Include="TorchSharp-{Backend}" Version="{BuildSettings.Get("TorchSharpVersion")}" />
-              </ItemGroup>
-            </Project>
-            """);
-        File.WriteAllText(Path.Combine(app, "Program.cs"), Code(File.ReadAllText(BuildSettings.Source("README.md"))));
+        var app = Packed.Application("readme", Code(File.ReadAllText(BuildSettings.Source("README.md"))), Library, Mini, Torch);
         File.Copy(BuildSettings.Source("src", "Samples", "Data", "support-intents.train.tsv"), Path.Combine(app, "train.tsv"));
-
         File.Copy(BuildSettings.Source("src", "Samples", "Data", "support-intents.test.tsv"), Path.Combine(app, "test.tsv"));
 
         var printed = DotnetCommand.Run(app, "run").ReplaceLineEndings("\n").Trim().Split('\n');
@@ -97,6 +86,52 @@ public class PackageTests
         var answer = engine.Predict(new Review { Text = "You charged my card two times for one month." });
         CollectionAssert.Contains((string[])["Delivery", "Billing", "Account", "Technical", "Refund", "Feedback"], answer.PredictedLabel);
         Assert.AreEqual(1, answer.Score.Sum(), 1e-4);
+    }
+
+    /// <summary>The printed lines of a web program, with what stands around them in any, asked once.</summary>
+    [TestMethod]
+    public void TheHostingPackagesCodeServes()
+    {
+        var printed = Code(Packed.Text(Hosting, "README.md"));
+        var model = Path.Combine(Packed.Apps, "topics.mlnet");
+        SavedModel.First.MoveTo(model);
+        var (before, route) = (printed[..printed.IndexOf("app.MapPost", StringComparison.Ordinal)], printed[printed.IndexOf("app.MapPost", StringComparison.Ordinal)..]);
+        var app = Packed.Application("hosting", $$"""
+            {{before.Replace("builder.Services.AddLoraText", "var builder = WebApplication.CreateBuilder(args);\nbuilder.Services.AddLoraText", StringComparison.Ordinal)
+                .Replace("/models/reviews.mlnet", model, StringComparison.Ordinal)}}
+            var app = builder.Build();
+            {{route}}
+            app.Urls.Add("http://127.0.0.1:0");
+            await app.StartAsync();
+            using var client = new HttpClient();
+            using var answer = await client.PostAsJsonAsync($"{app.Urls.First()}/predict", new Review { Text = {{Literal(SavedModel.Texts[0])}} });
+            Console.WriteLine($"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+            await app.StopAsync();
+
+            class Review { public string Text { get; set; } = ""; public string Label { get; set; } = ""; }
+            class Prediction { public string PredictedLabel { get; set; } = ""; public float[] Score { get; set; } = []; }
+            """, Hosting, Torch, "OpenTelemetry.Extensions.Hosting");
+
+        StringAssert.Matches(DotnetCommand.Run(app, "run"), new("""200 {"predictedLabel":"(food|sport|weather)","score":\[0"""));
+    }
+
+    [TestMethod]
+    public void TheInteractivePackageShowsMetricsAsATable()
+    {
+        var app = Packed.Application("interactive", """
+            using Microsoft.DotNet.Interactive.Formatting;
+            using Microsoft.ML;
+            using Microsoft.ML.LoraInit;
+
+            Microsoft.ML.LoraInit.Interactive.LoraFormatters.Register();
+            var ml = new MLContext();
+            var rows = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 9).Select(i => new Row { Label = i, Score = 2 * i + 1 }));
+            Console.WriteLine(ml.Regression.EvaluateCorrelation(rows, "Label").ToDisplayString("text/html"));
+
+            class Row { public float Label { get; set; } public float Score { get; set; } }
+            """, Interactive, Torch);
+
+        StringAssert.Matches(DotnetCommand.Run(app, "run"), new("(?s)<table.*Pearson.*1"));
     }
 
     /// <summary>The template, installed into a place of its own, made, built, trained and asked.</summary>
@@ -136,6 +171,10 @@ public class PackageTests
     }
 
     private static string Backend => BuildSettings.Get("TorchBackend") == "cuda" ? "cuda-linux" : "cpu";
+
+    private static string Torch => $"TorchSharp-{Backend}";
+
+    private static string Literal(string text) => System.Text.Json.JsonSerializer.Serialize(text);
 
     private static string Code(string readme) => Block(readme, "```csharp\n") + "\n";
 

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using Microsoft.ML.LoraInit.Samples.Pages;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Report;
@@ -10,12 +9,12 @@ internal static class HtmlReport
     /// <summary>Characters; what is longer is a sentence, which wraps and begins at the left.</summary>
     private const int LongestFigure = 24;
 
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+    private const string Title = "GLUE with LoRA initialisations";
 
     public static string Write(ReportModel model)
     {
         var body = new StringBuilder();
-        body.Append($"<h1>GLUE with LoRA initialisations</h1>\n<p class=\"lead\">{Encode(Summary.Line(model))}</p>\n");
+        body.Append($"<h1>{Title}</h1>\n<p class=\"lead\">{Encode(Summary.Line(model))}</p>\n");
         for (var i = 0; i < model.Sections.Count; i++)
             Append(body, model.Sections[i], i);
         if (model.Failed.Count > 0)
@@ -23,14 +22,7 @@ internal static class HtmlReport
         Append(body, Summary.Environments(model), "all");
         body.Append("<h2>Command</h2>\n<pre>").Append(Encode(string.Join('\n', model.Commands))).Append("</pre>\n");
 
-        return ReportAssets.Text("report.html")
-            .Replace("/*styles*/", ReportAssets.Text("report.css"), StringComparison.Ordinal)
-            .Replace("<!--body-->", body.ToString(), StringComparison.Ordinal)
-            // The serialiser escapes '<', so no text in the data can end the script element.
-            .Replace("\"data\"", JsonSerializer.Serialize(model.Sections.Select(ChartData.Of), Json), StringComparison.Ordinal)
-            .Replace("<!--licence-->", Encode(Page.Asset("chart.LICENSE.md")), StringComparison.Ordinal)
-            .Replace("/*library*/", Page.ChartLibrary(), StringComparison.Ordinal)
-            .Replace("/*page*/", ReportAssets.Text("report.js"), StringComparison.Ordinal);
+        return Page.Write(Title, body.ToString(), model.Sections.Select(ChartData.Of), ReportAssets.Text("report.css"), ReportAssets.Text("report.js"));
     }
 
     private static void Append(StringBuilder body, Section section, int index)

@@ -1,6 +1,6 @@
 'use strict';
 (() => {
-  const charts = JSON.parse(document.getElementById('charts').textContent);
+  const charts = JSON.parse(document.getElementById('figures').textContent);
   const dark = matchMedia('(prefers-color-scheme: dark)');
   const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const colour = series => style(series.colour === null ? '--quiet' : `--s${series.colour % 6}`);

@@ -25,6 +25,14 @@ internal static class RunPage
                 Add("metric", $"{Capital(history.MetricName)} by step", $"Of the validation rows after each epoch. The model is that of epoch {history.BestEpoch}.", metric);
             body.Append("</div>\n");
         }
+        if (facts.Reliability is { } reliability)
+        {
+            body.Append("<h2>Can its probabilities be believed?</h2>\n<div class=\"charts\">\n");
+            Add("reliability", "Reliability", $"{reliability.Of} On the dashed line what is said turns out; below it the model is too sure.", JudgementCharts.Reliability(reliability.Bins));
+            Add("counts", "How sure it is", "How many rows have which probability.", JudgementCharts.Counts(reliability.Bins));
+            body.Append("</div>\n");
+        }
+        // Of rows set aside there are the figures alone.
         if (facts.Rows.Count > 0)
             Judged();
         body.Append("<h2>Settings</h2>\n");
@@ -41,13 +49,6 @@ internal static class RunPage
             }
             else
             {
-                if (facts.Reliability is { } reliability)
-                {
-                    body.Append("<h2>Can its probabilities be believed?</h2>\n<div class=\"charts\">\n");
-                    Add("reliability", "Reliability", $"{reliability.Of} On the dashed line what is said turns out; below it the model is too sure.", JudgementCharts.Reliability(reliability.Bins));
-                    Add("counts", "How sure it is", "How many rows have which probability.", JudgementCharts.Counts(reliability.Bins));
-                    body.Append("</div>\n");
-                }
                 if (facts.Kind != TaskKind.MultiLabel)
                     Confusion.Write(body, facts.Classes, facts.Rows);
                 ClassTable.Write(body, facts);
