@@ -46,8 +46,9 @@ internal sealed record AdapterBlueprint(
         adapter.Correction = Correction;
         adapter.Start = Start is null ? null : new SubtractedStart(Start, device);
         foreach (var parameter in adapter.Parameters)
-            parameter.Trained = parameter.Name.EndsWith(LinearAdapter.Names.A, StringComparison.Ordinal) ? TrainA
-                : !parameter.Name.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal) || TrainB;
+            parameter.Trained = Kind.Trains(parameter.Name[Target.ModuleName.Length..])
+                && (parameter.Name.EndsWith(LinearAdapter.Names.A, StringComparison.Ordinal) ? TrainA
+                    : !parameter.Name.EndsWith(LinearAdapter.Names.B, StringComparison.Ordinal) || TrainB);
         return adapter;
     }
 }

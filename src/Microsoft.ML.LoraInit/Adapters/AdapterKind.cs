@@ -37,6 +37,10 @@ internal abstract class AdapterKind
     /// <param name="part">A tensor by the end of its name.</param>
     public virtual AdapterFactors? Factors(AdapterTarget target, Func<string, Tensor> part) => new(part(LinearAdapter.Names.A), part(LinearAdapter.Names.B));
 
+    /// <summary>Whether a tensor is trained, where nothing else freezes it.</summary>
+    /// <param name="suffix">The end of its name.</param>
+    public virtual bool Trains(string suffix) => true;
+
     /// <summary>Whether a stored initial product has a factor between its two, as the adapter's own has.</summary>
     public virtual bool HasMiddle => false;
 

@@ -126,15 +126,7 @@ internal sealed class FineTunedState : IDisposable
         var model = new RobertaClassifier(held, Outputs, Head(weights.Device));
         try
         {
-            foreach (var parameter in model.BaseParameters.Where(p => TrainsBase(p.Name)))
-            {
-                parameter.Trained = true;
-                parameter.Replace(_tensors[parameter.Name].to(parameter.ComputeType).to(weights.Device).clone());
-            }
-            var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
-            foreach (var adapter in _adapters)
-                AdapterAttacher.Attach(model, linears[adapter.Target.ModuleName], Blueprint(adapter));
-            Method.Bottlenecks?.Attach(model, _tensors);
+            Attach(model);
             return model;
         }
         catch
@@ -142,6 +134,22 @@ internal sealed class FineTunedState : IDisposable
             model.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Puts all but the head on a model over the same base, for going on with the training.</summary>
+    public void Attach(RobertaClassifier model)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var parameter in model.BaseParameters.Where(p => TrainsBase(p.Name)))
+        {
+            parameter.Trained = true;
+            parameter.Replace(_tensors[parameter.Name].to(parameter.ComputeType).to(model.Device).clone());
+        }
+        var linears = model.Linears.ToDictionary(l => l.Name, StringComparer.Ordinal);
+        foreach (var adapter in _adapters)
+            AdapterAttacher.Attach(model, linears[adapter.Target.ModuleName], Blueprint(adapter));
+        Method.Bottlenecks?.Attach(model, _tensors);
     }
 
     /// <summary>Whether a weight of the merged model is not the base's own.</summary>

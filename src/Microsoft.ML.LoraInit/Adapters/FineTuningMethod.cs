@@ -65,6 +65,13 @@ public abstract partial record FineTuningMethod
     /// <summary>What the method does around the steps of one run; null where the optimiser alone acts. Owned by the caller.</summary>
     internal virtual MethodHooks? Hooks(MethodRun run) => null;
 
+    /// <summary>
+    /// Whether a training on new classes leaves what a model knows of its old ones as it is: the loss is that of the new classes among themselves, and
+    /// of the head their rows alone are trained.
+    /// </summary>
+    [JsonIgnore]
+    internal virtual bool KeepsKnownClasses => false;
+
     /// <summary>The bottlenecks that the method inserts, or null.</summary>
     [JsonIgnore]
     internal virtual BottleneckPlacement? Bottlenecks => null;

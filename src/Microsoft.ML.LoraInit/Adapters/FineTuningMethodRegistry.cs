@@ -25,6 +25,10 @@ internal static class FineTuningMethodRegistry
         new KasaMethod(),
         new DyloraMethod(),
         new MeloraMethod(),
+        new SdLoraMethod(),
+        new BeamLoraMethod(),
+        new AloraMethod(),
+        new RmLoraMethod(),
         new GaloreMethod(),
         new LisaMethod(),
     ];

@@ -36,6 +36,17 @@ public static class LoraCatalogExtensions
         int maxEpochs = 3) =>
         catalog.LoraTextClassification(With(new LoraTextClassificationTrainer.Options(), labelColumnName, textColumnName, text2ColumnName, baseModel, initialization, maxEpochs));
 
+    /// <summary>
+    /// Teaches a trained model further classes, from rows of those alone; what it learnt of its old ones stays. See <see cref="LoraNewClassesTrainer"/>.
+    /// </summary>
+    /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
+    /// <param name="model">What <c>Fit</c> or <c>mlContext.Model.Load</c> returned: a chain with one LoRA text classification, or that step. It must live until the new model is trained.</param>
+    /// <param name="options">All options; copied. Null for the defaults.</param>
+    /// <exception cref="ArgumentException">The model has no such step, or is not one of named classes, or an option is out of range.</exception>
+    public static LoraNewClassesTrainer LoraNewClasses(
+        this MulticlassClassificationTrainers catalog, ITransformer model, LoraNewClassesTrainer.Options? options = null) =>
+        new(MLNetEnvironment.Of(catalog), model.Lora(), options ?? new());
+
     /// <summary>Fine-tunes a RoBERTa with LoRA on texts that have any number of several labels.</summary>
     /// <param name="catalog"><c>mlContext.MulticlassClassification.Trainers</c>.</param>
     /// <param name="options">All options; copied.</param>

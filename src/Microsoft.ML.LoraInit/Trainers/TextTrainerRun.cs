@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.MLNet;
@@ -18,9 +19,11 @@ namespace Microsoft.ML.LoraInit.Trainers;
 /// What <c>Fit</c> does in the trainers: check → open the base → tokenise → train → build the model. Everything that can
 /// be checked is checked before the step that takes long.
 /// </summary>
-internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options)
+/// <param name="environment">Gives seed, device and log where options do not.</param>
+/// <param name="options">Checked.</param>
+/// <param name="known">The model that learns further classes; null for a training from the base.</param>
+internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOptions options, KnownModel? known = null)
 {
-
     private readonly TrainerKind _kind = TrainerKind.Of(options);
     private readonly TextColumns _columns = Columns(options);
 
@@ -70,7 +73,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             messages.Log($"{options.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
         using var scope = NewDisposeScope(); // of the initial adapter
         var (maxLength, initial) = Check(options, files.Config, outputs.Task.OutputCount);
-        var tokenizer = Tokenizer(files, options);
+        var tokenizer = known?.Tokenizer(files) ?? Tokenizer(files, options);
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
         // The weights come to the device while the rows are read, and those to merge into while the model is trained.
@@ -85,7 +88,9 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             messages.Warn(CutMessage(cut, train.Count, maxLength, options.LongText));
 
         var task = outputs.Task;
-        var prior = task.PriorLogits(train.Labels, train.Weights);
+        var prior = known?.Prior(task) ?? task.PriorLogits(train.Labels, train.Weights);
+        if (known is not null)
+            task = known.Learning(options.Method, (MulticlassTask)task, train);
         if (classWeights is not null)
             (task, train) = ClassWeighting.Apply(classWeights, task, train);
         task = task.Smoothed(options.LabelSmoothing);
@@ -103,6 +108,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         {
             Settings = options.ToSettings(),
             InitialAdapter = initial,
+            Known = known?.Model.State,
+            Earlier = known?.Earlier,
             Task = task,
             Train = train.Expanded(),
             ClassWeights = classWeights == ClassWeights.None ? null : classWeights,

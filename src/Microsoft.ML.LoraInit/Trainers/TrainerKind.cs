@@ -17,6 +17,8 @@ internal sealed record TrainerKind(
     {
         LoraTextClassificationTrainer.Options o => new(LabelKind.Key, [o.PredictedLabelColumnName, o.ScoreColumnName], o.ClassWeights,
             (label, classes) => new MulticlassColumns(o.ScoreColumnName, o.PredictedLabelColumnName, classes, ClassNames.Of(label), o.ValidationMetric)),
+        LoraNewClassesTrainer.Options o => new(LabelKind.Key, [o.PredictedLabelColumnName, o.ScoreColumnName], o.ClassWeights,
+            (label, classes) => new MulticlassColumns(o.ScoreColumnName, o.PredictedLabelColumnName, classes, ClassNames.Of(label), o.ValidationMetric)),
         LoraBinaryTextClassificationTrainer.Options o => new(LabelKind.Boolean, [o.PredictedLabelColumnName, o.ScoreColumnName, o.ProbabilityColumnName], o.ClassWeights,
             (_, _) => new BinaryColumns(o.ScoreColumnName, o.ProbabilityColumnName, o.PredictedLabelColumnName, o.ValidationMetric)),
         LoraMultiLabelTextClassificationTrainer.Options o => new(LabelKind.Vector, [o.PredictedLabelColumnName, o.ScoreColumnName, o.ProbabilityColumnName], o.ClassWeights,
@@ -35,6 +37,10 @@ internal sealed record TrainerKind(
         switch (options)
         {
             case LoraTextClassificationTrainer.Options o:
+                LoraTrainerOptionsValidator.CheckMetric(o, o.ValidationMetric);
+                LoraTrainerOptionsValidator.CheckClassWeights(o.ClassWeights);
+                break;
+            case LoraNewClassesTrainer.Options o:
                 LoraTrainerOptionsValidator.CheckMetric(o, o.ValidationMetric);
                 LoraTrainerOptionsValidator.CheckClassWeights(o.ClassWeights);
                 break;

@@ -1,3 +1,5 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Options;
@@ -15,6 +17,12 @@ internal sealed record FineTuningRequest
 
     /// <summary>The adapter that <see cref="FineTuningSettings.InitialAdapter"/> names, read; null where it names none. Its tensors stay the caller's.</summary>
     public PeftWeights? InitialAdapter { get; init; }
+
+    /// <summary>The model that learns further classes, the task's last ones; null for a training from the base. Stays the caller's.</summary>
+    public FineTunedState? Known { get; init; }
+
+    /// <summary>What its stages learnt, where the method keeps that; null elsewhere. Stays the caller's.</summary>
+    public EarlierDirections? Earlier { get; init; }
 
     /// <summary>What is learnt.</summary>
     public required TextTask Task { get; init; }

@@ -17,6 +17,9 @@ namespace Microsoft.ML.LoraInit.Training;
 /// </summary>
 internal sealed class FineTuningRun
 {
+    /// <summary>Rows that a method judges the model by while it trains.</summary>
+    private const int JudgedRows = 32;
+
     private readonly FineTuningRequest _request;
     private readonly FineTuningSettings _settings;
     private readonly ProgressReporter _reporter;
@@ -48,7 +51,8 @@ internal sealed class FineTuningRun
         var head = _initial?.Head(outputs, device);
         if (_initial is not null && head is null)
             _reporter.Log($"The adapter in '{_settings.InitialAdapter}' has {(_initial.Head is null ? "no head" : $"a head of {_initial.Outputs} outputs")}; a fresh head of {outputs} is trained.");
-        using var model = new RobertaClassifier(_request.Base, outputs, head ?? HeadInitializer.Create(config, outputs, _request.Seed, device));
+        head ??= _request.Known is { } known ? HeadInitializer.Widen(known.Tensors, config, outputs, _request.Seed, device) : HeadInitializer.Create(config, outputs, _request.Seed, device);
+        using var model = new RobertaClassifier(_request.Base, outputs, head);
         return Train(model);
     }
 
@@ -81,7 +85,13 @@ internal sealed class FineTuningRun
         var adam = new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms };
         using var optimizer = new FlatAdamW(parameters, adam);
         using var state = new TrainingState(model.Device);
-        using var hooks = _settings.Method.Hooks(new(model, parameters, Steps, _request.Seed, _settings.Adapters) { Decay = adam.DecayOf });
+        using var hooks = _settings.Method.Hooks(new(model, parameters, Steps, _request.Seed, _settings.Adapters)
+        {
+            Decay = adam.DecayOf,
+            Moments = optimizer.Moments,
+            Judge = () => Judge(model, parameters),
+            KnownClasses = _request.Known?.Outputs ?? 0,
+        });
         var parts = new RunParts(parameters, optimizer, state, start, hooks);
         resumed?.Restore(parts);
         resumed?.Dispose(); // the file is about to be replaced
@@ -104,10 +114,19 @@ internal sealed class FineTuningRun
             _initial.Attach(model, _settings.Adapters.Dropout);
             return;
         }
+        if (_request.Known is { } known && !_settings.Method.KeepsKnownClasses)
+        {
+            known.Attach(model);
+            return;
+        }
         var targets = _settings.Method.Targets(_settings.Adapters, model.Config);
         if (targets.Count > 0)
             Start(model, targets, start, resumed);
-        _settings.Method.Apply(model, new FineTuningPlan(_settings.Adapters, _request.Seed, targets, start.Adapters));
+        _settings.Method.Apply(model, new FineTuningPlan(_settings.Adapters, _request.Seed, targets, start.Adapters, _request.Earlier));
+        // What the old classes' rows of the head stand on.
+        if (_request.Known is not null)
+            foreach (var parameter in (Parameter[])[model.Head.Dense.Weight, model.Head.Dense.Bias])
+                parameter.Trained = false;
         if (start.Seconds >= 1)
             _reporter.Log(string.Create(CultureInfo.InvariantCulture, $"The initialisation '{_settings.Initialization.Name}' of {start.Targets.Count} adapters took {start.Seconds:F1} s."));
     }
@@ -149,6 +168,17 @@ internal sealed class FineTuningRun
             _reporter.Log($"Training was cancelled at step {parts.State.Step}; the model is that of epoch {parts.State.BestEpoch}.");
             return true;
         }
+    }
+
+    private double Judge(RobertaClassifier model, TrainableParameters parameters)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var data = _request.Validation ?? _request.Train; // whoever cancels waits: a step is done whole
+        data = data.Take([.. Enumerable.Range(0, Math.Min(JudgedRows, data.Count))]);
+        parameters.Bind();
+        var logits = Validation.Logits(model, data.Expanded(), _request.Task, _settings.Schedule.BatchSize, _ => CudaGate.StepAside());
+        return _request.Task.LossOf(_request.Task.Evaluate(data.Combine(logits), data.Labels, data.Weights));
     }
 
     private static IEnumerable<LowRankAdapter> Adapters(RobertaClassifier model) => model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>();

@@ -24,4 +24,20 @@ internal static class HeadInitializer
         }
         return head;
     }
+
+    /// <summary>A trained head with fresh rows for further outputs after its own; as <see cref="Create"/> otherwise.</summary>
+    /// <param name="trained">Its tensors by name; stay the caller's.</param>
+    /// <param name="config">The base's shape.</param>
+    /// <param name="outputs">Of the wider head.</param>
+    /// <param name="seed">Of the fresh rows.</param>
+    /// <param name="device">Where it is wanted.</param>
+    public static IReadOnlyDictionary<string, Tensor> Widen(IReadOnlyDictionary<string, Tensor> trained, RobertaConfig config, int outputs, int seed, Device device)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        var head = Create(config, outputs, seed, device);
+        foreach (var (name, value) in head)
+            value.narrow(0, 0, trained[name].shape[0]).copy_(trained[name]);
+        return head;
+    }
 }

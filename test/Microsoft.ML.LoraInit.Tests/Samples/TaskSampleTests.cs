@@ -60,6 +60,18 @@ public sealed class TaskSampleTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
+    public async Task NewClassesLeaveOldOnesAliveWithSdLoraAlone()
+    {
+        var run = await CommandLineRun.InProcess("sample", "new-classes");
+
+        Assert.AreEqual(0, run.ExitCode, string.Join('\n', run.Errors));
+        var first = Regex.Matches(run.Output, @"after stage 3: .*by stage +([\d.]+) %").Select(m => Number(m.Groups[1].Value)).ToArray();
+        Assert.AreEqual(2, first.Length, run.Output);
+        Assert.IsTrue(first[0] > first[1] + 20, run.Output);
+    }
+
+    [TestMethod]
     public async Task EmbeddingsTellClassesApart()
     {
         var run = await CommandLineRun.InProcess("sample", "embeddings", "--epochs", "1");
@@ -92,7 +104,7 @@ public sealed class TaskSampleTests
     public async Task AnUnknownSampleIsRefused()
     {
         Assert.AreEqual(2, (await CommandLineRun.InProcess("sample", "nothing")).ExitCode);
-        Assert.AreEqual(9, SampleCommand.All.Select(s => s.Name).Distinct().Count());
+        Assert.AreEqual(10, SampleCommand.All.Select(s => s.Name).Distinct().Count());
     }
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);

@@ -8,7 +8,8 @@ namespace Microsoft.ML.LoraInit.Adapters.Family;
 /// <param name="Made">What the initialisation made for it.</param>
 /// <param name="Weight">The untouched W.</param>
 /// <param name="Seed">The run's.</param>
-internal sealed record FamilyLayer(AdapterTarget Target, InitializedAdapter Made, Parameter Weight, int Seed)
+/// <param name="Earlier">What earlier stages learnt, or null.</param>
+internal sealed record FamilyLayer(AdapterTarget Target, InitializedAdapter Made, Parameter Weight, int Seed, EarlierDirections? Earlier = null)
 {
     private Device Device => Made.A.device;
 

@@ -7,7 +7,8 @@ namespace Microsoft.ML.LoraInit.Adapters.Family;
 /// <param name="name">What model files call the kind.</param>
 /// <param name="gate">The end of the vector's name.</param>
 /// <param name="decay">Whether the vector decays.</param>
-internal sealed class GatedKind(string name, string gate, bool decay) : AdapterKind
+/// <param name="scale">What g is of the vector; null for itself.</param>
+internal sealed class GatedKind(string name, string gate, bool decay, Func<Tensor, Tensor>? scale = null) : AdapterKind
 {
     public override string Name => name;
 
@@ -16,19 +17,21 @@ internal sealed class GatedKind(string name, string gate, bool decay) : AdapterK
     public override IEnumerable<(string Suffix, long[] Shape)> Layout(AdapterTarget target) => [.. Pair(target), (gate, [target.Rank])];
 
     public override LinearAdapter Build(AdapterParts parts, Tensor weight) =>
-        new GatedAdapter(name, parts.Target, parts[LinearAdapter.Names.A], parts[LinearAdapter.Names.B], gate, parts[gate], decay, parts.Dropout);
+        new GatedAdapter(name, parts.Target, parts[LinearAdapter.Names.A], parts[LinearAdapter.Names.B], gate, parts[gate], decay, parts.Dropout, scale);
 
     public override AdapterFactors Factors(AdapterTarget target, Func<string, Tensor> part) =>
-        new(part(LinearAdapter.Names.A) * part(gate).unsqueeze(1), part(LinearAdapter.Names.B));
+        new(GatedAdapter.Scaled(part(LinearAdapter.Names.A), part(gate), scale), part(LinearAdapter.Names.B));
 }
 
 /// <summary>y = x Wᵀ + b + s · dropout(x) Aᵀ diag(g) Bᵀ with A [r, in], g [r], B [out, r].</summary>
 internal sealed class GatedAdapter : LowRankAdapter
 {
-    public GatedAdapter(string kind, AdapterTarget target, Tensor a, Tensor b, string name, Tensor gate, bool decay, double dropout)
+    private readonly Func<Tensor, Tensor>? _scale;
+
+    public GatedAdapter(string kind, AdapterTarget target, Tensor a, Tensor b, string name, Tensor gate, bool decay, double dropout, Func<Tensor, Tensor>? scale = null)
         : base(target, dropout)
     {
-        Kind = kind;
+        (Kind, _scale) = (kind, scale);
         A = Factor(Names.A, a);
         B = Factor(Names.B, b);
         Gate = Factor(name, gate, decay);
@@ -45,7 +48,10 @@ internal sealed class GatedAdapter : LowRankAdapter
     public Parameter Gate { get; }
 
     // With A, so that what an initialisation subtracted from the base, B₀·A₀ of gates of 1, is taken off term by term.
-    public override AdapterFactors Factors => new(A.Value * Gate.Value.unsqueeze(1), B.Value);
+    public override AdapterFactors Factors => new(Scaled(A.Value, Gate.Value, _scale), B.Value);
 
     public override IReadOnlyList<Parameter> Parameters { get; }
+
+    /// <summary>diag(g)·A [r, in], in the caller's scope.</summary>
+    public static Tensor Scaled(Tensor a, Tensor gate, Func<Tensor, Tensor>? scale) => a * (scale is null ? gate : scale(gate)).unsqueeze(1);
 }

@@ -64,7 +64,7 @@ public abstract record LoraFamilyMethod : FineTuningMethod
             new AdapterFactors(made.A, made.B, made.N).Check(target);
             if (made.N is not null)
                 throw new ArgumentException($"The method '{Name}' does not go with an initialisation of three matrices: {target.ModuleName} got one. Choose another initialisation.");
-            var (parts, correction) = Start(new(target, made, linear.Weight, plan.Seed));
+            var (parts, correction) = Start(new(target, made, linear.Weight, plan.Seed, plan.Earlier));
             AdapterAttacher.Attach(model, linear, new(target, Form, parts, correction, plan.Adapters.Dropout));
             Prepare((LinearAdapter)linear.Adapter!);
         }

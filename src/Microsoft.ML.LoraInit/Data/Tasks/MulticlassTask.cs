@@ -27,6 +27,19 @@ internal sealed class MulticlassTask : TextTask
     /// <summary>What chooses the best epoch.</summary>
     public ClassificationValidationMetric Metric { get; init; }
 
+    /// <summary>The first class that the loss is of; those before it have no part in it, and training rows are of none of them. Metrics are of all.</summary>
+    public int FirstLearnt { get; private set; }
+
+    /// <summary>The same task with the loss of the classes from this one on.</summary>
+    public MulticlassTask Learning(int first)
+    {
+        var copy = (MulticlassTask)MemberwiseClone();
+        copy.FirstLearnt = first;
+        return copy;
+    }
+
+    protected override string LossDescription => FirstLearnt == 0 ? base.LossDescription : $"{base.LossDescription}, of which those from {FirstLearnt} on are learnt";
+
     public override string MetricName => Metric.Name();
 
     public override bool HigherIsBetter => Metric != ClassificationValidationMetric.LogLoss;
@@ -38,6 +51,8 @@ internal sealed class MulticlassTask : TextTask
 
     public override Tensor RowLosses(Tensor logits, Tensor targets)
     {
+        if (FirstLearnt > 0)
+            (logits, targets) = (logits.narrow(1, FirstLearnt, OutputCount - FirstLearnt), targets.Sub(FirstLearnt));
         if (LabelSmoothing == 0)
             return nn.functional.cross_entropy(logits, targets, null, -100, TorchSharp.torch.nn.Reduction.None);
         // As torch's label_smoothing: the target's share is spread evenly over all classes, its own included.

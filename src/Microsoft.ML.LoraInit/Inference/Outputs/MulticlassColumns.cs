@@ -28,6 +28,15 @@ internal sealed class MulticlassColumns : ScoreColumns
 
     public override TextTask Task { get; }
 
+    /// <summary>The values behind the classes' keys, or null.</summary>
+    public ClassNames? Classes => _names;
+
+    /// <summary>The column of the class.</summary>
+    public string PredictedLabel => _predictedLabel;
+
+    /// <summary>The column of the probabilities.</summary>
+    public string Score => _score;
+
     public override IReadOnlyList<string> Names => [_predictedLabel, _score];
 
     public override IReadOnlyList<DataViewSchema.DetachedColumn> Create(DataViewSchema input)

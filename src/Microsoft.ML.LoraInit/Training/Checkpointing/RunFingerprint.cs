@@ -57,6 +57,8 @@ internal static class RunFingerprint
             ["training data (hash)"] = Hash(request.Train),
             ["validation data (hash)"] = request.Validation is null ? "none" : Hash(request.Validation),
         };
+        if (request.Known is { } known)
+            entries["known model (hash)"] = Hash(known);
         // Sums and dropout masks depend on how many share a batch.
         if (request.OtherDevices.Count > 0)
             entries["devices"] = (1 + request.OtherDevices.Count).ToString(CultureInfo.InvariantCulture);
@@ -114,6 +116,17 @@ internal static class RunFingerprint
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
         _ => value.ToString() ?? "",
     };
+
+    private static string Hash(FineTunedState known)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (name, value) in known.Tensors.OrderBy(t => t.Key, StringComparer.Ordinal))
+        {
+            hash.AppendData(System.Text.Encoding.UTF8.GetBytes(name));
+            hash.AppendData(MemoryMarshal.AsBytes<float>(value.data<float>().ToArray()));
+        }
+        return $"{known.Outputs} outputs, {Convert.ToHexStringLower(hash.GetHashAndReset())}";
+    }
 
     private static string Hash(TextDataset data)
     {

@@ -48,6 +48,9 @@ internal sealed class FlatAdamW : IDisposable
         }
     }
 
+    /// <summary>The moments, aligned with the parameters, always in the same place.</summary>
+    public (Tensor First, Tensor Second) Moments => (_first, _second);
+
     /// <summary>Steps taken.</summary>
     public long Steps { get; private set; }
 

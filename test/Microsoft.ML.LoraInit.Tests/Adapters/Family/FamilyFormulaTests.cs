@@ -42,6 +42,10 @@ public sealed class FamilyFormulaTests
     [DataRow("kasa")]
     [DataRow("dylora:use=2")]
     [DataRow("melora:count=4")]
+    [DataRow("sd-lora")]
+    [DataRow("beamlora")]
+    [DataRow("alora")]
+    [DataRow("rm-lora")]
     public void AsAPlainLoraItIsTheSameWeight(string name)
     {
         using var scope = NewDisposeScope();

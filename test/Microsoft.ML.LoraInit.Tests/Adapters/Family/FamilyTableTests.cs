@@ -7,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Tests.Adapters.Family;
 [TestClass]
 public sealed class FamilyTableTests
 {
-    private static readonly string[] Methods = ["adalora", "sora", "lora-pro", "kasa", "dylora"];
+    private static readonly string[] Methods = ["adalora", "sora", "lora-pro", "kasa", "dylora", "sd-lora", "beamlora", "alora", "rm-lora"];
 
     public static IEnumerable<object[]> Pairs =>
         from method in Tests.Training.Family.All from start in new[] { "gaussian", "pissa", "loftq", "nlora" } select new object[] { method, start };
@@ -72,6 +72,11 @@ public sealed class FamilyTableTests
     [DataRow("lokr:factor=0", "Factor")]
     [DataRow("dylora:use=0", "Use")]
     [DataRow("melora:count=0", "Count")]
+    [DataRow("sd-lora:stages=0", "Stages")]
+    [DataRow("beamlora:every=1", "Every")]
+    [DataRow("beamlora:keep=1", "Keep")]
+    [DataRow("alora:rounds=0", "Rounds")]
+    [DataRow("rm-lora:penalty=-1", "Penalty")]
     [DataRow("galore:rank=0", "Rank")]
     [DataRow("galore:gap=0", "Gap")]
     [DataRow("galore:scale=0", "Scale")]
