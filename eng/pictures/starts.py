@@ -3,15 +3,15 @@ import csv
 import pathlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TASKS = {"cola": "CoLA, Matthews", "stsb": "STS-B, Pearson"}
-LEFT, PANEL, GAP, TOP, ROW = 112, 340, 28, 64, 20  # pixels
-LOWEST, HIGHEST = -13, 4  # points, the ends of a panel
+TASKS = {"cola": "CoLA, Matthews", "stsb": "STS-B, Pearson", "sst2": "SST-2, accuracy", "qnli": "QNLI, accuracy"}
+LEFT, PANEL, GAP, TOP, ROW = 112, 220, 18, 64, 20  # pixels
+LOWEST, HIGHEST = -14, 4  # points, the ends of a panel
 SCALE = PANEL / (HIGHEST - LOWEST)
 COLOURS = {0: "#5b6575", 1: "#11733b", -1: "#a8321f"}
 
 rows = [r for r in csv.DictReader(open(ROOT / "docs/results/report.csv", encoding="utf-8")) if r["difference"]]
 names = sorted({r["strategy"] for r in rows}, key=lambda n: -sum(float(r["difference"]) for r in rows if r["strategy"] == n))
-width, height = LEFT + 2 * PANEL + GAP + 12, TOP + ROW * len(names) + 44
+width, height = LEFT + len(TASKS) * (PANEL + GAP) - GAP + 12, TOP + ROW * len(names) + 44
 
 
 def text(x, y, content, anchor="start", size=13, weight="normal", colour="#1d2430"):
@@ -19,7 +19,7 @@ def text(x, y, content, anchor="start", size=13, weight="normal", colour="#1d243
 
 
 out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" font-family="system-ui, Segoe UI, Roboto, DejaVu Sans, sans-serif" role="img">',
-       f"<title>{len(names)} starts of the adapters against LoRA's own on two tasks, with 95 % intervals</title>",
+       f"<title>{len(names)} starts of the adapters against LoRA's own on four tasks, with 95 % intervals</title>",
        f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>',
        text(12, 24, "Is another start better than LoRA's own (kaiming)?", size=15, weight="600")]
 for i, (task, title) in enumerate(TASKS.items()):
@@ -31,7 +31,7 @@ for i, (task, title) in enumerate(TASKS.items()):
         out.append(text(x, bottom + 16, f"{tick:+d}".replace("-", "−") if tick else "0", "middle", 11, colour="#5b6575"))
     for j, name in enumerate(names):
         row = next(r for r in rows if r["strategy"] == name and r["task"] == task)
-        mean, low, high = (100 * float(row[k]) for k in ("difference", "difference_low", "difference_high"))
+        mean, low, high = (min(max(100 * float(row[k]), LOWEST), HIGHEST) for k in ("difference", "difference_low", "difference_high"))  # longer lines end at the panel
         colour = COLOURS[0 if float(row["p_holm"]) >= 0.05 else 1 if mean > 0 else -1]
         y = TOP + ROW * (j + 0.5)
         if i == 0:

@@ -96,6 +96,11 @@ public abstract partial record FineTuningMethod
     /// </summary>
     internal abstract void Apply(RobertaClassifier model, FineTuningPlan plan);
 
+    /// <summary>Marks what is peculiar about the training of what lies on a model, put there by <see cref="Apply"/> or by a model that learns on.</summary>
+    internal virtual void Mark(RobertaClassifier model)
+    {
+    }
+
     /// <summary>Marks the parameters of the base that <see cref="TrainsBase"/> names; after the adapters are on.</summary>
     private protected void MarkBase(RobertaClassifier model)
     {

@@ -31,6 +31,8 @@ internal static class FineTuningMethodRegistry
         new RmLoraMethod(),
         new GaloreMethod(),
         new LisaMethod(),
+        new RosaMethod(),
+        new ProloraMethod(),
     ];
 
     // What people call a method; models and reports store its one name.

@@ -18,6 +18,12 @@ internal abstract class MethodHooks : IDisposable
     /// <summary>Tensors that a resumed run must find as they were, by name; owned by this, changed in place.</summary>
     public virtual IEnumerable<KeyValuePair<string, Tensor>> State => [];
 
+    /// <summary>Called on the fresh hooks of a resumed run, before <see cref="State"/> is read back: only what a run has there is in the checkpoint.</summary>
+    /// <param name="step">The next step.</param>
+    public virtual void ResumeAt(long step)
+    {
+    }
+
     /// <summary>Whether the coming passes are like those before them, so that recordings serve; false while calls differ from step to step.</summary>
     public virtual bool PassesMayBeRecorded => true;
 

@@ -88,8 +88,10 @@ internal static class PlainLoraConversion
         if (rank is null)
             throw new NotSupportedException($"What the kind '{stored.Kind.Name}' adds to '{target.ModuleName}' is no product of low rank, so no LoRA is exactly the model. Ask for a rank to get the nearest adapter of that rank with its error stated, or write the merged model.");
         var weight = baseWeight(target.ModuleName).to(ScalarType.Float32);
-        using var adapter = stored.Description.Blueprint(target, stored.Kind, tensors).Build(weight, CPU);
-        var change = (adapter.EffectiveWeight(weight).to(ScalarType.Float64) - weight.to(ScalarType.Float64)).Div(target.Scaling);
+        var blueprint = stored.Description.Blueprint(target, stored.Kind, tensors);
+        var start = blueprint.Correction?.Apply(weight, target.Scaling) ?? weight;
+        using var adapter = blueprint.Build(start, CPU);
+        var change = (adapter.EffectiveWeight(start).to(ScalarType.Float64) - weight.to(ScalarType.Float64)).Div(target.Scaling);
         var (u, s, vh) = Linalg.Svd(change, false);
         var full = new PlainAdapter(WithRank(target, (int)s.shape[0]), vh, u * s, null) { TrainedRank = target.Rank };
         return Truncate(full, u, s, vh, Math.Min(rank.Value, (int)s.shape[0]), baseWeight, full);

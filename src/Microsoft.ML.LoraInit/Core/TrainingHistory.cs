@@ -37,7 +37,8 @@ public sealed record TrainingHistory
 
     /// <summary>
     /// How near the start is to the weights: mean((s·B·A − W)²) over the entries of each adapted layer, averaged over the layers,
-    /// with W as it was pre-trained; what IniLoRA's fit minimises. Null without low-rank adapters, and over a base in 4 bits.
+    /// with W as it was pre-trained; what IniLoRA's fit minimises. Null without low-rank adapters, for methods that
+    /// start in their own way (LoHa, LoKr, MELoRA, PRoLoRA), and over a base in 4 bits.
     /// </summary>
     public double? FactorizationError { get; init; }
 

@@ -5,6 +5,10 @@ namespace Microsoft.ML.LoraInit;
 /// and W the base weight before any correction and quantisation, both [out, in]; norms are Frobenius norms. For all layers together, squares
 /// are added up before the ratios are taken; effective rank and overlaps are means over the layers that have one.
 /// </summary>
+/// <remarks>
+/// Of methods whose tensors are no A and B (LoHa, LoKr, MELoRA, PRoLoRA), A and B are those of the plain LoRA that adds the same; where none of low
+/// rank does, they span P's own rows and columns. Gradients of such methods are not told.
+/// </remarks>
 public sealed record AdapterMeasures
 {
     /// <summary>‖P‖ / ‖W‖.</summary>

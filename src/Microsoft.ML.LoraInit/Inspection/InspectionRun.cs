@@ -43,6 +43,8 @@ internal sealed class InspectionRun
         LoraTrainerOptionsValidator.Check(_training, [_training.ScoreColumnName]);
         if (!_training.Method.UsesAdapters)
             throw new ArgumentException($"Method = {_training.Method.Name} has no low-rank adapters, so there is no initialisation to look at: choose FineTuningMethod.Lora().");
+        if (_training.Method is LoraFamilyMethod { StartsItself: true } own)
+            _warnings.Add($"The method '{own.Name}' starts in its own way, in which the initialisation has no part: its tensors are measured as the plain LoRA that adds the same.");
         if (options.ProbeRows < 1)
             throw new ArgumentException($"{nameof(options.ProbeRows)} = {options.ProbeRows} is out of range: use at least 1.");
         if (options.LargestEigenvalue && options.Data is null)
@@ -154,12 +156,16 @@ internal sealed class InspectionRun
             Report(TrainingPhase.Finishing, "Measuring the adapters", i, layers.Length);
             using var scope = NewDisposeScope();
             var name = start.Targets[i].ModuleName;
-            layers[i] = Raw(start.Adapters[i], other?.Adapters[i], original.Base.Original($"{name}.weight"), after[name]);
+            layers[i] = Raw(Present(start.Adapters[i], after[name]), other?.Adapters[i], original.Base.Original($"{name}.weight"), after[name]);
         }
         return layers;
     }
 
-    /// <param name="start">What the initialisation made.</param>
+    // A variant of LoRA may have made something else of it.
+    private InitializedAdapter Present(InitializedAdapter made, Linear layer) =>
+        _training.Method is LoraFamilyMethod method && layer.Adapter is { } adapter ? AttachedFactors.Of(method, adapter, made) : made;
+
+    /// <param name="start">The factors that are on the layer.</param>
     /// <param name="other">What the other one made, or null.</param>
     /// <param name="weight">W, fp32, unquantised however the base is held.</param>
     /// <param name="after">The layer that training would start from.</param>

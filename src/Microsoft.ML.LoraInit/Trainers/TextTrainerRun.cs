@@ -139,12 +139,12 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     private void Calibrate(FineTunedModel model, float[] prior, TextDataset? validation, int seed, Action<string> log)
     {
         // A run that was cancelled ends at once.
-        var history = options.TemperatureScaling && !model.History.Cancelled
-            ? TemperatureScaling.Fit(model, model.ModelSettings.Scores.Task, validation, seed, log)
-            : null;
-        double temperature = history?.Temperature ?? 1;
+        var task = model.ModelSettings.Scores.Task;
+        var (calibration, history) = options.TemperatureScaling && !model.History.Cancelled && TemperatureScaling.Fit(model, task, validation, seed, log) is { } fitted
+            ? fitted
+            : (ScoreCalibration.None, null);
         // The scores of an empty text are the rows' shares, whatever the temperature.
-        model.Calibrate(new(temperature, Array.ConvertAll(prior, z => (float)(z * temperature))), history);
+        model.Calibrate(calibration.WithEmpty(task, prior), history);
     }
 
     private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, WeightsAhead? merging)

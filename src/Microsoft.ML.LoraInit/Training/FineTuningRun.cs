@@ -117,6 +117,7 @@ internal sealed class FineTuningRun
         if (_request.Known is { } known && !_settings.Method.KeepsKnownClasses)
         {
             known.Attach(model);
+            _settings.Method.Mark(model);
             return;
         }
         var targets = _settings.Method.Targets(_settings.Adapters, model.Config);
@@ -222,7 +223,7 @@ internal sealed class FineTuningRun
             TrainableParameters = parts.Parameters.Count,
             TotalParameters = model.Parameters.Sum(p => p.Count),
             InitializationSeconds = parts.Start.Seconds,
-            FactorizationError = parts.Start.FactorizationError(_request.Base),
+            FactorizationError = _settings.Method is LoraFamilyMethod { StartsItself: true } ? null : parts.Start.FactorizationError(_request.Base),
             TrainSamplesPerSecond = (double)_request.Train.Count * state.Epochs.Count / seconds,
             Cancelled = cancelled,
             StoppedEarly = state.StoppedEarly,

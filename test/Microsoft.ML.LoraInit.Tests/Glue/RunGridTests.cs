@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Report;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
@@ -22,6 +23,24 @@ public class RunGridTests
     {
         var cells = RunGrid.Cells(TestRuns.Spec("cola") with { Methods = ["lora", "full"], Ranks = [4, 8], LearningRates = [1e-3], Seeds = [0] });
         CollectionAssert.AreEqual(new[] { "lora 4", "lora 8", "full 0" }, cells.Select(c => $"{c.Method} {c.Rank}").ToArray());
+    }
+
+    [TestMethod]
+    public void WhatDoesNotGoTogetherIsLeftOutOfTheGrid()
+    {
+        var spec = TestRuns.Spec("cola") with
+        {
+            Methods = ["lora", "kasa", "melora", "galore"],
+            Initializations = [LoraInitialization.Kaiming(), LoraInitialization.Pissa()],
+            LearningRates = [1e-3],
+            Seeds = [0],
+        };
+        CollectionAssert.AreEqual(
+            new[] { "lora kaiming", "lora pissa", "kasa kaiming", "melora kaiming", "galore none" },
+            RunGrid.Cells(spec).Select(c => $"{c.Method} {c.Initialization}").ToArray());
+
+        var nothing = Assert.ThrowsExactly<UsageException>(() => RunGrid.Cells(spec with { Initializations = [LoraInitialization.Pissa()] }));
+        StringAssert.Contains(nothing.Message, "'kasa' goes with none of the initialisations pissa");
     }
 
     [TestMethod]

@@ -126,6 +126,24 @@ public sealed class InitializationInspectorTests
     }
 
     [TestMethod]
+    public void OfAVariantItsOwnTensorsAreMeasured()
+    {
+        InspectionReport Of(string method) => Inspect(LoraInitialization.Kaiming(), change: o => o.Method = FineTuningMethod.Parse(method));
+        // LoHa: A₂ is zero and B random, where LoRA has it the other way round.
+        var loha = Of("loha");
+        Assert.IsTrue(loha.Total.OutputEnergy is > 0.1 and < 0.5 && loha.Total.InputEnergy == 0, $"{loha.Total}");
+        StringAssert.Contains(string.Join("\n", loha.Warnings), "'loha' starts in its own way");
+        // MELoRA: two parts of rank 8 read twice as many directions as one.
+        Assert.AreEqual(2, Of("melora").Total.InputEnergy / Of("lora").Total.InputEnergy, 0.5);
+        // AdaLoRA: its own A and B, and λ = 0 between them.
+        var ada = Of("adalora");
+        Assert.IsTrue(ada.Total is { OutputEnergy: > 0.01, InputEnergy: > 0.01, ProductRatio: 0 }, $"{ada.Total}");
+        Assert.AreEqual(0, ada.Warnings.Count);
+        // LoKr: a change of no low rank, and zero.
+        Assert.IsTrue(Of("lokr").Total is { OutputEnergy: 0, InputEnergy: 0, ProductRatio: 0 });
+    }
+
+    [TestMethod]
     public void WhatTheFactorsNeedIsCheckedFirst()
     {
         var missing = Assert.ThrowsExactly<ArgumentException>(() => Inspect(LoraInitialization.Eva()));

@@ -136,6 +136,8 @@ public class SaveAndLoadTests
     [DataRow("kasa")]
     [DataRow("dylora:use=3")]
     [DataRow("melora:count=4")]
+    [DataRow("rosa:density=0.02")]
+    [DataRow("prolora:a=3,b=4")]
     [DataRow("galore:rank=2")]
     [DataRow("lisa:layers=1,keep=false")]
     public void OtherMethodsComeBackToo(string method)

@@ -1,5 +1,8 @@
 using System.Reflection;
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Adapters.Family;
 using Microsoft.ML.LoraInit.Training;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 
@@ -50,6 +53,44 @@ public sealed class FamilyInTrainingTests
     }
 
     [TestMethod]
+    [DataRow("lora", true)]
+    [DataRow("sora", true)]
+    [DataRow("loha", false)]
+    [DataRow("prolora", false)]
+    public void TheHistoryTellsOfAFactorisationOnlyWhereTheInitialisationMadeOne(string method, bool told)
+    {
+        using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (FineTuningMethod.Parse(method), 1), rows: 8));
+        Assert.AreEqual(told, trained.History.FactorizationError is not null);
+    }
+
+    [TestMethod]
+    [DataRow("galore")]
+    [DataRow("lisa:layers=1")]
+    [DataRow("rosa")]
+    public void AModelThatLearnsOnDoesSoInItsMethodsWay(string method)
+    {
+        FineTuningResult Run(FineTunedState? known) => FineTuningRun.Execute(ToyRun.Request(
+            o => (o.Method, o.MaxEpochs, o.WeightDecay) = (FineTuningMethod.Parse(method), 1, 0), rows: 16) with { Known = known });
+        using var scope = NewDisposeScope();
+        using var first = Run(null);
+        using var second = Run(first.State);
+        var changed = first.State.Tensors.ToDictionary(t => t.Key, t => second.State.Tensors[t.Key] - t.Value);
+        bool Moved(string name) => changed.Where(c => c.Key.Contains(name, StringComparison.Ordinal)).Any(c => c.Value.any().item<bool>());
+        switch (FineTuningMethod.Parse(method))
+        {
+            case GaloreMethod:
+                Assert.AreEqual(4, linalg.svdvals(changed["roberta.encoder.layer.1.attention.self.query.weight"]).gt(1e-5).sum().item<long>());
+                break;
+            case LisaMethod:
+                Assert.AreEqual(1, Enumerable.Range(0, 4).Count(i => Moved($".layer.{i}.")));
+                break;
+            default:
+                Assert.IsTrue(Moved(RosaKind.Values) && !Moved(RosaKind.Places));
+                break;
+        }
+    }
+
+    [TestMethod]
     public void AScheduleWithoutACutIsRefusedBeforeTheRun()
     {
         var request = ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AdaLoraMethod { WarmupSteps = 3, FinalSteps = 2 }, 1), rows: 40);
@@ -78,8 +119,8 @@ public sealed class FamilyInTrainingTests
 /// <summary>The variants by name.</summary>
 internal static class Family
 {
-    /// <summary>Those of LoRA.</summary>
-    public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod)];
+    /// <summary>Those of LoRA, with settings that the tiny model has room for.</summary>
+    public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod).Select(n => n == "rosa" ? "rosa:density=0.1" : n)];
 
     /// <summary>Those of full fine-tuning, with settings that make them act within a few steps.</summary>
     public static string[] Full { get; } = ["galore:gap=2", "lisa:layers=1,interval=3", "lisa:layers=2,interval=3,keep=false"];

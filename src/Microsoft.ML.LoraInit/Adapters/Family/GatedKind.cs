@@ -47,6 +47,9 @@ internal sealed class GatedAdapter : LowRankAdapter
     /// <summary>[r], fp32.</summary>
     public Parameter Gate { get; }
 
+    /// <summary>g [r] as it is in this step.</summary>
+    public Tensor Gates => _scale is null ? Gate.Value : _scale(Gate.Value);
+
     // With A, so that what an initialisation subtracted from the base, B₀·A₀ of gates of 1, is taken off term by term.
     public override AdapterFactors Factors => new(Scaled(A.Value, Gate.Value, _scale), B.Value);
 

@@ -66,9 +66,15 @@ public abstract record LoraFamilyMethod : FineTuningMethod
                 throw new ArgumentException($"The method '{Name}' does not go with an initialisation of three matrices: {target.ModuleName} got one. Choose another initialisation.");
             var (parts, correction) = Start(new(target, made, linear.Weight, plan.Seed, plan.Earlier));
             AdapterAttacher.Attach(model, linear, new(target, Form, parts, correction, plan.Adapters.Dropout));
-            Prepare((LinearAdapter)linear.Adapter!);
         }
         MarkBase(model);
+        Mark(model);
+    }
+
+    internal sealed override void Mark(RobertaClassifier model)
+    {
+        foreach (var adapter in model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>())
+            Prepare(adapter);
     }
 
     /// <summary>The plan's settings with what the method decides.</summary>

@@ -19,6 +19,11 @@ public abstract record FullFamilyMethod : FineTuningMethod
     internal sealed override void Apply(RobertaClassifier model, FineTuningPlan plan)
     {
         MarkBase(model);
+        Mark(model);
+    }
+
+    internal sealed override void Mark(RobertaClassifier model)
+    {
         foreach (var parameter in model.BaseParameters)
             parameter.MovedByMethod = Moves(parameter);
     }

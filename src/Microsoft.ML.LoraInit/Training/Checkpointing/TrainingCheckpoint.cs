@@ -197,6 +197,7 @@ internal sealed class TrainingCheckpoint : IDisposable
             parameters.Flat.copy_(Read(ParametersName, parameters));
             optimizer.ImportState(file.Names.Where(n => n.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
                 .ToDictionary(n => n[OptimizerPrefix.Length..], n => file.Read(n)));
+            parts.Hooks?.ResumeAt(Stored.Step);
             foreach (var (name, value) in parts.Hooks?.State ?? [])
                 value.copy_(Carried(name, value));
             state.LossSum.Fill_(Stored.LossSum);

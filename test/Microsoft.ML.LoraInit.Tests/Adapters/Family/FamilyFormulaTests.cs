@@ -42,6 +42,8 @@ public sealed class FamilyFormulaTests
     [DataRow("kasa")]
     [DataRow("dylora:use=2")]
     [DataRow("melora:count=4")]
+    [DataRow("rosa:density=0.1")]
+    [DataRow("prolora:a=3,b=2")]
     [DataRow("sd-lora")]
     [DataRow("beamlora")]
     [DataRow("alora")]
@@ -56,7 +58,7 @@ public sealed class FamilyFormulaTests
         Disturb(model);
         using var state = FineTunedState.Capture(model, method, null);
         var merged = state.MergedWeights(weights, CPU, ScalarType.Float32);
-        var rank = name == "lokr" ? 16 : (int?)null;
+        var rank = name is "lokr" or "rosa:density=0.1" ? 16 : (int?)null;
         foreach (var plain in PlainLoraConversion.Convert(state, module => weights[$"{module}.weight"], rank))
             TensorAssert.Close(merged[$"{plain.Target.ModuleName}.weight"], plain.EffectiveWeight(weights[$"{plain.Target.ModuleName}.weight"]), 1e-4, plain.Target.ModuleName);
     }
@@ -209,7 +211,7 @@ public sealed class FamilyFormulaTests
     private static void Disturb(RobertaClassifier model)
     {
         using var noGrad = no_grad();
-        foreach (var parameter in Adapters<LinearAdapter>(model).SelectMany(a => a.Parameters))
+        foreach (var parameter in Adapters<LinearAdapter>(model).SelectMany(a => a.Parameters).Where(p => p.Trained))
             using (NewDisposeScope())
                 parameter.Replace(parameter.Value + randn(parameter.Shape, generator: new Generator(SeededRandom.Hash(9, parameter.Name))) * 0.3);
     }

@@ -23,7 +23,7 @@ public sealed class GaloreTests
         using var noGrad = no_grad();
         for (int step = 0; step < 5; step++)
         {
-            run.Parameters.Gradient().copy_(randn(run.Parameters.Count, generator: new Generator((ulong)step)));
+            run.RandomGradient(step);
             var expected = plain.Step(place.Of(run.Parameters.Flat.detach()).clone(), place.Of(run.Parameters.Gradient()), step);
             run.Hooks.BeforeUpdate(step, Rate);
             TensorAssert.Close(expected, place.Of(run.Parameters.Flat.detach()), 1e-5, $"{name} after step {step}");
@@ -37,7 +37,7 @@ public sealed class GaloreTests
         using var run = new TinyRun(new GaloreMethod { Rank = 3 }, Decay);
         var place = run.Place("roberta.encoder.layer.0.intermediate.dense.weight");
         using var noGrad = no_grad();
-        run.Parameters.Gradient().copy_(randn(run.Parameters.Count, generator: new Generator(5)));
+        run.RandomGradient(5);
         var before = place.Of(run.Parameters.Flat.detach()).clone();
         run.Hooks.BeforeUpdate(0, Rate);
         var change = place.Of(run.Parameters.Flat.detach()) - (before * (1 - (Rate * Decay)));
@@ -58,7 +58,8 @@ public sealed class GaloreTests
     /// <summary>GaLore of one weight, spelt out in fp64.</summary>
     private sealed class PlainGalore(int rank, int gap, double scale)
     {
-        private Tensor? _p, _first, _second;
+        private readonly PlainAdamW _adam = new(0, 0);
+        private Tensor? _p; // columns
 
         public Tensor Step(Tensor weight, Tensor gradient, int step)
         {
@@ -67,12 +68,10 @@ public sealed class GaloreTests
             if (step % gap == 0)
             {
                 var (u, _, vh) = linalg.svd(g, false);
-                _p = right ? vh[..rank].t() : u[TensorIndex.Colon, ..rank]; // columns
+                _p = right ? vh[..rank].t() : u[TensorIndex.Colon, ..rank];
             }
             var low = right ? g.matmul(_p!) : _p!.t().matmul(g);
-            _first = _first is null ? low * 0.1 : (_first * 0.9) + (low * 0.1);
-            _second = _second is null ? low.square() * 0.001 : (_second * 0.999) + (low.square() * 0.001);
-            var d = _first / (1 - Math.Pow(0.9, step + 1)) / ((_second / (1 - Math.Pow(0.999, step + 1))).sqrt() + 1e-8);
+            var d = _adam.Direction(low);
             return (w * (1 - (Rate * Decay))) - (Rate * scale * (right ? d.matmul(_p!.t()) : _p!.matmul(d)));
         }
     }
