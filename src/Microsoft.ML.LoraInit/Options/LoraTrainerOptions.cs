@@ -192,7 +192,8 @@ public abstract class LoraTrainerOptions
 
     /// <summary>
     /// What a saved model contains. Default null: adapters only over the mini model and hub models, which every machine can
-    /// get again; self-contained over a folder, which another machine may lack.
+    /// get again; self-contained over a folder, which another machine may lack, unless a file cannot hold it (2 GB in the
+    /// narrowest type that loses nothing).
     /// </summary>
     public ModelSaveMode? SaveMode { get; set; }
 
