@@ -52,6 +52,13 @@ internal sealed class CheckpointFiles : IDisposable
     /// <summary>The tensors' names; those of the encoder begin with <c>roberta.</c></summary>
     public IReadOnlyCollection<string> TensorNames => _tensors.Keys;
 
+    /// <summary>The encoder's tensors with the bits and the number of their elements, as their headers say.</summary>
+    /// <exception cref="InvalidDataException">A tensor is missing, surplus or of another shape than the configuration asks for.</exception>
+    public IEnumerable<(string Name, int Bits, long Elements)> EncoderSizes =>
+        from name in EncoderTensors.Check(Config, Infos(), Identity.Id)
+        let info = _tensors[name].File.Info(_tensors[name].StoredName)
+        select (name, 8 * SafetensorsDType.Size(info.DType), info.Shape.Aggregate(1L, (a, b) => a * b));
+
     /// <summary>The vocabulary's files, which a copy of the model needs beside configuration and weights.</summary>
     public IReadOnlyList<string> VocabularyNames => VocabularyFiles.Names(Config.ModelType);
 
@@ -95,8 +102,7 @@ internal sealed class CheckpointFiles : IDisposable
             using var plain = LoadWeights(CPU, ScalarType.Float32);
             return QuantizedBase.Pack(plain, device, dtype, name => Read(name, ScalarType.Float32, CPU));
         }
-        var found = _tensors.ToDictionary(t => t.Key, t => t.Value.File.Info(t.Value.StoredName), StringComparer.Ordinal);
-        var names = EncoderTensors.Check(Config, found, Identity.Id);
+        var names = EncoderTensors.Check(Config, Infos(), Identity.Id);
         using var scope = NewDisposeScope();
         return new BaseWeights(Config, Identity, names.ToDictionary(n => n, n => Read(n, dtype, device), StringComparer.Ordinal));
     }
@@ -113,6 +119,9 @@ internal sealed class CheckpointFiles : IDisposable
         foreach (var file in _weights)
             file.Dispose();
     }
+
+    private Dictionary<string, (ScalarType DType, long[] Shape)> Infos() =>
+        _tensors.ToDictionary(t => t.Key, t => t.Value.File.Info(t.Value.StoredName), StringComparer.Ordinal);
 
     private Tensor Read(string name, ScalarType dtype, Device device)
     {

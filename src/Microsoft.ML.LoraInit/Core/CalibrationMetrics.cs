@@ -8,13 +8,21 @@ namespace Microsoft.ML.LoraInit;
 /// </remarks>
 public sealed record CalibrationMetrics
 {
-    internal CalibrationMetrics(double error, double brier, IReadOnlyList<CalibrationBin> bins) => (ExpectedCalibrationError, BrierScore, Bins) = (error, brier, bins);
+    internal CalibrationMetrics(double error, double byChance, double brier, IReadOnlyList<CalibrationBin> bins) =>
+        (ExpectedCalibrationError, ErrorByChance, BrierScore, Bins) = (error, byChance, brier, bins);
 
     /// <summary>
     /// The mean distance of probability and frequency over the bins, weighted by their rows (arXiv 1706.04599), in [0, 1]: 0.02 says
     /// that probabilities are two points off on average.
     /// </summary>
     public double ExpectedCalibrationError { get; }
+
+    /// <summary>
+    /// The expected calibration error that probabilities which are exactly right would show on average on these rows: frequencies
+    /// of few rows are off by chance. An error that is not above it says nothing against the model; more rows make both smaller.
+    /// Every bin's sum is taken as normal, and the labels of a row as independent.
+    /// </summary>
+    public double ErrorByChance { get; }
 
     /// <summary>
     /// The mean squared distance of the probabilities from 0 and 1 as they should have been (Brier 1950): summed over the classes, so

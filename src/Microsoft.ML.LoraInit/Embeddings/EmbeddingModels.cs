@@ -33,7 +33,7 @@ internal static class EmbeddingModels
         try
         {
             var settings = new FineTunedModel.Settings(
-                new RegressionColumns(Score), new TextColumns(options.TextColumnName, null), length, options.Precision, options.SaveMode ?? TextTrainerRun.DefaultSaveMode(checkpoint), tokenizer.Rule);
+                new RegressionColumns(Score), new TextColumns(options.TextColumnName, null), length, options.Precision, options.SaveMode ?? SaveModes.Default(checkpoint), tokenizer.Rule);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             return FineTunedModel.Create(settings, state, History, checkpoint, tokenizer, weights, device, options.Pooling);
         }

@@ -16,7 +16,8 @@ public static class LoraTextTransformerExport
     /// <c>adapter_model.safetensors</c>, which <c>PeftModel.from_pretrained(base, folder)</c> loads, with the tokenizer's files and a model card (<c>README.md</c>).
     /// </summary>
     /// <remarks>
-    /// A temperature is folded into the head, so that Python's probabilities are this model's. Every initialisation converts. Where the base was corrected (PiSSA, IniLoRA and the others of
+    /// A temperature is folded into the head, so that Python's probabilities are this model's; of two (<see cref="TemperatureBend"/>) the
+    /// single one that comes nearest to them, and the model card says so. Every initialisation converts. Where the base was corrected (PiSSA, IniLoRA and the others of
     /// <see cref="InitializationFamily.BaseCorrected"/>), A and B are stacked with the initial factors to twice the rank, and
     /// nothing is lost. A base that was replaced (LoftQ) has no exact form: it needs <paramref name="rank"/>. An adapter trained
     /// over a base in 4 bits belongs to that base: see <see cref="PeftExport.NeedsQuantizedBase"/>. Biases that were trained too
@@ -54,7 +55,7 @@ public static class LoraTextTransformerExport
     /// </summary>
     /// <remarks>
     /// A binary model has one logit, that of true: Python's <c>sigmoid</c> of it is the probability. A temperature is folded into the
-    /// head. The answer to an empty text (the classes' shares of the training rows) is not part of such a model.
+    /// head, of two (<see cref="TemperatureBend"/>) the single one that comes nearest to them, and the model card says so. The answer to an empty text (the classes' shares of the training rows) is not part of such a model.
     /// </remarks>
     /// <param name="model">The trained model.</param>
     /// <param name="folder">Where to write; the folder must be new or empty, and its parent must exist.</param>
@@ -83,7 +84,7 @@ public static class LoraTextTransformerExport
     /// Outputs, fp32 [batch, outputs]: <c>logits</c>, and by task <c>probabilities</c> (of classes or labels),
     /// <c>probability</c> (of true) or <c>score</c> (a number). The file's metadata has <c>lorainit.</c> version, base_model,
     /// base_model_sha256, task, classes (a JSON array in the order of the outputs; of labels too), pairs, max_length,
-    /// pad_token_id and, where there is one, temperature: <c>logits</c> are before it, the other output is after it. A row of special
+    /// pad_token_id and, where there are any, temperature and temperature_bend (near, where it ends, far): <c>logits</c> are before them, the other output is after them. A row of special
     /// tokens alone, an empty text's, gets the answer that the model gives to empty texts. Every method can be written, also bottleneck adapters; a model that scores in bf16 is written in fp32.
     /// </para>
     /// </remarks>

@@ -45,6 +45,9 @@ internal static class ModelCard
         yield return ("parameters trained", string.Create(CultureInfo.InvariantCulture, $"{history.TrainableParameters:N0} of {history.TotalParameters:N0}"));
         if (history.Epochs.FirstOrDefault(e => e.Epoch == history.BestEpoch)?.Metrics is { } metrics)
             yield return ("on validation rows", string.Join(", ", Metrics(metrics)));
+        if (model.ModelSettings.Scores.Calibration is { Bend: { } bend } calibration)
+            yield return ("probabilities", string.Create(CultureInfo.InvariantCulture,
+                $"less exact than the original's, whose logits are divided by {bend.Near:0.000} up to {bend.At:0.000} apart and by {bend.Far:0.000} beyond: a head has room for one temperature, {calibration.Temperature:0.000}"));
     }
 
     private static string Task(TextTask task) => task switch

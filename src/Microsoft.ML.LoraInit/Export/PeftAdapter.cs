@@ -64,7 +64,7 @@ public static class PeftAdapter
         {
             var settings = new FineTunedModel.Settings(
                 scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? files.Config.MaxLength,
-                options.Precision, options.SaveMode ?? TextTrainerRun.DefaultSaveMode(checkpoint), tokenizer.Rule);
+                options.Precision, options.SaveMode ?? SaveModes.Default(checkpoint), tokenizer.Rule);
             using var weights = files.LoadWeights(CPU, ScalarType.Float32);
             return LoraTextTransformer.Of(FineTunedModel.Create(settings, state, History(read, weights.Tensors.Values.Sum(t => t.numel()), scores), checkpoint, tokenizer, weights, device));
         }

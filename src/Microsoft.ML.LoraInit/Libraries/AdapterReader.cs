@@ -58,7 +58,7 @@ internal static class AdapterReader
         var rule = files.OpenTokenizerOf(adapter.Path).Rule with { SpecialTokensAsText = options.SpecialTokensAsText };
         var settings = new FineTunedModel.Settings(
             scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? library.Config.MaxLength,
-            options.Precision, options.SaveMode ?? Trainers.TextTrainerRun.DefaultSaveMode(library.Checkpoint), rule);
+            options.Precision, options.SaveMode ?? Trainers.SaveModes.Default(library.Checkpoint), rule);
         return new(Plain(weights, library), settings, PeftAdapter.History(weights, library.Parameters, scores));
     }
 

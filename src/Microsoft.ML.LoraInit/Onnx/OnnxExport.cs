@@ -46,6 +46,7 @@ internal static class OnnxExport
         var score = OnnxScore.Of(model.ModelSettings.Scores.Task) with
         {
             Temperature = calibration.Temperature,
+            Bend = calibration.Bend,
             Empty = calibration.Empty is { } empty ? (empty, specialTokens) : null,
         };
         using var files = model.OpenBase();
@@ -82,6 +83,8 @@ internal static class OnnxExport
         yield return new("lorainit.pad_token_id", config.PadTokenId.ToString(CultureInfo.InvariantCulture));
         if (model.ModelSettings.Scores.Calibration.Temperature is not 1 and var temperature)
             yield return new("lorainit.temperature", temperature.ToString("R", CultureInfo.InvariantCulture));
+        if (model.ModelSettings.Scores.Calibration.Bend is { } bend)
+            yield return new("lorainit.temperature_bend", string.Join(' ', new[] { bend.Near, bend.At, bend.Far }.Select(n => n.ToString("R", CultureInfo.InvariantCulture))));
         if (model.ModelSettings.LongText is var longText && longText != LongText.Truncate)
             yield return new("lorainit.long_text", longText.ToString());
         if (int8)

@@ -11,12 +11,18 @@ internal sealed record OnnxScore(string Name, string Operation, params (string N
     /// <summary>What logits are divided by before the operator; 1 for nothing.</summary>
     public double Temperature { get; init; } = 1;
 
+    /// <summary>Takes the place of <see cref="Temperature"/>; null for none.</summary>
+    public TemperatureBend? Bend { get; init; }
+
+    /// <summary>Whether a bend counts from the row's largest logit rather than from 0 (<see cref="TextTask.Distances"/>).</summary>
+    public bool FromLargest { get; init; }
+
     /// <summary>The logits of a row of special tokens alone, and the most tokens that such a row has; null for the model's own answer.</summary>
     public (float[] Logits, int Tokens)? Empty { get; init; }
 
     public static OnnxScore Of(TextTask task) => task switch
     {
-        MulticlassTask => new("probabilities", "Softmax", ("axis", 1)),
+        MulticlassTask => new("probabilities", "Softmax", ("axis", 1)) { FromLargest = true },
         BinaryTask => new("probability", "Sigmoid"),
         MultiLabelTask => new("probabilities", "Sigmoid"),
         RegressionTask => new("score", "Identity"),

@@ -67,10 +67,22 @@ internal sealed class RobertaGraph
             ? _graph.AddAs(Logits, "Where", [IsEmpty(empty.Tokens), _graph.Constant(OnnxTensor.OfFloats("empty_text", empty.Logits)), _graph.Add("Add", projected)])
             : _graph.AddAs(Logits, "Add", projected);
         _graph.Outputs.Add(new(Logits, OnnxType.Float, Batch, outputs));
-        if (score.Temperature != 1)
+        if (score.Bend is { } bend)
+            x = Bent(score.FromLargest ? _graph.Add("Sub", [x, _graph.Add("ReduceMax", [x], ("axes", new long[] { 1 }), ("keepdims", 1))]) : x, bend);
+        else if (score.Temperature != 1)
             x = _graph.Add("Div", [x, _graph.Constant(OnnxTensor.Scalar("temperature", (float)score.Temperature))]);
         _graph.AddAs(score.Name, score.Operation, [x], score.Attributes);
         _graph.Outputs.Add(new(score.Name, OnnxType.Float, Batch, outputs));
+    }
+
+    /// <summary>Distances up to a bound divided by one temperature, and what goes beyond by another.</summary>
+    private string Bent(string distances, TemperatureBend bend)
+    {
+        var near = _graph.Add("Clip", [distances, Number("bend_from", -bend.At), Number("bend_to", bend.At)]);
+        var far = _graph.Add("Div", [_graph.Add("Sub", [distances, near]), Number("far_temperature", bend.Far)]);
+        return _graph.Add("Add", [_graph.Add("Div", [near, Number("near_temperature", bend.Near)]), far]);
+
+        string Number(string name, double value) => _graph.Constant(OnnxTensor.Scalar(name, (float)value));
     }
 
     /// <summary>[batch, 1]: whether a row has no more than its special tokens.</summary>

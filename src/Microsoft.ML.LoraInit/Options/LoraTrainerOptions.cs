@@ -120,10 +120,11 @@ public abstract class LoraTrainerOptions
     public double LabelSmoothing { get; set; }
 
     /// <summary>
-    /// Whether probabilities are calibrated after training, by one temperature that all logits are divided by (arXiv 1706.04599):
-    /// fitted on half of the validation rows, judged on the other half (<see cref="TrainingHistory.Calibration"/>), stored with the
-    /// model. <c>PredictedLabel</c> stays as it is. Default true; without at least 100 validation rows, and for regression, the
-    /// temperature is 1. A training of a <see cref="LoraTrainingSession"/> has none.
+    /// Whether probabilities are calibrated after training: by one temperature that all logits are divided by (arXiv 1706.04599), or by
+    /// two, for small and for large distances of logits (<see cref="TemperatureBend"/>), where the validation rows give reason enough.
+    /// Fitted on all of them and judged on each half by what the other half says (<see cref="TrainingHistory.Calibration"/>), stored
+    /// with the model. <c>PredictedLabel</c> stays as it is. Default true; without at least 100 validation rows, and for regression,
+    /// the temperature is 1. A training of a <see cref="LoraTrainingSession"/> has none.
     /// </summary>
     public bool TemperatureScaling { get; set; } = true;
 
@@ -191,7 +192,8 @@ public abstract class LoraTrainerOptions
 
     /// <summary>
     /// What a saved model contains. Default null: adapters only over the mini model and hub models, which every machine can
-    /// get again; self-contained over a folder, which another machine may lack.
+    /// get again; self-contained over a folder, which another machine may lack, unless a file cannot hold it (2 GB in the
+    /// narrowest type that loses nothing).
     /// </summary>
     public ModelSaveMode? SaveMode { get; set; }
 

@@ -36,6 +36,9 @@ internal static class ModelFormat
     public const int WithoutTokenizer = 1;
     public const int PrefixLength = 56;
     public const int MaxHeaderLength = 64 << 20;
+
+    /// <summary>The most bytes of a part, which is read as one array.</summary>
+    public const long MostOfPart = 0x7FFFFFC7; // Array.MaxLength
     public const string Tensors = "tensors";
 
     public static ReadOnlySpan<byte> Magic => "LORAINIT"u8;
@@ -47,9 +50,9 @@ internal static class ModelFormat
     /// <summary>The parts of a model by name, each with the most bytes that it may have. Others are refused before they are read: new ones raise <see cref="Version"/>.</summary>
     public static IReadOnlyDictionary<string, long> Parts(ModelSaveMode mode)
     {
-        var parts = new Dictionary<string, long>(StringComparer.Ordinal) { [Tensors] = int.MaxValue };
+        var parts = new Dictionary<string, long>(StringComparer.Ordinal) { [Tensors] = MostOfPart };
         if (mode == ModelSaveMode.SelfContained)
-            foreach (var (name, limit) in new[] { (CheckpointNames.Config, UntrustedFile.MaxJson), (TokenizerNames.Vocabulary, UntrustedFile.MaxVocabulary), (TokenizerNames.Merges, UntrustedFile.MaxVocabulary), (TokenizerNames.SentencePiece, UntrustedFile.MaxVocabulary), (CheckpointNames.Weights, int.MaxValue) })
+            foreach (var (name, limit) in new[] { (CheckpointNames.Config, UntrustedFile.MaxJson), (TokenizerNames.Vocabulary, UntrustedFile.MaxVocabulary), (TokenizerNames.Merges, UntrustedFile.MaxVocabulary), (TokenizerNames.SentencePiece, UntrustedFile.MaxVocabulary), (CheckpointNames.Weights, MostOfPart) })
                 parts.Add(name, limit);
         return parts;
     }

@@ -57,9 +57,13 @@ public abstract class LoraTextTransformer : ITextTransformer, IDisposable
 
     /// <summary>
     /// What logits are divided by before they become probabilities, fitted on validation rows after training
-    /// (<see cref="LoraTrainerOptions.TemperatureScaling"/>); 1 where nothing was fitted.
+    /// (<see cref="LoraTrainerOptions.TemperatureScaling"/>); 1 where nothing was fitted. Where there is a <see cref="TemperatureBend"/>,
+    /// the single number that comes nearest to it, which folders for Python have in the head.
     /// </summary>
     public double Temperature => _model.ModelSettings.Scores.Calibration.Temperature;
+
+    /// <summary>Two temperatures that take the place of <see cref="Temperature"/>, where validation rows gave reason enough; else null.</summary>
+    public TemperatureBend? TemperatureBend => _model.ModelSettings.Scores.Calibration.Bend;
 
     /// <inheritdoc/>
     public string TextColumnName => _model.ModelSettings.Texts.Text;

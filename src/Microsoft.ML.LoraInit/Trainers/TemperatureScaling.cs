@@ -7,25 +7,23 @@ using Microsoft.ML.LoraInit.Inference.Outputs;
 namespace Microsoft.ML.LoraInit.Trainers;
 
 /// <summary>
-/// Finds the temperature that makes a trained model's probabilities as likely as one number can (Guo et al., arXiv 1706.04599), on one
-/// half of the validation rows, and judges the probabilities on the other.
+/// Calibrates a trained model's probabilities on validation rows (<see cref="TemperatureFit"/>). The model gets what all of them say;
+/// the error reported is of rows that the fit had not seen: of each half of them, under what the other half alone says.
 /// </summary>
 internal static class TemperatureScaling
 {
     /// <summary>Validation rows that it takes: fewer say too little of how sure the model should be.</summary>
     public const int LeastRows = 100;
 
-    private const int Halvings = 60;
-
     /// <param name="model">The trained model.</param>
     /// <param name="task">What it was trained for.</param>
     /// <param name="validation">The validation rows, or null.</param>
     /// <param name="seed">Draws the halves.</param>
     /// <param name="log">Told what was done, or why nothing.</param>
-    /// <returns>Null where nothing was fitted: the temperature is 1.</returns>
-    public static CalibrationHistory? Fit(FineTunedModel model, TextTask task, TextDataset? validation, int seed, Action<string> log)
+    /// <returns>What the scores are to be made with, and how well that does; null where nothing was fitted.</returns>
+    public static (ScoreCalibration Calibration, CalibrationHistory History)? Fit(FineTunedModel model, TextTask task, TextDataset? validation, int seed, Action<string> log)
     {
-        if (validation is null)
+        if (validation is null || task is RegressionTask)
             return null;
         if (validation.Count < LeastRows)
         {
@@ -33,53 +31,53 @@ internal static class TemperatureScaling
             return null;
         }
         var order = new SeededRandom(SeededRandom.Hash(seed, "temperature")).Permutation(validation.Count);
-        int half = validation.Count / 2;
-        var (fitted, held) = (validation.Take([.. order.Take(half).Order()]), validation.Take([.. order.Skip(half).Order()]));
-        if (fitted.Weights?.All(w => w == 0) == true || held.Weights?.All(w => w == 0) == true)
+        TextDataset[] halves = [validation.Take([.. order.Take(validation.Count / 2).Order()]), validation.Take([.. order.Skip(validation.Count / 2).Order()])];
+        if (halves.Any(half => half.Weights?.All(w => w == 0) == true))
             return null;
-        if (Temperature(task, fitted.Combine(model.Score(fitted.Texts)), fitted.Labels, fitted.Weights) is not { } temperature)
-            return null;
-        var logits = held.Combine(model.Score(held.Texts));
-        var (before, after) = (Judge(task, logits, held, 1), Judge(task, logits, held, temperature));
+        float[][][] logits = [.. halves.Select(half => half.Combine(model.Score(half.Texts)))];
+        var (before, after) = Judge(task, logits, halves);
+        float[]? weights = halves[0].Weights is { } first ? [.. first, .. halves[1].Weights!] : null;
+        var fitted = TemperatureFit.Of(task, [.. logits[0], .. logits[1]], [.. halves[0].Labels, .. halves[1].Labels], weights);
+        var history = History(fitted, validation.Count, before, after);
         log(string.Create(CultureInfo.InvariantCulture,
-            $"Temperature {temperature:0.000}, fitted on {fitted.Count} validation rows: on the other {held.Count} the expected calibration error is {after.ExpectedCalibrationError:0.0000} ({before.ExpectedCalibrationError:0.0000} without it)."));
-        return new()
-        {
-            Temperature = temperature,
-            FittedRows = fitted.Count,
-            Rows = held.Count,
-            ExpectedCalibrationError = after.ExpectedCalibrationError,
-            UncalibratedError = before.ExpectedCalibrationError,
-            BrierScore = after.BrierScore,
-            UncalibratedBrierScore = before.BrierScore,
-            Bins = after.Bins,
-        };
+            $"{Says(fitted)}, fitted on {validation.Count} validation rows. Of each half under what the other half says, the expected calibration error is {history.ExpectedCalibrationError:0.0000} ({history.UncalibratedError:0.0000} without, {history.ErrorByChance:0.0000} by chance alone)."));
+        return (fitted, history);
     }
 
-    /// <summary>
-    /// Where the mean log loss of logits / T has its minimum. It is convex in 1 / T, so halving finds it. Targets are smoothed by
-    /// 1 / (rows + 2), as Platt does, so that rows that are all right do not make the model infinitely sure.
-    /// </summary>
-    internal static double? Temperature(TextTask task, float[][] logits, float[] labels, float[]? weights)
+    /// <summary>Probabilities as they are, and as each half has them under what the other half says.</summary>
+    internal static (CalibrationMetrics Before, CalibrationMetrics After) Judge(TextTask task, float[][][] logits, TextDataset[] halves)
     {
-        double smoothing = 1.0 / (logits.Length + 2);
-        double low = Math.Log(1 / ScoreCalibration.MostTemperature), high = Math.Log(1 / ScoreCalibration.LeastTemperature);
-        for (int i = 0; i < Halvings; i++)
+        var (before, after) = (new CalibrationCounts(), new CalibrationCounts());
+        for (int half = 0; half < 2; half++)
         {
-            var middle = (low + high) / 2;
-            if (task.LossSlope(logits, labels, weights, Math.Exp(middle), smoothing) is not { } slope)
-                return null;
-            (low, high) = slope < 0 ? (middle, high) : (low, middle);
+            var others = TemperatureFit.Of(task, logits[1 - half], halves[1 - half].Labels, halves[1 - half].Weights);
+            Add(before, ScoreCalibration.None, task, logits[half], halves[half]);
+            Add(after, others, task, logits[half], halves[half]);
         }
-        return Math.Clamp(Math.Exp(-(low + high) / 2), ScoreCalibration.LeastTemperature, ScoreCalibration.MostTemperature);
+        return (before.ToMetrics(), after.ToMetrics());
     }
 
-    private static CalibrationMetrics Judge(TextTask task, float[][] logits, TextDataset rows, double temperature)
+    private static string Says(ScoreCalibration fitted) => fitted.Bend is { } bend
+        ? string.Create(CultureInfo.InvariantCulture, $"Temperature {bend.Near:0.000} for logits that are up to {bend.At:0.000} apart and {bend.Far:0.000} beyond")
+        : string.Create(CultureInfo.InvariantCulture, $"Temperature {fitted.Temperature:0.000}");
+
+    private static CalibrationHistory History(ScoreCalibration fitted, int rows, CalibrationMetrics before, CalibrationMetrics after) => new()
     {
-        var counts = new CalibrationCounts();
-        var calibration = new ScoreCalibration(temperature, null);
+        Temperature = fitted.Temperature,
+        Bend = fitted.Bend,
+        FittedRows = rows,
+        Rows = rows,
+        ExpectedCalibrationError = after.ExpectedCalibrationError,
+        UncalibratedError = before.ExpectedCalibrationError,
+        ErrorByChance = after.ErrorByChance,
+        BrierScore = after.BrierScore,
+        UncalibratedBrierScore = before.BrierScore,
+        Bins = after.Bins,
+    };
+
+    private static void Add(CalibrationCounts counts, ScoreCalibration calibration, TextTask task, float[][] logits, TextDataset rows)
+    {
         for (int i = 0; i < logits.Length; i++)
-            counts.Add(task, task.Scores(calibration.Apply(logits[i])), rows.Labels.AsSpan(i * rows.LabelsPerRow, rows.LabelsPerRow), rows.Weights?[i] ?? 1);
-        return counts.ToMetrics();
+            counts.Add(task, calibration.Scores(task, logits[i]), rows.Labels.AsSpan(i * rows.LabelsPerRow, rows.LabelsPerRow), rows.Weights?[i] ?? 1);
     }
 }

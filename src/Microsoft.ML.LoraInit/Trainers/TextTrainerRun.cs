@@ -74,6 +74,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         using var scope = NewDisposeScope(); // of the initial adapter
         var (maxLength, initial) = Check(options, files.Config, outputs.Task.OutputCount);
         var tokenizer = known?.Tokenizer(files) ?? Tokenizer(files, options);
+        var saveMode = SaveModes.Choose(options.SaveMode, options.BaseModel, files, messages.Warn);
 
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
         // The weights come to the device while the rows are read, and those to merge into while the model is trained.
@@ -96,7 +97,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         task = task.Smoothed(options.LabelSmoothing);
 
         var settings = new FineTunedModel.Settings(
-            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, options.SaveMode ?? DefaultSaveMode(options.BaseModel), tokenizer.Rule)
+            outputs, _columns with { Label = null, Weight = null }, maxLength, options.Precision, saveMode, tokenizer.Rule)
         { LongText = options.LongText };
         using var weights = loading.Take();
         // The merge starts from the file's numbers in fp32, as it does when a saved model is loaded.
@@ -139,12 +140,12 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     private void Calibrate(FineTunedModel model, float[] prior, TextDataset? validation, int seed, Action<string> log)
     {
         // A run that was cancelled ends at once.
-        var history = options.TemperatureScaling && !model.History.Cancelled
-            ? TemperatureScaling.Fit(model, model.ModelSettings.Scores.Task, validation, seed, log)
-            : null;
-        double temperature = history?.Temperature ?? 1;
+        var task = model.ModelSettings.Scores.Task;
+        var (calibration, history) = options.TemperatureScaling && !model.History.Cancelled && TemperatureScaling.Fit(model, task, validation, seed, log) is { } fitted
+            ? fitted
+            : (ScoreCalibration.None, null);
         // The scores of an empty text are the rows' shares, whatever the temperature.
-        model.Calibrate(new(temperature, Array.ConvertAll(prior, z => (float)(z * temperature))), history);
+        model.Calibrate(calibration.WithEmpty(task, prior), history);
     }
 
     private FineTunedModel Finish(FineTunedModel.Settings settings, FineTuningResult result, CheckpointFiles files, SubwordTokenizer tokenizer, Device device, WeightsAhead? merging)
@@ -173,10 +174,6 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var tokenizer = options.InitialAdapter is { } folder ? files.OpenTokenizerOf(folder) : files.OpenTokenizer();
         return tokenizer.With(tokenizer.Rule with { SpecialTokensAsText = options.SpecialTokensAsText });
     }
-
-    // A folder is often on one machine only.
-    internal static ModelSaveMode DefaultSaveMode(RobertaCheckpoint checkpoint) =>
-        checkpoint is DirectoryCheckpoint ? ModelSaveMode.SelfContained : ModelSaveMode.AdapterOnly;
 
     private IDataView? Validation(DataViewSchema.Column label)
     {

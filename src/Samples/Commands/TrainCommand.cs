@@ -132,7 +132,7 @@ internal sealed class TrainCommand
             History = history,
             Losses = recorder!.Losses,
             Rows = scored is null ? [] : JudgedRow.Read(scored, layout.Kind, classes, validationRows!),
-            Reliability = history.Calibration is { } fitted ? (fitted.Bins, $"Of the {fitted.Rows:N0} validation rows that the temperature was not fitted on.")
+            Reliability = history.Calibration is { } fitted ? (fitted.Bins, $"Of {fitted.Rows:N0} validation rows, each half calibrated by what the other half says.")
                 : metrics.Calibration is { } calibration ? (calibration.Bins, "Of the validation rows.") : null,
             Settings = [.. RunSettings.Of(used!), ("SHA-256 of the base's weights", step.BaseModelSha256)],
         });

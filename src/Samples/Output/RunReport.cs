@@ -85,7 +85,7 @@ internal sealed record RunReport
         TrainSamplesPerSecond = model?.History.TrainSamplesPerSecond,
         Metrics = evaluation.Metrics ?? new(),
         Labels = evaluation.Labels,
-        Calibration = CalibrationFigures.Of(evaluation, null) is { } figures ? figures with { Temperature = model?.Temperature } : null,
+        Calibration = CalibrationFigures.Of(evaluation, null) is { } figures ? figures with { Temperature = model?.Temperature, Bend = model?.TemperatureBend } : null,
     };
 
     public string ToJson()

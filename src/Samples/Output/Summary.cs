@@ -14,8 +14,8 @@ internal static class Summary
             terminal.Output.WriteLine("No metrics: give --validation to get some.");
         else
             Table(terminal, metrics);
-        if (report.Calibration is { Rows: { } rows, Temperature: { } temperature })
-            terminal.Output.WriteLine($"Probabilities use the temperature {temperature:0.000}; calibration error and Brier score are of the {rows} validation rows that it was not fitted on.");
+        if (report.Calibration is { Fitted: { } fitted })
+            terminal.Output.WriteLine($"Probabilities use the {CalibrationFigures.Says(fitted.Temperature, fitted.Bend)}, of {fitted.FittedRows} validation rows; calibration error and Brier score are of each half of them under what the other half says.");
         if (report.Labels is { } each)
             MultiLabelReport.WriteLabels(terminal, each);
         if (modelPath is not null)

@@ -1,4 +1,5 @@
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 
 namespace Microsoft.ML.LoraInit.Tests.Catalog;
 
@@ -43,6 +44,27 @@ public sealed class CalibrationEvaluationTests
         // Upper half: three of 0.9, two true; lower half: six of 0.1, none true.
         Assert.AreEqual(((3 * (0.9 - (2 / 3.0))) + (6 * 0.1)) / 9, metrics.ExpectedCalibrationError, 1e-6);
         Assert.AreEqual(((8 * 0.01) + 0.81) / 9, metrics.BrierScore, 1e-6);
+    }
+
+    [TestMethod]
+    public void ByChanceIsTheErrorOfExactProbabilities()
+    {
+        var random = new Random(5);
+        var (errors, byChance) = (0.0, 0.0);
+        const int repeats = 200;
+        for (int i = 0; i < repeats; i++)
+        {
+            var counts = new CalibrationCounts();
+            for (int row = 0; row < 500; row++)
+            {
+                double probability = random.NextDouble();
+                counts.AddAnswer(probability, random.NextDouble() < probability, 1 + (row % 2));
+            }
+            var metrics = counts.ToMetrics();
+            (errors, byChance) = (errors + (metrics.ExpectedCalibrationError / repeats), byChance + (metrics.ErrorByChance / repeats));
+        }
+        Assert.AreEqual(errors, byChance, 0.03 * errors);
+        Assert.IsTrue(errors > 0.02, $"{errors}: the rows are few enough for chance to show");
     }
 
     [TestMethod]

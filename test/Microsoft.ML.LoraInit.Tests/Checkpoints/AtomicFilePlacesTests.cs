@@ -6,6 +6,9 @@ namespace Microsoft.ML.LoraInit.Tests.Checkpoints;
 [TestClass]
 public sealed class AtomicFilePlacesTests
 {
+    // Neither what a new file has nor what one has while it is written.
+    private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
     [TestMethod]
     [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
     public void ALinkIsFollowedAndTheModeIsKept()
@@ -14,7 +17,7 @@ public sealed class AtomicFilePlacesTests
             return; // for the compiler; the attribute leaves the test out there
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("real.txt"), "old");
-        File.SetUnixFileMode(folder.File("real.txt"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        File.SetUnixFileMode(folder.File("real.txt"), Mode);
         File.CreateSymbolicLink(folder.File("one"), "real.txt");
         File.CreateSymbolicLink(folder.File("two"), folder.File("one"));
 
@@ -22,7 +25,7 @@ public sealed class AtomicFilePlacesTests
 
         Assert.AreEqual("new", File.ReadAllText(folder.File("real.txt")));
         Assert.AreEqual("real.txt", new FileInfo(folder.File("one")).LinkTarget);
-        Assert.AreEqual(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(folder.File("real.txt")));
+        Assert.AreEqual(Mode, File.GetUnixFileMode(folder.File("real.txt")));
         Assert.AreEqual(3, Directory.GetFileSystemEntries(folder.Path).Length);
     }
 

@@ -127,7 +127,8 @@ public sealed class ChangingFilesTests
         File.Delete(folder.File(name));
         File.CreateSymbolicLink(folder.File(name), "/dev/zero");
         var error = Assert.ThrowsExactly<InvalidDataException>(() => RobertaCheckpoint.FromDirectory(folder.Path).Open(null, CancellationToken.None));
-        StringAssert.Contains(error.Message, folder.File(name));
+        // Its length of 0 would let another reading end at once, a pipe's would not.
+        StringAssert.Contains(error.Message, $"'{folder.File(name)}' is a device or pipe");
     }
 
     private static void Spoil(string path, string change)

@@ -54,6 +54,8 @@ internal static class ReadersFiles
         }),
         ["docs/tasks.md"] = folder => Task.Run(() =>
         {
+            foreach (var (name, rows) in new[] { ("train.csv", 154), ("validation.csv", 100), ("test.csv", 77) })
+                BankingIntents.WriteCsv(folder.File(name), rows, seed: rows);
             foreach (var name in (string[])["tickets.tsv", "more.tsv"])
                 File.WriteAllLines(folder.File(name), ["Text\tLabel", .. Enumerable.Range(0, 16).Select(i => $"ticket {i} of {i % 4}\t{Labels[i % 4]}")]);
         }),

@@ -1,5 +1,6 @@
 using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Tests.Libraries;
@@ -8,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference;
 
-/// <summary>A temperature, and the answer to empty texts, in every form that a model has.</summary>
+/// <summary>A temperature, or two, and the answer to empty texts, in every form that a model has.</summary>
 [TestClass]
 public sealed class CalibratedModelTests
 {
@@ -33,9 +34,28 @@ public sealed class CalibratedModelTests
     }
 
     [TestMethod]
-    public void AnEmptyTextGetsTheClassesShares()
+    public void ABendDividesDistancesFromTheLargestLogitAndChangesNoLabel()
     {
-        using var model = Create(Calibration);
+        using var plain = Create(ScoreCalibration.None);
+        using var model = Create(Of(bent: true));
+        var (before, after) = (Rows(plain), Rows(model));
+        CollectionAssert.AreEqual(before[2..].Select(r => r.Label).ToArray(), after[2..].Select(r => r.Label).ToArray());
+        for (int i = 2; i < Texts.Length; i++)
+        {
+            Assert.AreEqual((int)after[i].Label - 1, Array.IndexOf(after[i].Score, after[i].Score.Max()), "the likeliest is the predicted one");
+            var odds = Array.ConvertAll(before[i].Score, p => Math.Log(before[i].Score.Max() / p));
+            var shares = Array.ConvertAll(odds, d => Math.Exp(-(Math.Min(d, Bend.At) / Bend.Near) - (Math.Max(d - Bend.At, 0) / Bend.Far)));
+            Near([.. shares.Select(p => (float)(p / shares.Sum()))], after[i].Score);
+        }
+        Assert.IsTrue(Texts[2..].Where((_, i) => before[i + 2].Score.Max() / before[i + 2].Score.Min() > Math.Exp(Bend.At)).Any(), "no distance goes beyond the bend");
+    }
+
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void AnEmptyTextGetsTheClassesShares(bool bent)
+    {
+        using var model = Create(Of(bent));
         foreach (var row in Rows(model)[..2])
         {
             Near(Shares, row.Score);
@@ -47,25 +67,30 @@ public sealed class CalibratedModelTests
     }
 
     [TestMethod]
-    public void AModelOfPairsIsEmptyWhereBothTextsAre()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void AModelOfPairsIsEmptyWhereBothTextsAre(bool bent)
     {
-        using var model = Create(Calibration, pair: true);
+        using var model = Create(Of(bent), pair: true);
         var scores = model.Model.Scorer.Score([new("", " "), new("", "The soup."), new("The soup.", "")]);
-        CollectionAssert.AreEqual(Calibration.Empty, scores[0]);
-        CollectionAssert.AreNotEqual(Calibration.Empty, scores[1]);
-        CollectionAssert.AreNotEqual(Calibration.Empty, scores[2]);
+        CollectionAssert.AreEqual(Of(bent).Empty, scores[0]);
+        CollectionAssert.AreNotEqual(Of(bent).Empty, scores[1]);
+        CollectionAssert.AreNotEqual(Of(bent).Empty, scores[2]);
     }
 
     [TestMethod]
-    public void SavedLibraryAndOnnxModelsSayTheSame()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void SavedLibraryAndOnnxModelsSayTheSame(bool bent)
     {
-        using var model = Create(Calibration);
+        using var model = Create(Of(bent));
         var expected = Rows(model);
         using var folder = new TemporaryFolder();
         var ml = new MLContext();
         ml.Model.Save(model, null, folder.File("m.mlnet"));
         using var loaded = (LoraTextTransformer)ml.Model.Load(folder.File("m.mlnet"), out _);
         Assert.AreEqual(Temperature, loaded.Temperature);
+        Assert.AreEqual(Of(bent).Bend, loaded.TemperatureBend);
         Same(expected, Rows(loaded), 0);
         using var onnx = model.ToOnnxRuntime();
         Same(expected, Rows(onnx), 1e-5);
@@ -88,9 +113,11 @@ public sealed class CalibratedModelTests
     }
 
     [TestMethod]
-    public void AnOnnxFileHasLogitsBeforeAndProbabilitiesAfter()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void AnOnnxFileHasLogitsBeforeAndProbabilitiesAfter(bool bent)
     {
-        using var model = Create(Calibration);
+        using var model = Create(Of(bent));
         using var folder = new TemporaryFolder();
         model.SaveOnnxModel(folder.File("m.onnx"));
         using var interpreter = new OnnxInterpreter(OnnxFile.Read(folder.File("m.onnx")));
@@ -107,13 +134,16 @@ public sealed class CalibratedModelTests
     }
 
     [TestMethod]
-    public void FoldersForPythonHaveItInTheHead()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void FoldersForPythonHaveItInTheHead(bool bent)
     {
-        using var model = Create(Calibration);
+        using var model = Create(Of(bent));
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         model.SaveMergedModel(folder.File("merged"));
         model.SavePeftAdapter(folder.File("peft"));
+        Assert.AreEqual(bent, File.ReadAllText(folder.File("merged/README.md")).Contains("less exact", StringComparison.Ordinal));
         foreach (var (file, name) in ((string, string)[])[("merged/model.safetensors", "classifier.out_proj.weight"), ("peft/adapter_model.safetensors", "base_model.model.classifier.out_proj.weight")])
         {
             using var tensors = SafetensorsFile.Open(folder.File(file));
@@ -139,6 +169,21 @@ public sealed class CalibratedModelTests
     }
 
     [TestMethod]
+    public void YesOrNoAndLabelsBendOnBothSidesOfZero()
+    {
+        var view = new MLContext().Data.LoadFromEnumerable(Texts[2..].Select(t => new Input { Text = t }));
+        var calibration = new ScoreCalibration(Temperature, null) { Bend = Bend };
+        using var binary = MadeUpModels.Create("plain", MadeUpModels.Binary().With(calibration), 3);
+        using var labels = MadeUpModels.Create("plain", new MultiLabelColumns("Score", "Probability", "PredictedLabel", 3, null, 0.3).With(calibration), 3);
+        foreach (var (model, column) in new[] { (binary, binary.Transform(view).GetColumn<float>("Score").Select(z => new[] { z })), (labels, labels.Transform(view).GetColumn<float[]>("Score")) })
+        {
+            var logits = model.Model.Scorer.Score([.. Texts[2..].Select(t => new TextPair(t, null))]);
+            foreach (var (row, score) in logits.Zip(column))
+                Near(Array.ConvertAll(row, z => (float)(Math.Sign(z) * ((Math.Min(Math.Abs(z), Bend.At) / Bend.Near) + (Math.Max(Math.Abs(z) - Bend.At, 0) / Bend.Far)))), score);
+        }
+    }
+
+    [TestMethod]
     public void WhatAFileSaysIsChecked()
     {
         var json = MadeUpModels.Multiclass(Classes).With(Calibration).ToJson();
@@ -147,11 +192,22 @@ public sealed class CalibratedModelTests
         json["temperature"] = 0.0;
         StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => ScoreColumns.FromJson(json)).Message, "temperature");
         json["temperature"] = Temperature;
+        foreach (var (bend, said) in new[] { ("[1, 2]", "three numbers"), ("[1, 0, 2]", "above 0"), ("[1, 2, 0]", "goes from"), ("[30, 2, 1]", "goes from"), ("[null, 2, 1]", "goes from") })
+        {
+            json["temperatureBend"] = System.Text.Json.Nodes.JsonNode.Parse(bend);
+            StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => ScoreColumns.FromJson(json)).Message, said);
+        }
+        json.Remove("temperatureBend");
         json["emptyText"]!.AsArray().RemoveAt(0);
         StringAssert.Contains(Assert.ThrowsExactly<FormatException>(() => ScoreColumns.FromJson(json)).Message, "2 numbers for 3 outputs");
     }
 
     private static ScoreCalibration Calibration { get; } = new(Temperature, Array.ConvertAll(Shares, p => (float)(Temperature * Math.Log(p))));
+
+    private static TemperatureBend Bend { get; } = new(Near: 4, At: 0.1, Far: 0.4);
+
+    private static ScoreCalibration Of(bool bent) => !bent ? Calibration
+        : new ScoreCalibration(Temperature, null) { Bend = Bend }.WithEmpty(new MulticlassTask(3), Array.ConvertAll(Shares, MathF.Log));
 
     private static LoraTextTransformer Create(ScoreCalibration calibration, bool pair = false) =>
         MadeUpModels.Create("plain", MadeUpModels.Multiclass(Classes).With(calibration), 3, pair: pair);

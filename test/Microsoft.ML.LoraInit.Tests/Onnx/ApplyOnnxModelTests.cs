@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Inference.Outputs;
+using Microsoft.ML.LoraInit.Tests.Libraries;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 using Microsoft.ML.OnnxRuntime;
 
@@ -19,7 +21,11 @@ public sealed class ApplyOnnxModelTests
         ["binary"] = new(() => new(TrainedModels.Step(TrainedModels.Binary), "probability", "Probability", "Score")),
         ["regression of pairs"] = new(() => new(TrainedModels.Step(TrainedModels.Regression), "score", "Score", "Score")),
         ["multilabel pairs"] = new(() => new(TrainedModels.Step(TrainedModels.MultiLabelPairs), "probabilities", "Probability", "Score")),
+        ["two temperatures"] = new(() => new(MadeUpModels.Create("plain", MadeUpModels.Multiclass("a", "b", "c").With(Bent), 3), "probabilities", "Score", null) { IsOwn = true }),
+        ["two temperatures, yes or no"] = new(() => new(MadeUpModels.Create("plain", MadeUpModels.Binary().With(Bent), 3), "probability", "Probability", null) { IsOwn = true }),
     };
+
+    private static ScoreCalibration Bent => new(1.5, null) { Bend = new(Near: 4, At: 0.1, Far: 0.4) };
 
     // From a sentence to a text that is cut at the maximum length, and nothing at all.
     private static readonly Topics.Row[] Rows =
@@ -41,7 +47,7 @@ public sealed class ApplyOnnxModelTests
     public void EachRowScoresAsTheModelDoes(string name)
     {
         var (ml, model) = (Topics.Context(), Models[name].Value);
-        Assert.AreEqual(512, model.Encode(Rows[^1]).Length);
+        Assert.AreEqual(model.Model.Model.ModelSettings.MaxLength, model.Encode(Rows[^1]).Length);
         var view = Topics.View(ml, Rows);
         using var folder = new TemporaryFolder();
         var path = folder.File("copy.onnx");
@@ -108,6 +114,9 @@ public sealed class ApplyOnnxModelTests
         private readonly TemporaryFolder _folder = new();
         private string? _path;
 
+        /// <summary>Whether no other test has the model.</summary>
+        public bool IsOwn { get; init; }
+
         public RobertaTextTokenizer Tokenizer { get; } = RobertaTextTokenizer.Of(Model);
 
         public bool Pairs { get; } = Model.Model.ModelSettings.Texts.Text2 is not null;
@@ -143,7 +152,12 @@ public sealed class ApplyOnnxModelTests
 
         public void Compare(Topics.Row[] rows, float[][] outputs) => Near(Values(Scored(rows), Column), outputs);
 
-        public void Dispose() => _folder.Dispose();
+        public void Dispose()
+        {
+            _folder.Dispose();
+            if (IsOwn)
+                Model.Dispose();
+        }
 
         // By the model itself; columns that are read one after the other need not be computed twice.
         private IDataView Scored(Topics.Row[] rows)

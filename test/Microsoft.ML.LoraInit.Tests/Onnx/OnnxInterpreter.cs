@@ -73,6 +73,8 @@ internal sealed class OnnxInterpreter : IDisposable
                 "Softmax" => One(ScalarType.Float32).softmax(Integer("axis")),
                 "Cast" => inputs.Single().to(Integer("to") == OnnxFile.Float ? ScalarType.Float32 : ScalarType.Int64),
                 "CumSum" => inputs[0].cumsum(inputs[1].item<long>()),
+                "Clip" => inputs[0].clamp(inputs[1], inputs[2]),
+                "ReduceMax" => One(ScalarType.Float32).amax(node.Attributes[Read("axes")], Integer("keepdims") == 1),
                 "ReduceMean" => One(ScalarType.Float32).mean(node.Attributes[Read("axes")], Integer("keepdims") == 1),
                 "Transpose" => inputs.Single().permute(node.Attributes[Read("perm")]),
                 "Unsqueeze" => Integers(inputs[1]).Aggregate(inputs[0], (x, axis) => x.unsqueeze(axis)),

@@ -1,7 +1,9 @@
 using Microsoft.ML.LoraInit.Checkpoints;
+using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Tests.Export;
+using Microsoft.ML.LoraInit.Tests.Libraries;
 using Microsoft.ML.LoraInit.Tests.Onnx;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
@@ -85,6 +87,18 @@ public sealed class AdapterCommandTests
         var run = await CommandLineRun.InProcess("adapter", command, "--model", folder.File("none.mlnet"), "--out", folder.File("taken"));
         Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
         StringAssert.Contains(run.Errors[0], "--out");
+    }
+
+    [TestMethod]
+    [DataRow("export")]
+    [DataRow("merge")]
+    public async Task WhereTwoTemperaturesBecomeOneIsSaid(string command)
+    {
+        using var folder = new TemporaryFolder();
+        using var model = MadeUpModels.Create("plain", MadeUpModels.Multiclass("a", "b", "c").With(new ScoreCalibration(1.25, null) { Bend = new(4, 2, 1) }), 3);
+        var ml = new MLContext();
+        ml.Model.Save(model, ml.Data.LoadFromEnumerable([new { Text = "", Label = "" }]).Schema, folder.File("m.mlnet"));
+        StringAssert.Contains((await Succeeds("adapter", command, "--model", folder.File("m.mlnet"), "--out", folder.File("out"))).Output, "one temperature (1.250)");
     }
 
     [TestMethod]

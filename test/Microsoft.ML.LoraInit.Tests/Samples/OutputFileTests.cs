@@ -11,6 +11,9 @@ namespace Microsoft.ML.LoraInit.Tests.Samples;
 [UnsupportedOSPlatform("windows")]
 public sealed class OutputFileTests
 {
+    // Neither what a new file has nor what one has while it is written.
+    private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
     [TestMethod]
     public void ALinkIsFollowedAndStays()
     {
@@ -43,11 +46,11 @@ public sealed class OutputFileTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("out"), "old");
-        File.SetUnixFileMode(folder.File("out"), UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        File.SetUnixFileMode(folder.File("out"), Mode);
 
         AtomicFile.Write(folder.File("out"), stream => stream.Write("new"u8));
 
-        Assert.AreEqual(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(folder.File("out")));
+        Assert.AreEqual(Mode, File.GetUnixFileMode(folder.File("out")));
         Assert.AreEqual("new", File.ReadAllText(folder.File("out")));
     }
 

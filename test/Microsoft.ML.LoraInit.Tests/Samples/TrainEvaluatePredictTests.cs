@@ -26,7 +26,7 @@ public sealed class TrainEvaluatePredictTests
         Assert.AreEqual("kaiming", (string?)first["init"]);
         foreach (var setting in new[] { "task", "init", "rank", "alpha", "epochs", "best_epoch", "trainable_parameters", "total_parameters" })
             Assert.IsTrue(JsonNode.DeepEquals(first[setting], second[setting]), $"{setting}: {first[setting]} and {second[setting]}");
-        CollectionAssert.AreEqual(new[] { "accuracy", "f1", "matthews", "log_loss", "expected_calibration_error", "brier_score", "temperature" }, first["metrics"]!.AsObject().Select(p => p.Key).ToArray());
+        CollectionAssert.AreEqual(new[] { "accuracy", "f1", "matthews", "log_loss", "expected_calibration_error", "calibration_error_by_chance", "brier_score", "temperature" }, first["metrics"]!.AsObject().Select(p => p.Key).ToArray());
         foreach (var (name, value) in first["metrics"]!.AsObject())
             Assert.AreEqual((double)value!, (double)second["metrics"]![name]!, 1e-6, name);
         Assert.AreEqual(1, Directory.GetFiles(folder.Path, "*.mlnet").Length);

@@ -93,7 +93,7 @@ internal sealed class HubClient(HubSettings settings, string repository)
             // Once away from the endpoint's host, the token stays home for good.
             trusted &= Uri.Compare(uri, settings.Endpoint, UriComponents.SchemeAndServer, UriFormat.Unescaped, StringComparison.OrdinalIgnoreCase) == 0;
         }
-        throw new HttpRequestException($"{settings.Endpoint} redirected more than {MaxRedirects} times for {file} of '{repository}'.");
+        throw Refused(HttpStatusCode.Found, $"redirected more than {MaxRedirects} times for {file}");
     }
 
     private static async Task<HttpResponseMessage> SendOnceAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -112,13 +112,17 @@ internal sealed class HubClient(HubSettings settings, string repository)
 
     private Uri Target(Uri from, HttpResponseMessage response, string file)
     {
-        var location = response.Headers.Location
-            ?? throw new HttpRequestException($"{settings.Endpoint} sent a redirect without a target for {file} of '{repository}'.");
-        var target = new Uri(from, location);
+        var location = response.Headers.Location ?? throw Refused(response.StatusCode, $"sent a redirect without a usable target for {file}");
+        if (!Uri.TryCreate(from, location, out var target))
+            throw Refused(response.StatusCode, $"sent a redirect to '{location.OriginalString}', which is no address, for {file}");
         if (target.Scheme != Uri.UriSchemeHttps && target.Scheme != from.Scheme)
-            throw new HttpRequestException($"{settings.Endpoint} redirected {file} of '{repository}' to the unprotected address {target.GetLeftPart(UriPartial.Authority)}; refused.");
+            throw Refused(response.StatusCode, $"redirected {file} to '{target.GetLeftPart(UriPartial.Authority)}', which is not protected by https");
         return target;
     }
+
+    // With a status, since one without is taken for a failure of the network and tried again.
+    private HttpRequestException Refused(HttpStatusCode status, string how) =>
+        new($"{settings.Endpoint} {how} of '{repository}'; refused.", null, status);
 
     private static bool IsRedirect(HttpResponseMessage response) => response.StatusCode is
         HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.SeeOther or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect;

@@ -49,24 +49,13 @@ internal sealed class BinaryTask : TextTask
 
     public override float[] PriorLogits(float[] labels, float[]? weights) => [PriorLogit(labels, 1, 0, weights)];
 
-    public override double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing)
-    {
-        double sum = 0, total = 0;
-        for (int i = 0; i < labels.Length; i++)
-        {
-            double weight = weights?[i] ?? 1.0;
-            sum += weight * Slope(logits[i][0], labels[i], beta, smoothing);
-            total += weight;
-        }
-        return sum / total;
-    }
+    public override IEnumerable<(float[] Distances, int Actual)> Choices(float[] logits, ReadOnlyMemory<float> labels) => [Choice(logits[0], labels.Span[0])];
+
+    /// <summary>Between true, whose logit is z, and false, whose logit is 0.</summary>
+    public static (float[] Distances, int Actual) Choice(float logit, float label) => ([Math.Min(logit, 0), Math.Min(-logit, 0)], label == 1 ? 0 : 1);
 
     /// <summary>Targets of 0 and 1 moved towards one half.</summary>
     public static Tensor Softened(Tensor targets, double smoothing) => smoothing == 0 ? targets : targets.Mul(1 - smoothing).Add(smoothing / 2);
-
-    /// <summary>z·(σ(βz) − y), y smoothed.</summary>
-    public static double Slope(double z, double label, double beta, double smoothing) =>
-        z * ((1 / (1 + Math.Exp(-beta * z))) - ((label * (1 - smoothing)) + (smoothing / 2)));
 
     /// <summary>ln of the odds of a label among rows, one row more of either.</summary>
     /// <param name="labels">0 and 1.</param>

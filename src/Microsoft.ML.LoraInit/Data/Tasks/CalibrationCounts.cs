@@ -9,6 +9,7 @@ internal sealed class CalibrationCounts(int bins = CalibrationCounts.DefaultBins
     private readonly double[] _weights = new double[bins];
     private readonly double[] _probabilities = new double[bins];
     private readonly double[] _hits = new double[bins];
+    private readonly double[] _variances = new double[bins];
     private double _squares;
     private double _total;
 
@@ -47,6 +48,8 @@ internal sealed class CalibrationCounts(int bins = CalibrationCounts.DefaultBins
 
     public CalibrationMetrics ToMetrics() => new(
         Enumerable.Range(0, bins).Sum(b => Math.Abs(_probabilities[b] - _hits[b])) / _total,
+        // The mean of a normal variable's absolute value is √(2 / π) of its deviation.
+        _variances.Sum(v => Math.Sqrt(2 / Math.PI * v)) / _total,
         _squares / _total,
         [.. Enumerable.Range(0, bins).Select(b => new CalibrationBin((double)b / bins, (b + 1.0) / bins, _counts[b], _probabilities[b] / _weights[b], _hits[b] / _weights[b]))]);
 
@@ -57,6 +60,7 @@ internal sealed class CalibrationCounts(int bins = CalibrationCounts.DefaultBins
         _weights[bin] += weight;
         _probabilities[bin] += weight * probability;
         _hits[bin] += hit ? weight : 0;
+        _variances[bin] += weight * weight * probability * (1 - probability);
         _squares += weight * squares;
         _total += weight;
     }

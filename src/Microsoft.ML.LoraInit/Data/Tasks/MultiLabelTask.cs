@@ -83,17 +83,8 @@ internal sealed class MultiLabelTask : TextTask
     public override float[] PriorLogits(float[] labels, float[]? weights) =>
         [.. Enumerable.Range(0, OutputCount).Select(l => BinaryTask.PriorLogit(labels, OutputCount, l, weights))];
 
-    public override double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing)
-    {
-        double sum = 0, total = 0;
-        for (int i = 0; i < logits.Length; i++)
-        {
-            double weight = weights?[i] ?? 1.0;
-            sum += weight * logits[i].Select((z, l) => BinaryTask.Slope(z, labels[(i * OutputCount) + l], beta, smoothing)).Average();
-            total += weight;
-        }
-        return sum / total;
-    }
+    public override IEnumerable<(float[] Distances, int Actual)> Choices(float[] logits, ReadOnlyMemory<float> labels) =>
+        logits.Select((z, label) => BinaryTask.Choice(z, labels.Span[label]));
 
     /// <summary>Whether a label of this logit is predicted. Decided on the probability as it is written without a temperature, so that the columns agree.</summary>
     public bool IsPredicted(float logit) => Probability(logit) >= Threshold;

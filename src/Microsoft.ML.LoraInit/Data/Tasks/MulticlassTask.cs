@@ -94,23 +94,13 @@ internal sealed class MulticlassTask : TextTask
         return Array.ConvertAll(counts, c => (float)Math.Log(c / total));
     }
 
-    public override double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing)
+    public override float[] Distances(float[] logits)
     {
-        double sum = 0, total = 0;
-        for (int i = 0; i < labels.Length; i++)
-        {
-            double weight = weights?[i] ?? 1.0, largest = logits[i].Max(), mass = 0, expected = 0;
-            foreach (var z in logits[i])
-            {
-                var share = Math.Exp(beta * (z - largest));
-                mass += share;
-                expected += share * z;
-            }
-            sum += weight * ((expected / mass) - ((1 - smoothing) * logits[i][(int)labels[i]]) - (smoothing * logits[i].Average(z => (double)z)));
-            total += weight;
-        }
-        return sum / total;
+        var largest = logits.Max();
+        return Array.ConvertAll(logits, z => z - largest);
     }
+
+    public override IEnumerable<(float[] Distances, int Actual)> Choices(float[] logits, ReadOnlyMemory<float> labels) => [(Distances(logits), (int)labels.Span[0])];
 
     protected override bool Accepts(float label) => label >= 0 && label < OutputCount && label == MathF.Floor(label);
 

@@ -61,12 +61,15 @@ internal abstract class TextTask
     /// <param name="weights">The rows' weights, or null.</param>
     public abstract float[] PriorLogits(float[] labels, float[]? weights);
 
+    /// <summary>Logits counted from where the decision turns: from the largest of several classes' (0 or less), or from 0. Scores stay the same.</summary>
+    public virtual float[] Distances(float[] logits) => logits;
+
     /// <summary>
-    /// The slope of the rows' mean log loss by β = 1 / temperature, which grows with β: the log loss of β·logits has its minimum where
-    /// this is 0. Targets are smoothed by <paramref name="smoothing"/>, without which there is no minimum for rows that are all right.
-    /// Null for a task without probabilities.
+    /// The choices that a row's probabilities are about, for calibration: the distances of the alternatives' logits from the largest
+    /// (0 or less), and which alternative is true. One of several classes is one choice, a label one between true and false. None for
+    /// a task without probabilities.
     /// </summary>
-    public virtual double? LossSlope(float[][] logits, float[] labels, float[]? weights, double beta, double smoothing) => null;
+    public virtual IEnumerable<(float[] Distances, int Actual)> Choices(float[] logits, ReadOnlyMemory<float> labels) => [];
 
     /// <summary>The same task with its targets smoothed (see <see cref="LoraTrainerOptions.LabelSmoothing"/>), for training alone.</summary>
     public TextTask Smoothed(double smoothing)

@@ -22,8 +22,8 @@ internal abstract class ScoreColumns
         return copy;
     }
 
-    /// <summary>What users see of a row's logits: <see cref="TextTask.Scores"/> after the temperature.</summary>
-    public float[] Scores(float[] logits) => Task.Scores(Calibration.Apply(logits));
+    /// <summary>What users see of a row's logits: <see cref="TextTask.Scores"/>, calibrated.</summary>
+    public float[] Scores(float[] logits) => Calibration.Scores(Task, logits);
 
     /// <summary>The columns after those of <paramref name="input"/>.</summary>
     public abstract IReadOnlyList<DataViewSchema.DetachedColumn> Create(DataViewSchema input);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands.Adapter;
@@ -24,4 +25,12 @@ internal static class AdapterCommand
     /// <exception cref="UsageException">The model has no part that this library trained.</exception>
     public static LoraTextTransformer Trained(ModelFile file) =>
         file.Trained ?? throw new UsageException("--model: the file has no model that this program trained.");
+
+    /// <summary>Says where a folder for Python cannot hold the model's probabilities.</summary>
+    public static void SayCalibration(Terminal terminal, LoraTextTransformer model)
+    {
+        if (model.TemperatureBend is not null)
+            terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"Probabilities are less exact there than the model's: a head has room for one temperature ({model.Temperature:0.000}), and the model uses two. adapter onnx keeps both."));
+    }
 }

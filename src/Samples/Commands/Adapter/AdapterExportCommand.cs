@@ -38,10 +38,12 @@ internal sealed class AdapterExportCommand
         OutputPlace.CheckNewFolder(result.GetRequiredValue(_out), "--out");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
-        var export = AdapterCommand.Trained(file).SavePeftAdapter(result.GetRequiredValue(_out), rank);
+        var model = AdapterCommand.Trained(file);
+        var export = model.SavePeftAdapter(result.GetRequiredValue(_out), rank);
         var ranks = export.Layers.Select(l => l.Rank).Distinct().Order().ToArray();
         var error = export.IsExact ? "exact" : string.Create(CultureInfo.InvariantCulture, $"relative error {export.RelativeError:G3}");
         _terminal.Output.WriteLine($"{Count.Of(export.Layers.Count, "adapter")} of rank {string.Join(", ", ranks)} written to {export.Folder} ({error}).");
+        AdapterCommand.SayCalibration(_terminal, model);
         if (export.NeedsQuantizedBase)
             _terminal.Output.WriteLine("The model was trained over a base in 4 bits: over the unquantised base the adapter is off by NF4's error. adapter merge has no such error.");
         if (!export.IsExact)

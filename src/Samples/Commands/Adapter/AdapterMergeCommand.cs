@@ -33,8 +33,10 @@ internal sealed class AdapterMergeCommand
         OutputPlace.CheckNewFolder(folder, "--out");
         var ml = _run.Start(result, _terminal);
         using var file = ModelFile.Load(ml, result.GetRequiredValue(_model));
-        AdapterCommand.Trained(file).SaveMergedModel(folder);
+        var model = AdapterCommand.Trained(file);
+        model.SaveMergedModel(folder);
         _terminal.Output.WriteLine($"Merged model written to {Path.GetFullPath(folder)}.");
+        AdapterCommand.SayCalibration(_terminal, model);
         return ExitCodes.Success;
     }
 }

@@ -52,7 +52,7 @@ internal static class TrainerOptionTable
         [nameof(LoraTrainerOptions.DecayBiasesAndNorms)] = new("--decay-biases", "Decay biases and norms too."),
         [nameof(LoraTrainerOptions.MaxGradientNorm)] = new("--max-grad-norm", "The norm that gradients are clipped to; 0 for no clipping."),
         [nameof(LoraTrainerOptions.LabelSmoothing)] = new("--label-smoothing", "Share of each target that is spread over all classes.", "SHARE"),
-        [nameof(LoraTrainerOptions.TemperatureScaling)] = new("--no-temperature", "Leave probabilities as they are, instead of fitting a temperature on half of the validation rows."),
+        [nameof(LoraTrainerOptions.TemperatureScaling)] = new("--no-temperature", "Leave probabilities as they are, instead of calibrating them on the validation rows."),
         [nameof(LoraTrainerOptions.LongText)] = new("--long-text", "What is read of rows that are longer: their beginning, beginning and end, or all of it in windows that begin STRIDE tokens apart.", "truncate|head-and-tail|windows:STRIDE"),
         [nameof(LoraTrainerOptions.MaxLength)] = new("--max-length", "Tokens a row at most. Default: the model's maximum."),
         [nameof(LoraTrainerOptions.SpecialTokensAsText)] = new("--special-tokens-as-text", "Read special tokens that stand in a text, such as <mask> or </s>, as plain text; kept with the model."),

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Reflection;
+using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Pages.Run;
 
@@ -33,7 +34,8 @@ internal static class RunSettings
         yield return ("Steps", model.History.Steps.ToString("N0", CultureInfo.InvariantCulture));
         yield return ("Parameters", string.Create(CultureInfo.InvariantCulture, $"{model.History.TrainableParameters:N0} of {model.History.TotalParameters:N0} trained"));
         if (model.History.Calibration is { } calibration)
-            yield return ("Temperature", string.Create(CultureInfo.InvariantCulture, $"{calibration.Temperature:0.000}, fitted on {calibration.FittedRows} validation rows; error on {calibration.Rows} others {calibration.ExpectedCalibrationError:0.000}, {calibration.UncalibratedError:0.000} without it"));
+            yield return ("Calibration", string.Create(CultureInfo.InvariantCulture,
+                $"{CalibrationFigures.Says(calibration.Temperature, calibration.Bend)}, fitted on {calibration.FittedRows} validation rows; error on rows not fitted on {calibration.ExpectedCalibrationError:0.000}, {calibration.UncalibratedError:0.000} without it"));
     }
 
     private static string Text(object? value) => value switch

@@ -99,6 +99,19 @@ public sealed class HubRefusalTests : HubTest
     }
 
     [TestMethod]
+    [DataRow("file:///etc/passwd", "'file://', which is not protected")]
+    [DataRow("ftp://elsewhere/config.json", "'ftp://elsewhere', which is not protected")]
+    [DataRow("http://[broken", "a usable target")]
+    [DataRow("", "a usable target")]
+    public void ARedirectToNoAddressOfTheWebIsRefusedAtOnce(string location, string told)
+    {
+        using var server = new LoopbackServer(context => LoopbackServer.Answer(context, HttpStatusCode.Found, ("Location", location)));
+        var error = Assert.ThrowsExactly<HttpRequestException>(() => Get(endpoint: server.Address));
+        StringAssert.Contains(error.Message, told);
+        Assert.HasCount(1, server.Requests, "It was asked again.");
+    }
+
+    [TestMethod]
     public void AnUnreachableHubPointsAtTheOfflineMode()
     {
         Uri address;
