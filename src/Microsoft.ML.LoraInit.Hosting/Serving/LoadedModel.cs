@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace Microsoft.ML.LoraInit.Hosting.Serving;
 
 /// <summary>
@@ -80,9 +82,12 @@ internal sealed class LoadedModel<TInput, TPrediction>
         }
         catch (Exception e) when (e is not (OutOfMemoryException or IOException))
         {
-            throw new InvalidDataException($"It cannot be loaded: {e.GetBaseException().Message}", e);
+            throw new InvalidDataException($"It cannot be loaded: {Told(e).Message}", e);
         }
     }
+
+    // ML.NET calls loaders by reflection. What they throw says what to do; what lies below that, such as an assembly that is missing, does not.
+    private static Exception Told(Exception e) => e is TargetInvocationException { InnerException: { } inner } ? Told(inner) : e;
 
     private static ITransformer Prepared(ITransformer loaded, Func<ITransformer, ITransformer>? prepare)
     {

@@ -15,6 +15,9 @@ public sealed record InspectionReport
     /// <summary>The initialisation: its name and settings.</summary>
     public required JsonObject Initialization { get; init; }
 
+    /// <summary>The method that made adapters of it: its name and settings; null in reports of 0.1.0.</summary>
+    public JsonObject? Method { get; init; }
+
     /// <summary>What it means to do to the model's function.</summary>
     [JsonConverter(typeof(JsonStringEnumConverter<InitializationFamily>))]
     public required InitializationFamily Family { get; init; }

@@ -118,6 +118,7 @@ internal sealed class InspectionRun
             BaseModel = weights.Identity.Id,
             BaseSha256 = weights.Identity.Sha256,
             Initialization = InitializationRegistry.ToJson(_training.Initialization),
+            Method = _training.Method.ToJson(),
             Family = _training.Initialization.Family,
             Against = _options.Against is null ? null : InitializationRegistry.ToJson(_options.Against),
             Device = weights.Device.ToString(),

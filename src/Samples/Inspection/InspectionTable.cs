@@ -23,7 +23,8 @@ internal static class InspectionTable
 
     private static void Layers(Terminal terminal, InspectionReport report)
     {
-        terminal.Heading($"{Measure.Strategy(report.Initialization)} on {report.BaseModel}");
+        var method = (string?)report.Method?["name"] is { } name and not "lora" ? $"{name}, " : "";
+        terminal.Heading($"{method}{Measure.Strategy(report.Initialization)} on {report.BaseModel}");
         var measures = Measure.In(report);
         string[] head = ["layer", "r", .. measures.Select(m => m.Short)];
         List<string[]> rows =

@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.ML.LoraInit.Hosting;
 using Microsoft.ML.LoraInit.Tests.Hosts;
+using Microsoft.ML.LoraInit.Tests.Persistence;
 using Microsoft.ML.LoraInit.Tests.Trainers;
 
 namespace Microsoft.ML.LoraInit.Tests.Hosting;
@@ -86,6 +87,20 @@ public sealed class RegistrationTests
         await using var host = new HostedTopics(SavedModel.First, o => o.Prepare = _ => throw new NotSupportedException("no such provider"));
         await Assert.ThrowsExactlyAsync<ModelUnavailableException>(() => host.Predictor.PredictAsync(Topics.Rows[0]));
         Assert.IsTrue(host.Log.Entries.Any(e => e.Message.Contains("no such provider", StringComparison.Ordinal)));
+    }
+
+    [TestMethod]
+    public async Task AModelWithoutItsBaseSaysWhatToDo()
+    {
+        await using var host = new HostedTopics(null);
+        using var folder = new TemporaryFolder();
+        var (ml, directory) = (Topics.Context(), MiniFolder.Create(folder));
+        using (var model = Topics.Pipeline(ml, Topics.Options(o => (o.BaseModel, o.MaxEpochs, o.SaveMode) = (RobertaCheckpoint.FromDirectory(directory), 1, ModelSaveMode.AdapterOnly))).Fit(Topics.View(ml)))
+            ml.Model.Save(model, null, host.ModelPath);
+        Directory.Delete(directory, recursive: true);
+
+        await Assert.ThrowsExactlyAsync<ModelUnavailableException>(() => host.Predictor.PredictAsync(Topics.Rows[0]));
+        StringAssert.Contains(host.Log.Entries.First(e => e.Message.Contains("cannot be loaded", StringComparison.Ordinal)).Message, "saved without its base");
     }
 
     private static ServiceCollection Services(TemporaryFolder folder, params (string Name, SavedModel Model)[] models)

@@ -133,6 +133,7 @@ public sealed class InitializationInspectorTests
         var loha = Of("loha");
         Assert.IsTrue(loha.Total.OutputEnergy is > 0.1 and < 0.5 && loha.Total.InputEnergy == 0, $"{loha.Total}");
         StringAssert.Contains(string.Join("\n", loha.Warnings), "'loha' starts in its own way");
+        Assert.AreEqual("loha", (string?)loha.Method!["name"]);
         // MELoRA: two parts of rank 8 read twice as many directions as one.
         Assert.AreEqual(2, Of("melora").Total.InputEnergy / Of("lora").Total.InputEnergy, 0.5);
         // AdaLoRA: its own A and B, and λ = 0 between them.

@@ -110,7 +110,7 @@ public class PackageTests
 
             class Review { public string Text { get; set; } = ""; public string Label { get; set; } = ""; }
             class Prediction { public string PredictedLabel { get; set; } = ""; public float[] Score { get; set; } = []; }
-            """, Hosting, Torch, "OpenTelemetry.Extensions.Hosting");
+            """, Hosting, Mini, Torch, "OpenTelemetry.Extensions.Hosting");
 
         StringAssert.Matches(DotnetCommand.Run(app, "run"), new("""200 {"predictedLabel":"(food|sport|weather)","score":\[0"""));
     }

@@ -48,7 +48,7 @@ public sealed record GaloreMethod : FullFamilyMethod
     {
         foreach (var (name, outputs, inputs) in AdapterPlanner.Modules(config))
             if (Rank > Math.Min(outputs, inputs))
-                throw new ArgumentException($"The method 'galore' has Rank = {Rank}, and '{name}' [{outputs}, {inputs}] has gradients of rank {Math.Min(outputs, inputs)} at most: use a lower Rank.");
+                throw new ArgumentException($"The method 'galore' has a rank of {Rank} of its own, and gradients of '{name}' [{outputs}, {inputs}] have {Math.Min(outputs, inputs)} at most: use a lower GaloreMethod.Rank (galore:rank=…).");
     }
 
     internal override MethodHooks Hooks(MethodRun run) => new GaloreHooks(run, this);

@@ -27,7 +27,7 @@ internal static class TrainerOptionTable
     {
         [nameof(LoraTrainerOptions.BaseModel)] = new("--base-model", "The pre-trained RoBERTa: the embedded one, a folder in the Hugging Face layout, or a name on the hub."),
         [nameof(LoraTrainerOptions.Initialization)] = new("--init", $"How the adapters start: {string.Join(", ", LoraInitialization.Names)}."),
-        [nameof(LoraTrainerOptions.Method)] = new("--method", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, a variant of LoRA: adalora[:target=N,initial=N], sora, lora-pro, kasa, dylora, loha, lokr[:factor=N,both=true] or melora[:count=N] (docs/methods.md), or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K."),
+        [nameof(LoraTrainerOptions.Method)] = new("--method", "What is trained: lora[:freeze=a|b,bias=all|lora_only], head-only, bitfit, full, a variant of LoRA: adalora[:target=N,initial=N], sora, lora-pro, kasa, dylora, loha, lokr[:factor=N,both=true], melora[:count=N], prolora, rosa[:density=D], beamlora, alora[:rounds=N], rm-lora[:directions=N], sd-lora, or of full: galore[:rank=N], lisa[:layers=N] (docs/methods.md), or bottlenecks of size N in all layers but the first K: houlsby, pfeiffer or lin, such as pfeiffer:size=N,skip=K."),
         [nameof(LoraTrainerOptions.Rank)] = new("--rank", "The adapters' rank r."),
         [nameof(LoraTrainerOptions.RankPattern)] = new("--rank-pattern", "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last.", "NAME=N,…|N..N"),
         [nameof(LoraTrainerOptions.Alpha)] = new("--alpha", "Numerator of the adapters' scaling, alpha / r."),
