@@ -31,6 +31,8 @@ internal sealed record CalibrationFigures(double Error, double ByChance, double 
         metrics["expected_calibration_error"] = Error;
         metrics["calibration_error_by_chance"] = ByChance;
         metrics["brier_score"] = Brier;
+        if (Fitted is not null)
+            metrics["calibration_rows"] = Fitted.Rows;
         if (Temperature is not null)
             metrics["temperature"] = Temperature;
         if (Bend is null)
