@@ -97,7 +97,8 @@ public sealed class TemperatureScalingTests
         TextDataset[] halves = [new(new EncodedText[60], new float[60], null), new(new EncodedText[60], [.. Enumerable.Repeat(1f, 60)], null)];
         var after = TemperatureScaling.Judge(new MulticlassTask(2), [logits, logits], halves).After;
         double unsure = 1 / (1 + Math.Exp(-6 / ScoreCalibration.MostTemperature));
-        Assert.AreEqual(((1 - unsure) + 1) / 2, after.ExpectedCalibrationError, 0.01, "of its own fit each half would have less than half of this");
+        double error = after.ExpectedCalibrationError;
+        Assert.AreEqual(((1 - unsure) + 1) / 2, error, 0.01, "of its own fit each half would have less than half of this");
     }
 
     [TestMethod]
