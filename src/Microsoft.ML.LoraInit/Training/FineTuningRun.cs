@@ -176,7 +176,8 @@ internal sealed class FineTuningRun
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var data = _request.Validation ?? _request.Train; // whoever cancels waits: a step is done whole
-        data = data.Take([.. Enumerable.Range(0, Math.Min(JudgedRows, data.Count))]);
+        // Drawn, since rows may be sorted by class.
+        data = data.Take(new SeededRandom(SeededRandom.Hash(_request.Seed, "judged rows")).Permutation(data.Count)[..Math.Min(JudgedRows, data.Count)]);
         parameters.Bind();
         var logits = Validation.Logits(model, data.Expanded(), _request.Task, _settings.Schedule.BatchSize, _ => CudaGate.StepAside());
         return _request.Task.LossOf(_request.Task.Evaluate(data.Combine(logits), data.Labels, data.Weights));
