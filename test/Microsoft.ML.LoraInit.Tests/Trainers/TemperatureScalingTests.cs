@@ -97,7 +97,9 @@ public sealed class TemperatureScalingTests
         TextDataset[] halves = [new(new EncodedText[60], new float[60], null), new(new EncodedText[60], [.. Enumerable.Repeat(1f, 60)], null)];
         var after = TemperatureScaling.Judge(new MulticlassTask(2), [logits, logits], halves).After;
         double unsure = 1 / (1 + Math.Exp(-6 / ScoreCalibration.MostTemperature));
-        Assert.AreEqual(((1 - unsure) + 1) / 2, after.ExpectedCalibrationError, 0.01, "of its own fit each half would have less than half of this");
+        var expected = ((1 - unsure) + 1) / 2;
+        var error = after.ExpectedCalibrationError;
+        Assert.AreEqual(expected, error, 0.01, "of its own fit each half would have less than half of this");
     }
 
     [TestMethod]
@@ -132,8 +134,16 @@ public sealed class TemperatureScalingTests
     {
         var calibration = new CalibrationHistory
         {
-            Temperature = 1.5, Bend = new(4, 2, 0.5), FittedRows = 100, Rows = 100, ExpectedCalibrationError = 0.02, UncalibratedError = 0.1, ErrorByChance = 0.01,
-            BrierScore = 0.2, UncalibratedBrierScore = 0.3, Bins = [],
+            Temperature = 1.5,
+            Bend = new(4, 2, 0.5),
+            FittedRows = 100,
+            Rows = 100,
+            ExpectedCalibrationError = 0.02,
+            UncalibratedError = 0.1,
+            ErrorByChance = 0.01,
+            BrierScore = 0.2,
+            UncalibratedBrierScore = 0.3,
+            Bins = [],
         };
         var stored = new TrainingHistory { MetricName = "accuracy", Calibration = calibration }.ToJson();
         Assert.AreEqual(calibration.Bend, TrainingHistory.FromJson(stored).Calibration!.Bend);

@@ -69,8 +69,8 @@ public sealed class FamilyInTrainingTests
     [DataRow("rosa")]
     public void AModelThatLearnsOnDoesSoInItsMethodsWay(string method)
     {
-        FineTuningResult Run(FineTunedState? known) => FineTuningRun.Execute(ToyRun.Request(
-            o => (o.Method, o.MaxEpochs, o.WeightDecay) = (FineTuningMethod.Parse(method), 1, 0), rows: 16) with { Known = known });
+        FineTuningRequest Request() => ToyRun.Request(o => (o.Method, o.MaxEpochs, o.WeightDecay) = (FineTuningMethod.Parse(method), 1, 0), rows: 16);
+        FineTuningResult Run(FineTunedState? known) => FineTuningRun.Execute(Request() with { Known = known });
         using var scope = NewDisposeScope();
         using var first = Run(null);
         using var second = Run(first.State);

@@ -46,6 +46,7 @@ internal sealed class RosaAdapter : LowRankAdapter
         A = Factor(Names.A, a);
         B = Factor(Names.B, b);
         Values = Factor(RosaKind.Values, values);
+        Values.Rests = !values.any().item<bool>();
         Places = Factor(RosaKind.Places, places);
         Parameters = [A, B, Values, Places];
     }
@@ -56,7 +57,7 @@ internal sealed class RosaAdapter : LowRankAdapter
 
     public override Parameter B { get; }
 
-    /// <summary>S's entries, [n] fp32. While they rest, S has no places yet and is left out.</summary>
+    /// <summary>S's entries, [n] fp32. While they rest, as they do at first, S has no places yet and is left out.</summary>
     public Parameter Values { get; }
 
     /// <summary>Their rows and columns, [2, n], whole numbers as fp32, which has all below 2²⁴.</summary>

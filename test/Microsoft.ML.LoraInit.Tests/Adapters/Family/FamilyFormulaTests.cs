@@ -212,8 +212,11 @@ public sealed class FamilyFormulaTests
     {
         using var noGrad = no_grad();
         foreach (var parameter in Adapters<LinearAdapter>(model).SelectMany(a => a.Parameters).Where(p => p.Trained))
-            using (NewDisposeScope())
-                parameter.Replace(parameter.Value + randn(parameter.Shape, generator: new Generator(SeededRandom.Hash(9, parameter.Name))) * 0.3);
+        {
+            using var scope = NewDisposeScope();
+            parameter.Replace(parameter.Value + randn(parameter.Shape, generator: new Generator(SeededRandom.Hash(9, parameter.Name))) * 0.3);
+            parameter.Rests = false;
+        }
     }
 
     private static IEnumerable<T> Adapters<T>(RobertaClassifier model)

@@ -62,6 +62,16 @@ public sealed class RosaTests
     }
 
     [TestMethod]
+    public void BeforeTheFirstStepSIsNoPartOfTheLoss()
+    {
+        using var scope = NewDisposeScope();
+        using var run = new TinyRun(new RosaMethod { Density = Density });
+        run.Backward();
+        foreach (var (_, adapter) in Adapters(run))
+            Assert.IsFalse(run.Place(adapter.Values).Of(run.Parameters.Gradient()).any().item<bool>(), adapter.Values.Name);
+    }
+
+    [TestMethod]
     public void SMovesByAnAdamWOfItsOwnThatBeginsWithIt()
     {
         using var scope = NewDisposeScope();
@@ -146,6 +156,7 @@ public sealed class RosaTests
         adapter.Places.Value.copy_(stack([flat.floor_divide(target.InFeatures), flat.remainder(target.InFeatures)]));
         var values = randn(entries, generator: new Generator(5));
         adapter.Values.Replace(values.clone());
+        adapter.Values.Rests = false;
         var s = zeros(target.OutFeatures, target.InFeatures);
         for (int i = 0; i < entries; i++)
             s[flat[i].item<long>() / target.InFeatures, flat[i].item<long>() % target.InFeatures] = values[i];

@@ -45,6 +45,16 @@ public sealed class GaloreTests
     }
 
     [TestMethod]
+    public void MomentsAreOfTheSubspaceAndAdamWHasNoneForTheseWeights()
+    {
+        using var run = new TinyRun(new GaloreMethod { Rank = 3 });
+        var weights = run.Parameters.Parameters.Where(p => p.Name.StartsWith("roberta.encoder.", StringComparison.Ordinal) && p.Shape.Length == 2).ToArray();
+        Assert.AreEqual(18, weights.Length);
+        Assert.AreEqual(weights.Sum(w => (2 * 3 * w.Shape.Max()) + (3 * w.Shape.Min())), run.Hooks.State.Sum(s => s.Value.numel()));
+        Assert.AreEqual(run.Parameters.Count - weights.Sum(w => w.Count), run.Parameters.OptimizedCount);
+    }
+
+    [TestMethod]
     public void ARankThatNoGradientHasIsRefused()
     {
         var error = Assert.ThrowsExactly<ArgumentException>(() => new GaloreMethod { Rank = 17 }.Validate(TinyModel.Config));

@@ -64,6 +64,16 @@ public sealed class LisaTests
     }
 
     [TestMethod]
+    [DataRow(true, 3)]
+    [DataRow(false, 1)]
+    public void MomentsAreThereForAllLayersOrForThoseThatAreDrawn(bool keep, int layers)
+    {
+        using var run = new TinyRun(new LisaMethod { Layers = 1, Keep = keep });
+        var layer = run.Parameters.Parameters.Where(p => p.Name.StartsWith("roberta.encoder.layer.0.", StringComparison.Ordinal)).Sum(p => p.Count);
+        Assert.AreEqual(layers * ((2 * layer) + 1), run.Hooks.State.Sum(s => s.Value.numel())); // and a count of steps
+    }
+
+    [TestMethod]
     public void MoreLayersThanTheModelHasAreRefused()
     {
         var error = Assert.ThrowsExactly<ArgumentException>(() => new LisaMethod { Layers = 4 }.Validate(TinyModel.Config));
