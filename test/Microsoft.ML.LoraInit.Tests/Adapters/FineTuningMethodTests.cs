@@ -177,7 +177,12 @@ public sealed class FineTuningMethodTests
         Assert.IsFalse(TensorAssert.Bytes(Down(5)).AsSpan().SequenceEqual(TensorAssert.Bytes(Down(6))), "another seed");
     }
 
-    private static string Sized(string name) => name is "houlsby" or "pfeiffer" or "lin" ? $"{name}:size=4" : name;
+    private static string Sized(string name) => name switch
+    {
+        "houlsby" or "pfeiffer" or "lin" => $"{name}:size=4",
+        "rosa" => "rosa:density=0.1",
+        _ => name,
+    };
 
     private static void Apply(RobertaClassifier model, string method) => Apply(model, FineTuningMethod.Parse(method), 1);
 

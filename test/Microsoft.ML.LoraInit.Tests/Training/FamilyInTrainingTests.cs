@@ -119,9 +119,17 @@ public sealed class FamilyInTrainingTests
 /// <summary>The variants by name.</summary>
 internal static class Family
 {
-    /// <summary>Those of LoRA, with settings that the tiny model has room for.</summary>
-    public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod).Select(n => n == "rosa" ? "rosa:density=0.1" : n)];
+    /// <summary>Those of LoRA, with settings that the tiny model has room for and that cost little.</summary>
+    public static string[] All { get; } = [.. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod).Select(InSmall)];
 
     /// <summary>Those of full fine-tuning, with settings that make them act within a few steps.</summary>
     public static string[] Full { get; } = ["galore:gap=2", "lisa:layers=1,interval=3", "lisa:layers=2,interval=3,keep=false"];
+
+    /// <summary>A method by its name, with such settings; ALoRA scores the model for each of its ranks in each round.</summary>
+    public static string InSmall(string name) => name switch
+    {
+        "rosa" => "rosa:density=0.1",
+        "alora" => "alora:rounds=2",
+        _ => name,
+    };
 }
