@@ -99,7 +99,7 @@ public sealed class RobertaEmbeddingsTests
     {
         var embeddings = _ml.Transforms.Text.RobertaEmbeddings(RobertaCheckpoint.Mini);
         var classes = _ml.Transforms.Conversion.MapValueToKey("Label").Append(embeddings)
-            .Append(_ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(featureColumnName: "Embedding"));
+            .Append(_ml.MulticlassClassification.Trainers.SdcaMaximumEntropy(featureColumnName: "Embedding", maximumNumberOfIterations: 100));
         var model = classes.Fit(View);
         Assert.IsGreaterThan(0.9, _ml.MulticlassClassification.Evaluate(model.Transform(View)).MicroAccuracy);
         using var stream = new MemoryStream();

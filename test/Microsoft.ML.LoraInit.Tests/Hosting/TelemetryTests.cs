@@ -110,7 +110,7 @@ public sealed class TelemetryTests
         var ml = new MLContext(seed: 1);
         MLContextLog.Attach(ml, log.CreateLogger(MLContextLog.Category));
         var rows = ml.Data.LoadFromEnumerable(Enumerable.Range(0, 20).Select(i => new Topics.Row { Text = "a", Value = i, Weight = i }));
-        ml.Transforms.Concatenate("Features", "Weight").Append(ml.Regression.Trainers.Sdca("Value")).Fit(rows);
+        ml.Transforms.Concatenate("Features", "Weight").Append(ml.Regression.Trainers.Sdca("Value", maximumNumberOfIterations: 2)).Fit(rows);
 
         Assert.IsTrue(log.Entries.Any(e => e.Category == "Microsoft.ML" && e.Message.StartsWith("[Sdca", StringComparison.Ordinal)), string.Join('\n', log.Entries));
     }
