@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Roberta;
+using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters;
@@ -66,32 +67,27 @@ public sealed class HundredStepsInBFloat16Tests
         }
     }
 
-    /// <summary>Adam on the distance of the first tokens' states to random ones.</summary>
+    /// <summary>AdamW on the distance of the first tokens' states to their own at the start, moved at random.</summary>
     private static void Train(RobertaClassifier model)
     {
         using var parameters = new TrainableParameters(model.Linears.SelectMany(l => l.Adapter?.Parameters ?? []));
+        using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = 0 });
         using var outer = NewDisposeScope();
         using var generator = new Generator(5, CPU);
-        using var still = no_grad();
+        using var noGrad = no_grad();
         var target = model.Encode(TinyModel.Batch(), ForwardContext.Inference).select(1, 0).to(ScalarType.Float32);
         target += empty_like(target).normal_(0.0, 0.3, generator) * target.std();
-        var (mean, square) = (zeros_like(parameters.Flat.detach()), zeros_like(parameters.Flat.detach()));
-        for (int step = 1; step <= Steps; step++)
+        for (int step = 0; step < Steps; step++)
         {
             using var scope = NewDisposeScope();
             using var grad = enable_grad();
             parameters.Bind();
             var loss = (model.Encode(TinyModel.Batch(), ForwardContext.Inference).select(1, 0).to(ScalarType.Float32) - target).square().mean();
             loss.backward();
-            using var noGrad = no_grad();
-            var gradient = parameters.Gradient();
-            mean.mul_(0.9).add_(gradient * 0.1);
-            square.mul_(0.99).add_(gradient.square() * 0.01);
-            parameters.Flat.sub_(mean / (1 - Math.Pow(0.9, step)) / ((square / (1 - Math.Pow(0.99, step))).sqrt() + 1e-8) * LearningRate);
-            gradient.zero_();
+            optimizer.Step(LearningRate);
+            optimizer.ZeroGradient();
         }
         // The factors were views of the vector: they become values of their own.
-        using var done = no_grad();
         parameters.Bind();
         foreach (var parameter in parameters.Parameters)
             parameter.Replace(parameter.Value.detach().clone());
