@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Glue;
-
 namespace Microsoft.ML.LoraInit.Samples.Data.Files;
 
 /// <summary>Tells by a file's first bytes what it is where it is no text in UTF-8, before messages about characters would.</summary>
