@@ -26,7 +26,7 @@ public sealed record AdapterInfo
     /// <summary>Bytes of native memory that the adapter holds, its head included; the base is shared and not counted.</summary>
     public required long SizeInBytes { get; init; }
 
-    internal static AdapterInfo Of(string name, AdapterSource source, AdapterWeights weights, IReadOnlyList<string> labels) => new()
+    internal static AdapterInfo Of(string name, AdapterSource source, IAdapterWeights weights, IReadOnlyList<string> labels) => new()
     {
         Name = name,
         Task = source.Settings.Scores.Task.Kind,

@@ -272,15 +272,18 @@ public sealed class AdapterLibrary : IDisposable
         _registry.CheckName(name, replace);
         using var held = _registry.Enter();
         var source = read();
+        IAdapterWeights? weights = null;
         LibraryAdapter added;
         try
         {
             using var scope = NewDisposeScope();
             using var reader = new LibraryBase.Reader(_base);
-            added = new LibraryAdapter(name, source, new AdapterWeights(source.State, reader.Tensor, _base.Device, _base.Type), _base.Predictor.Tokenizer);
+            weights = _base.Predictor.Store.Add(new(source.State, reader.Tensor));
+            added = new LibraryAdapter(name, source, weights, _base.Predictor.Tokenizer);
         }
         catch
         {
+            weights?.Dispose();
             source.State.Dispose();
             throw;
         }

@@ -16,7 +16,7 @@ internal sealed class LibraryAdapter
     /// <param name="source">State (taken over), columns and history.</param>
     /// <param name="weights">Its form beside the base; taken over.</param>
     /// <param name="vocabulary">The base's tokenizer, under any rule.</param>
-    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, SubwordTokenizer vocabulary)
+    public LibraryAdapter(string name, AdapterSource source, IAdapterWeights weights, SubwordTokenizer vocabulary)
     {
         (Name, Source, Weights) = (name, source, weights);
         Encoder = FineTunedModel.Encoder(source.Settings, vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain));
@@ -29,7 +29,7 @@ internal sealed class LibraryAdapter
 
     public AdapterSource Source { get; }
 
-    public AdapterWeights Weights { get; }
+    public IAdapterWeights Weights { get; }
 
     /// <summary>Makes rows of texts, by the base's tokenizer under the adapter's rule.</summary>
     public TextEncoder Encoder { get; }

@@ -246,11 +246,11 @@ public sealed class AdapterLibraryTests
         Assert.ThrowsExactly<ObjectDisposedException>(() => library.Remove("stable"));
     }
 
-    internal static void LibraryState(AdapterLibrary library, string name, LoraTextTransformer model, out FineTunedState state, out LoraInit.Libraries.AdapterWeights weights)
+    internal static void LibraryState(AdapterLibrary library, string name, LoraTextTransformer model, out FineTunedState state, out LoraInit.Libraries.SeparateWeights weights)
     {
         library.Add(name, model);
         var adapter = ((System.Collections.Immutable.ImmutableSortedDictionary<string, LoraInit.Libraries.LibraryAdapter>)library.Version)[name];
-        (state, weights) = (adapter.Source.State, adapter.Weights);
+        (state, weights) = (adapter.Source.State, (LoraInit.Libraries.SeparateWeights)adapter.Weights);
     }
 
     /// <summary>The model's scores in the library's form.</summary>
