@@ -47,6 +47,9 @@ public sealed class AdapterLibrary : IDisposable
     /// <summary>Another object after each change of the adapters.</summary>
     internal object Version => _registry.Adapters;
 
+    /// <summary>Bytes of the adapters' numbers in a file.</summary>
+    internal long StoredBytes => _registry.Adapters.Values.Sum(a => a.StoredBytes);
+
     /// <summary>What is known of an adapter.</summary>
     /// <param name="name">Its name.</param>
     /// <exception cref="ArgumentException">There is no such adapter; the message lists those that there are.</exception>

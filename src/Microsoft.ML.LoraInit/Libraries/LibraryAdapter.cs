@@ -22,7 +22,8 @@ internal sealed class LibraryAdapter
         Encoder = FineTunedModel.Encoder(source.Settings, vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain));
         _labels = Labels(source.Settings.Scores.Task);
         _lifetime = new SharedLifetime(Free, name);
-        Info = AdapterInfo.Of(name, source, weights, _labels);
+        StoredBytes = source.State.Tensors.Values.Sum(t => t.numel() * t.ElementSize);
+        Info = AdapterInfo.Of(name, source, StoredBytes + weights.OwnBytes, _labels);
     }
 
     public string Name { get; }
@@ -35,6 +36,9 @@ internal sealed class LibraryAdapter
     public TextEncoder Encoder { get; }
 
     public AdapterInfo Info { get; }
+
+    /// <summary>Bytes of its numbers in a file.</summary>
+    public long StoredBytes { get; }
 
     /// <summary>Begins a use of the tensors.</summary>
     /// <exception cref="ObjectDisposedException">The adapter was removed.</exception>

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using Microsoft.ML.LoraInit.Inference;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries.Shelves;
