@@ -40,10 +40,10 @@ public sealed class FineTuningMethodTests
     [DataRow("full:size=3", "'size'")]
     [DataRow("houlsby:width=3", "'width'")]
     [DataRow("houlsby:size=0", "at least 1")]
-    [DataRow("houlsby:size=x", "cannot be read")]
+    [DataRow("houlsby:size=x", "it must be a whole number")]
     [DataRow("pfeiffer:skip=-1", "at least 0")]
-    [DataRow("lora:freeze=c", "cannot be read")]
-    [DataRow("lora:bias=some", "cannot be read")]
+    [DataRow("lora:freeze=c", "none or a or b")]
+    [DataRow("lora:bias=some", "none or all or lora_only")]
     [DataRow("houlsby:size", "setting=value")]
     public void WhatCannotBeReadIsNamed(string text, string expected)
     {
