@@ -36,7 +36,7 @@ public sealed class AtomicFilePlacesTests
         using var folder = new TemporaryFolder();
         var pipe = folder.File("pipe");
         Process.Start("mkfifo", [pipe]).WaitForExit();
-        var read = Task.Run(() => File.ReadAllText(pipe));
+        var read = OwnThread.Run(() => File.ReadAllText(pipe));
 
         AtomicFile.Check(pipe);
         AtomicFile.Write(pipe, stream => stream.Write("content"u8));

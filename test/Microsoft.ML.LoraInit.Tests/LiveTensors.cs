@@ -1,0 +1,45 @@
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests;
+
+/// <summary>
+/// How many tensors the process holds. What earlier tests left to the collector is among them until it comes, and so is what a thread
+/// that is about to end still holds: both are waited for.
+/// </summary>
+internal static class LiveTensors
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
+    /// <summary>Those left when collections free no more.</summary>
+    public static long Count()
+    {
+        long least = Tensor.TotalCount;
+        for (int same = 0; same < 2; same++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            if (Tensor.TotalCount < least)
+                (least, same) = (Tensor.TotalCount, -1);
+        }
+        return Tensor.TotalCount;
+    }
+
+    /// <summary>Passes as soon as there are no more than that, by collections that nobody asked for: they run in the background.</summary>
+    public static void AssertCollected(long most, string what) => Wait(most, what, GC.WaitForPendingFinalizers);
+
+    /// <summary>Passes as soon as there are no more than that, without the collector's help.</summary>
+    public static void AssertFreed(long most, string what) => Wait(most, what, () => { });
+
+    /// <summary>Passes as soon as there are no more than were counted before.</summary>
+    public static void AssertNoMoreThan(long before, string what = "tensors are left") => Wait(before, what, () => Count());
+
+    private static void Wait(long most, string what, Action collect)
+    {
+        var end = DateTime.UtcNow + Patience;
+        for (collect(); Tensor.TotalCount > most; collect())
+        {
+            Assert.IsTrue(DateTime.UtcNow < end, $"{what}: {Tensor.TotalCount} tensors are alive, at most {most} are to be");
+            Thread.Sleep(5);
+        }
+    }
+}
