@@ -24,8 +24,22 @@ internal static class LiveTensors
         return Tensor.TotalCount;
     }
 
-    /// <summary>Passes as soon as there are no more than that, by collections that nobody asked for: they run in the background.</summary>
-    public static void AssertCollected(long most, string what) => Wait(most, what, GC.WaitForPendingFinalizers);
+    /// <summary>
+    /// Forgets a number of things, and more until no more tensors than that are alive: by collections that nobody asked for, which start
+    /// with what is allocated and run in the background.
+    /// </summary>
+    public static void AssertCollected(long most, int things, Action<int> forget)
+    {
+        long before = Tensor.TotalCount;
+        var end = DateTime.UtcNow + Patience;
+        for (int i = 0; i < things || Tensor.TotalCount > most; i++)
+        {
+            Assert.IsTrue(i < things || DateTime.UtcNow < end, $"After {i} times {Tensor.TotalCount} tensors are alive, {before} were there before, at most {most} are to be");
+            forget(i);
+            Thread.Sleep(5 + (i / 10));
+            GC.WaitForPendingFinalizers();
+        }
+    }
 
     /// <summary>Passes as soon as there are no more than that, without the collector's help.</summary>
     public static void AssertFreed(long most, string what) => Wait(most, what, () => { });

@@ -97,12 +97,11 @@ public class EnginePoolTests
         Assert.IsTrue(perModel > 0, "a model holds tensors");
         using var load = new PoolLoad(pool, threads);
 
-        for (int i = 0; i < replacements; i++)
+        LiveTensors.AssertCollected(before + (10 * perModel), replacements, i =>
         {
             Replace(pool, folder, i % 2 == 0 ? SavedModel.Second : SavedModel.First);
             load.WaitForAnswers(threads);
-            LiveTensors.AssertCollected(before + (10 * perModel), $"after {i + 2} models of {perModel} tensors");
-        }
+        });
         return load.End();
     }
 }

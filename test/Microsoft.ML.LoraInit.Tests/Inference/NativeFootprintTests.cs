@@ -25,15 +25,10 @@ public class NativeFootprintTests
     {
         // Enough that the collector answers whatever else the process holds: it weighs the pressure against the heap.
         const int Forgotten = 400;
-        long before = LiveTensors.Count();
-        for (int i = 0; i < Forgotten; i++)
-        {
-            Forget();
-            LiveTensors.AssertCollected(before + (Forgotten / 2), $"of {i + 1} tensors of 16 MB too many are alive");
-        }
+        LiveTensors.AssertCollected(LiveTensors.Count() + (Forgotten / 2), Forgotten, Forget);
 
         [MethodImpl(MethodImplOptions.NoInlining)]
-        static void Forget()
+        static void Forget(int _)
         {
             var tensor = empty(4 << 20);
             GC.KeepAlive(new NativeFootprint([tensor]));
@@ -61,11 +56,7 @@ public class NativeFootprintTests
         var current = Engine(ml, stream);
         long perModel = Tensor.TotalCount - before;
         Assert.IsTrue(perModel > 0, "a model holds tensors");
-        for (int i = 0; i < models; i++)
-        {
-            current = Engine(ml, stream);
-            LiveTensors.AssertCollected(before + (8 * perModel), $"after {i + 2} models of {perModel} tensors");
-        }
+        LiveTensors.AssertCollected(before + (8 * perModel), models, _ => current = Engine(ml, stream));
         GC.KeepAlive(current);
     }
 
