@@ -197,28 +197,19 @@ public class PredictionEngineTests
         using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
         var rows = Enumerable.Range(0, 25_000).Select(i => Topics.Rows[i % Topics.Rows.Count]);
         Predict(2_000);
-        long before = WorkingSet();
+        long before = NativeHeap.Held();
 
         Predict(25_000);
         Assert.AreEqual(25_000, TrainedModels.Multiclass.Transform(Topics.View(ml, rows)).GetColumn<float[]>("Score").Count());
 
-        long growth = (WorkingSet() - before) >> 20;
-        Console.WriteLine($"Working set after 50,000 predictions: {growth:+0;-0} MB");
+        long growth = (NativeHeap.Held() - before) >> 20;
+        Console.WriteLine($"Memory after 50,000 predictions: {growth:+0;-0} MB");
         Assert.IsTrue(growth < 64, $"The process grew by {growth} MB.");
 
         void Predict(int count)
         {
             for (int i = 0; i < count; i++)
                 engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
-        }
-
-        static long WorkingSet()
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-            GC.Collect();
-            using var process = System.Diagnostics.Process.GetCurrentProcess();
-            return process.WorkingSet64;
         }
     }
 

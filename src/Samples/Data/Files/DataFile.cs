@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Output;
@@ -40,6 +41,9 @@ internal sealed class DataFile : IDisposable
     public static DataFile Open(string path, DataFormat format, char? delimiter, TextLayout layout, Terminal terminal)
     {
         var stream = path == Standard ? terminal.OpenInput() : OpenFile(path);
+        // Parquet is read here and there, so the hash of a file is a reading of its own.
+        if (format != DataFormat.Parquet || !stream.CanSeek)
+            stream = new HashedStream(stream);
         try
         {
             var name = path == Standard ? "standard input" : path;
@@ -56,6 +60,15 @@ internal sealed class DataFile : IDisposable
             stream.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Of all bytes; to be asked for when the lines have been read.</summary>
+    public string Sha256()
+    {
+        if (_stream is HashedStream hashed)
+            return hashed.Sha256();
+        _stream.Position = 0;
+        return Convert.ToHexStringLower(SHA256.HashData(_stream));
     }
 
     /// <summary>All lines, the first one included; once.</summary>
