@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.LoraInit.Tests.Hosts;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Hosting;
 
