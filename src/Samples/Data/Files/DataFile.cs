@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.LoraInit.Glue;
@@ -14,15 +15,19 @@ internal sealed class DataFile : IDisposable
     /// <summary>What stands for standard input and output.</summary>
     public const string Standard = "-";
 
+    /// <summary>What messages call standard input.</summary>
+    public const string StandardName = "standard input";
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly Stream _stream;
+    private readonly JsonRows _json;
     private readonly IEnumerator<TextFileLine> _lines;
     private readonly bool _hasFirst;
 
-    private DataFile(string name, DataFormat format, Stream stream, IEnumerable<TextFileLine> lines)
+    private DataFile(string name, DataFormat format, Stream stream, IEnumerable<TextFileLine> lines, JsonRows json)
     {
-        (Name, Format, _stream, _lines) = (name, format, stream, Strict(lines, name).GetEnumerator());
+        (Name, Format, _stream, _lines, _json) = (name, format, stream, Strict(lines, name, stream).GetEnumerator(), json);
         _hasFirst = _lines.MoveNext();
     }
 
@@ -40,20 +45,20 @@ internal sealed class DataFile : IDisposable
     /// <exception cref="GlueDataException">The file is missing or not readable, or its first line is not of its format.</exception>
     public static DataFile Open(string path, DataFormat format, char? delimiter, TextLayout layout, Terminal terminal)
     {
-        var stream = path == Standard ? terminal.OpenInput() : OpenFile(path);
-        // Parquet is read here and there, so the hash of a file is a reading of its own.
-        if (format != DataFormat.Parquet || !stream.CanSeek)
-            stream = new HashedStream(stream);
+        var stream = path == Standard ? Hashed(terminal.OpenInput()) : OpenFile(path);
         try
         {
-            var name = path == Standard ? "standard input" : path;
+            var name = path == Standard ? StandardName : path;
+            if (format != DataFormat.Parquet)
+                FileKindCheck.Text(stream, name);
+            var json = new JsonRows { LabelDelimiter = layout.LabelDelimiter };
             return new(name, format, stream, format switch
             {
                 DataFormat.Csv => CsvLines.Read(Text(stream), name, delimiter, layout.SkipMalformed),
-                DataFormat.Jsonl => JsonLines.Read(Text(stream), name, layout.LabelDelimiter, layout.SkipMalformed),
+                DataFormat.Jsonl => JsonLines.Read(Text(stream), name, json, layout.SkipMalformed),
                 DataFormat.Parquet => ParquetLines.Read(Seekable(stream), name),
                 _ => TextFile.ReadLines(stream, name),
-            });
+            }, json);
         }
         catch
         {
@@ -62,18 +67,20 @@ internal sealed class DataFile : IDisposable
         }
     }
 
-    /// <summary>Of all bytes; to be asked for when the lines have been read.</summary>
+    /// <summary>Of the bytes of the file as it lies there, or that came from a pipe; to be asked for when the lines have been read.</summary>
     public string Sha256()
     {
-        if (_stream is HashedStream hashed)
-            return hashed.Sha256();
-        _stream.Position = 0;
-        return Convert.ToHexStringLower(SHA256.HashData(_stream));
+        var bytes = _stream is GZipStream packed ? packed.BaseStream : _stream;
+        if (bytes is HashedStream pipe)
+            return pipe.Sha256();
+        bytes.Position = 0;
+        return Convert.ToHexStringLower(SHA256.HashData(bytes));
     }
 
-    /// <summary>All lines, the first one included; once.</summary>
-    public IEnumerable<TextFileLine> Lines()
+    /// <summary>All lines, the first one included; once. The layout says which column may hold lists, where the format has them.</summary>
+    public IEnumerable<TextFileLine> Lines(TextLayout layout)
     {
+        _json.ListColumn = layout.Kind == TaskKind.MultiLabel ? layout.Label : null;
         if (!_hasFirst)
             yield break;
         _first ??= _lines.Current.Cells;
@@ -87,7 +94,7 @@ internal sealed class DataFile : IDisposable
     public IReadOnlyList<TextFileRow> ReadAll(TextLayout layout, Terminal terminal)
     {
         var skipped = new SkippedLines(Name);
-        var rows = TextFile.ReadAll(Lines(), Name, layout, skipped.Add);
+        var rows = TextFile.ReadAll(Lines(layout), Name, layout, skipped.Add);
         skipped.Report(terminal);
         return rows;
     }
@@ -100,13 +107,17 @@ internal sealed class DataFile : IDisposable
 
     private static StreamReader Text(Stream stream) => new(stream, StrictUtf8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
 
-    private static FileStream OpenFile(string path)
+    // What cannot be read again.
+    private static Stream Hashed(Stream stream) => stream.CanSeek ? stream : new HashedStream(stream);
+
+    private static Stream OpenFile(string path)
     {
         if (Directory.Exists(path))
             throw new GlueDataException(path, null, null, "this is a folder, not a file.");
         try
         {
-            return File.OpenRead(path);
+            var file = Hashed(File.OpenRead(path));
+            return DataFormats.IsGzip(path) ? new GZipStream(file, CompressionMode.Decompress) : file;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -129,7 +140,7 @@ internal sealed class DataFile : IDisposable
         return whole;
     }
 
-    private static IEnumerable<TextFileLine> Strict(IEnumerable<TextFileLine> lines, string name)
+    private static IEnumerable<TextFileLine> Strict(IEnumerable<TextFileLine> lines, string name, Stream stream)
     {
         using var each = lines.GetEnumerator();
         long last = 0;
@@ -140,12 +151,26 @@ internal sealed class DataFile : IDisposable
                 if (!each.MoveNext())
                     yield break;
             }
-            catch (DecoderFallbackException e)
+            catch (Exception e) when (e is DecoderFallbackException or GlueDataException { InnerException: DecoderFallbackException })
             {
-                throw new GlueDataException(name, null, null, $"the bytes after line {last} are not UTF-8; save the file as UTF-8.", e);
+                throw NotUtf8(name, last, stream, e);
+            }
+            catch (InvalidDataException e) when (stream is GZipStream)
+            {
+                throw new GlueDataException(name, null, null, $"this cannot be unpacked as gzip ({e.Message})", e);
             }
             last = each.Current.Number;
             yield return each.Current;
         }
+    }
+
+    // Text is decoded ahead of the line that is being read, so the line is looked for.
+    private static GlueDataException NotUtf8(string name, long last, Stream stream, Exception e)
+    {
+        const string Advice = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; elsewhere: iconv -f WINDOWS-1252 -t UTF-8).";
+        if (!stream.CanSeek)
+            return new(name, null, null, $"there are bytes after line {last} that are not UTF-8; {Advice}", e);
+        stream.Position = 0;
+        return new(name, FileKindCheck.FirstLineNotUtf8(stream), null, $"this is not UTF-8; {Advice}", e);
     }
 }
