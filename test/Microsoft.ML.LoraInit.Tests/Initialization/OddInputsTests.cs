@@ -24,7 +24,8 @@ public sealed class OddInputsTests
         var context = new FakeContext([Target]) { Weights = FakeContext.Random([Target]).Weights, Inputs = new() { ["one"] = x }, RowLength = 10 };
         var result = LoraInitialization.Parse(text).Initialize(context)[0];
         Assert.IsTrue(result.A.isfinite().all().item<bool>() && result.B.isfinite().all().item<bool>());
-        Assert.AreEqual(4, linalg.matrix_rank(result.B.matmul(result.A), 1e-9).item<long>());
+        var values = linalg.svdvals(result.B.matmul(result.A));
+        Assert.IsTrue((values[3] / values[0]).item<float>() > 1e-4, "all four directions are there");
     }
 
     [TestMethod]
