@@ -15,5 +15,5 @@ internal static class Orthogonality
 
     // rows: [k, r, n]. A norm of zero has the gradient zero here, as in the sources; that of a root would be no number.
     private static Tensor Distance(Tensor rows) =>
-        linalg.vector_norm(rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device), 2, [1, 2]).sum();
+        (rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device)).flatten(1).norm(1).sum();
 }
