@@ -1,0 +1,144 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Inference;
+using Microsoft.ML.LoraInit.Tests.Roberta;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Tests.Adapters.Fusion;
+
+/// <summary>The fused layer against a computation written from the formula, and how it starts.</summary>
+[TestClass]
+public sealed class BottleneckFusionTests
+{
+    [TestMethod]
+    public void ALayerComputesWhatTheFormulaSays()
+    {
+        using var scope = NewDisposeScope();
+        using var run = Moved(1, 2, 3);
+        var fusion = (BottleneckFusion)run.Model.Layers[1].Bottlenecks[BottleneckPlace.Output];
+        var x = randn([2, 5, TinyModel.Config.HiddenSize], generator: new Generator(4));
+        using var noGrad = no_grad();
+        var actual = fusion.forward(x, ForwardContext.Inference);
+        var values = fusion.Parameters.ToDictionary(p => p.Name[(BottleneckFusion.NameOf(1).Length + 1)..], p => p.Value.data<float>().ToArray());
+        for (int row = 0; row < 10; row++)
+        {
+            var token = x.view(10, -1)[row].data<float>().Select(v => (double)v).ToArray();
+            var expected = Formula(token, values, 3);
+            CollectionAssert.AreEqual(expected, actual.view(10, -1)[row].data<float>().Select(v => (double)v).ToArray(), Comparer<double>.Create((a, b) => Math.Abs((double)a - b) < 1e-4 ? 0 : 1));
+        }
+    }
+
+    [TestMethod]
+    public void EqualSourcesStartAsTheSourceAlone()
+    {
+        using var scope = NewDisposeScope();
+        using var weights = TinyModel.Base();
+        using var source = Fusions.State(weights, 1, 0.3, new PfeifferMethod(4));
+        using var plain = source.Rebuild(weights);
+        using var fused = TinyModel.Create(weights);
+        Fusions.Tiny(1, 1, 1).Apply(fused, new(new(), 5, [], []));
+        TensorAssert.Close(TinyModel.Logits(plain), TinyModel.Logits(fused), 1e-3, "three times the same");
+        Assert.IsFalse(TinyModel.Logits(plain).allclose(TinyModel.Logits(TinyModel.Create(weights)), 0, 0.05), "The bottlenecks change nothing.");
+    }
+
+    [TestMethod]
+    public void DropoutOfScoresIsOfTrainingAlone()
+    {
+        using var scope = NewDisposeScope();
+        using var run = Moved(1, 2);
+        var fusion = run.Model.Layers[0].Bottlenecks[BottleneckPlace.Output];
+        var x = randn([1, 40, TinyModel.Config.HiddenSize], generator: new Generator(4));
+        using var noGrad = no_grad();
+        var still = fusion.forward(x, ForwardContext.Inference);
+        var dropped = fusion.forward(x, new() { IsTraining = true, Dropout = new(3, CPU) });
+        var changed = still.ne(dropped).any(1).any(1);
+        Assert.IsTrue(changed.item<bool>());
+        var rows = still.isclose(dropped, 1e-6, 1e-6).all(2).sum().item<long>();
+        Assert.IsTrue(rows is > 15 and < 40, $"{rows} of 40 rows kept both scores, as 0.9² of them should.");
+    }
+
+    [TestMethod]
+    public void TheAttentionAndTheHeadAloneAreTrained()
+    {
+        using var model = TinyModel.Create();
+        Fusions.Tiny(1, 2).Apply(model, new(new(), 5, [], []));
+        var expected = from i in Enumerable.Range(0, 3)
+                       from part in new[] { "query.weight", "query.bias", "key.weight", "key.bias", "value.weight" }
+                       select $"roberta.encoder.layer.{i}.output.fusion.{part}";
+        CollectionAssert.AreEquivalent(expected.ToArray(), model.Parameters.Where(p => p.Trained && !p.Name.StartsWith("classifier", StringComparison.Ordinal)).Select(p => p.Name).ToArray());
+        CollectionAssert.IsSubsetOf((string[])["roberta.encoder.layer.2.output.fusion.source.1.up.bias"], model.Parameters.Where(p => !p.Trained).Select(p => p.Name).ToArray());
+    }
+
+    [TestMethod]
+    public void EachLayerTakesItsSourcesOwnBottlenecks()
+    {
+        using var scope = NewDisposeScope();
+        using var weights = TinyModel.Base();
+        using var second = Fusions.State(weights, 2, 0.3, new PfeifferMethod(4, skip: 1));
+        var method = new AdapterFusionMethod { Sources = [Fusions.Source(weights, "a", 1, method: new PfeifferMethod(4, skip: 1)), FusionSource.Of("b", second)] };
+        using var model = TinyModel.Create(weights);
+        method.Apply(model, new(new(), 5, [], []));
+        Assert.AreEqual(0, model.Layers[0].Bottlenecks.Count);
+        TensorAssert.Identical(
+            second.Tensors["roberta.encoder.layer.2.output.bottleneck.up.weight"],
+            model.Parameters.Single(p => p.Name == "roberta.encoder.layer.2.output.fusion.source.1.up.weight").Value, "layer 2 of the second");
+    }
+
+    [TestMethod]
+    public void ThePenaltyIsTheSquaredDistanceFromTheIdentity()
+    {
+        using var scope = NewDisposeScope();
+        using var run = Moved(1, 2);
+        run.Parameters.Bind();
+        double expected = 0;
+        foreach (var values in run.Parameters.Parameters.Where(p => p.Name.EndsWith("value.weight", StringComparison.Ordinal)).Select(p => p.Value.detach()))
+            for (int i = 0; i < 16; i++)
+                for (int j = 0; j < 16; j++)
+                    expected += 0.01 * Math.Pow(values[i, j].item<float>() - (i == j ? 1 : 0), 2);
+        Assert.AreEqual(expected, run.Hooks.Penalty()!.item<float>(), 1e-4);
+        Assert.IsTrue(expected > 0.1, $"{expected}");
+    }
+
+    [TestMethod]
+    public void BothEncodersScoreAsTheModelInTraining()
+    {
+        using var run = Moved(1, 2, 3);
+        using var state = FineTunedState.Capture(run.Model, run.Method, null, run.Parameters.Snapshot());
+        var texts = RandomModel.Texts(60, TinyModel.Config);
+        using var classifier = state.BuildMerged(run.Weights, CPU, ScalarType.Float32);
+        var expected = RandomModel.Reference(classifier, texts);
+        foreach (var onCpu in new[] { true, false })
+        {
+            using var scope = NewDisposeScope();
+            var weights = state.MergedWeights(run.Weights, CPU, ScalarType.Float32).Concat(state.Bottlenecks.Select(b => KeyValuePair.Create(b.Key, b.Value.clone().DetachFromDisposeScope()))).ToDictionary();
+            using var predictor = new RobertaPredictor(TinyModel.Config, weights, new PredictorOptions { ScoresOnHost = onCpu });
+            var actual = predictor.Predict(texts);
+            Assert.IsTrue(expected.Zip(actual, (e, a) => e.Zip(a, (x, y) => Math.Abs(x - y)).Max()).Max() < 1e-4, onCpu ? "vector code" : "tensors");
+        }
+    }
+
+    /// <summary>A fused tiny model whose attention was moved away from its start.</summary>
+    private static TinyRun Moved(params int[] seeds)
+    {
+        var run = new TinyRun(Fusions.Tiny(seeds));
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        run.Parameters.Flat.detach().add_(randn(run.Parameters.Count, generator: new Generator(8)), 0.3);
+        run.Parameters.Bind();
+        return run;
+    }
+
+    private static double[] Formula(double[] x, Dictionary<string, float[]> values, int sources)
+    {
+        double[] Affine(string module, double[] input) => [.. Enumerable.Range(0, values.TryGetValue($"{module}.bias", out var bias) ? bias.Length : input.Length)
+            .Select(o => (bias?[o] ?? 0) + input.Select((v, i) => v * values[$"{module}.weight"][(o * input.Length) + i]).Sum())];
+        var query = Affine("query", x);
+        var changes = Enumerable.Range(0, sources).Select(n => Affine($"source.{n}.up", [.. Affine($"source.{n}.down", x).Select(Gelu)])).ToArray();
+        var scores = changes.Select(z => Math.Exp(Affine("key", z).Zip(query, (k, q) => k * q).Sum())).ToArray();
+        var mixed = Enumerable.Range(0, x.Length).Select(i => changes.Select((z, n) => scores[n] / scores.Sum() * Affine("value", z)[i]).Sum());
+        return [.. x.Zip(mixed, (a, b) => a + b)];
+    }
+
+    private static double Gelu(double x) => x / 2 * (1 + special.erf(tensor(x / Math.Sqrt(2))).item<double>());
+}
