@@ -97,7 +97,7 @@ public sealed class AdapterFusionTests
         Refused("one source, 'first'", first);
         Refused("'second' has bottlenecks of size 4 and 'first' of size 8", first, Fusions.Source(ToyRun.Base, "second", 1, 0.02, new PfeifferMethod(4)));
         Refused("'second' has its first bottleneck in layer 1", first, Fusions.Source(ToyRun.Base, "second", 1, 0.02, new PfeifferMethod(8, skip: 1)));
-        Refused("'other' was trained on the base 'tiny'", [.. Fusions.Tiny(1).Sources, .. Fusions.Tiny(1).Sources.Select(_ => first)]);
+        Refused("'s0' was trained on the base 'tiny'", [.. Fusions.Tiny(1, 2).Sources]);
         Refused("known by its name alone", first, ((AdapterFusionMethod)LazyFused.Value.Lora().Method).Sources[0]);
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.AdapterFusion(first, first)).Message, "two sources have the name 'first'", StringComparison.OrdinalIgnoreCase);
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Fit(FineTuningMethod.Parse("fusion"))).Message, "no sources");
