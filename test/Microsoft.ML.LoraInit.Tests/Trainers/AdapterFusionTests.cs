@@ -1,3 +1,4 @@
+using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Tests.Adapters.Fusion;
 using Microsoft.ML.LoraInit.Tests.Persistence;
 using Microsoft.ML.LoraInit.Tests.Training;
@@ -62,6 +63,22 @@ public sealed class AdapterFusionTests
         var rows = ml.Data.CreateEnumerable<Topics.Prediction>(LazyFused.Value.Transform(Topics.View(ml)), reuseRowObject: false).ToArray();
         for (int i = 0; i < 10; i++)
             CollectionAssert.AreEqual(rows[i].Score, engine.Predict(Topics.Rows[i]).Score);
+    }
+
+    [TestMethod]
+    [DataRow("bf16", 0.03)]
+    [DataRow("int8", 0.1)]
+    public void OtherPrecisionsScoreNearly(string kind, double tolerance)
+    {
+        var ml = Topics.Context();
+        using var stream = new MemoryStream();
+        ml.Model.Save(LazyFused.Value, null, stream);
+        using var loaded = (IDisposable)ml.Model.Load(stream, out _);
+        var model = (ITransformer)loaded;
+        float[][] Scores() => [.. model.Transform(Topics.View(ml)).GetColumn<float[]>("Score")];
+        var expected = Scores();
+        model.Lora().Scoring = kind == "int8" ? new() { Int8 = true } : new() { Precision = Precision.BFloat16 };
+        Assert.IsTrue(expected.Zip(Scores(), (e, a) => e.Zip(a, (x, y) => Math.Abs(x - y)).Max()).Max() is > 0 and var most && most < tolerance, kind);
     }
 
     [TestMethod]
