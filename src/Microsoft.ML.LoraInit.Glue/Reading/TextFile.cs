@@ -54,7 +54,7 @@ public static class TextFile
                 if (layout.HasHeader)
                     continue;
             }
-            if (!columns.Fits(line.Cells.Count))
+            if (!columns.Fits(line.Cells.Count) || (layout.SkipMalformed && columns.Misses(line.Cells)))
             {
                 if (!layout.SkipMalformed)
                     throw new GlueDataException(path, line.Number, null,
@@ -84,7 +84,7 @@ public static class TextFile
     }
 
     private static string Cell(string path, TextFileLine line, int column, string? name) =>
-        line.Cells[column] ?? throw new GlueDataException(path, line.Number, name, "there is no value.");
+        line.Cells[column] ?? throw new GlueDataException(path, line.Number, name, "there is no value; --skip-malformed leaves such lines out.");
 
     private static string Label(string path, TextLayout layout, TextFileLine line, int column)
     {
@@ -93,9 +93,9 @@ public static class TextFile
             return Labels(path, layout, line, value);
         var problem = layout.Kind switch
         {
-            TaskKind.Binary => value.ToLowerInvariant() is "0" or "1" or "true" or "false" ? null : $"the label '{Short(value)}' is not 0, 1, true or false.",
+            TaskKind.Binary => BinaryLabel.TryParse(value, out _) ? null : $"the label '{Short(value)}' is not {BinaryLabel.Spellings}; labels of other names are two of several classes (multiclass).",
             TaskKind.Regression => float.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && float.IsFinite(number)
-                ? null : $"'{Short(value)}' is not a finite number.",
+                ? null : $"'{Short(value)}' is not a finite number{(value.Contains(',') ? ", which is written with a point and without commas" : "")}.",
             _ when value.Length == 0 => "the label is empty.",
             _ => Unknown(layout, value),
         };
@@ -119,6 +119,10 @@ public static class TextFile
     /// <summary>Positions, from 0, of the columns used.</summary>
     private sealed record Columns(int Text, int? Text2, int? Label, int? Weight, int Count, bool MoreAllowed)
     {
+        /// <summary>Whether a column that is read has no value in a row.</summary>
+        public bool Misses(IReadOnlyList<string?> cells) =>
+            new[] { Text, Text2, Label, Weight }.Any(column => column is { } used && cells[used] is null);
+
         public string Expected => MoreAllowed ? $"at least {Count}" : $"{Count}";
 
         public bool Fits(int count) => count == Count || (MoreAllowed && count > Count);
@@ -128,13 +132,12 @@ public static class TextFile
         public static Columns Find(string path, TextLayout layout, IReadOnlyList<string?> cells)
         {
             string[] first = [.. cells.Select(c => c ?? "")];
-            if (layout.HasHeader && first.Select(n => n.Trim()).Where(n => n.Length > 0).GroupBy(n => n).FirstOrDefault(g => g.Count() > 1) is { } twice)
-                throw new GlueDataException(path, 1, twice.Key, "the header has this name twice; which column is meant cannot be known.");
             int count = layout.HasHeader ? first.Length : layout.ColumnCount ?? first.Length;
             int Position(string column)
             {
                 if (layout.HasHeader && Array.FindIndex(first, name => name.Trim() == column) is >= 0 and var named)
-                    return named;
+                    return Array.FindLastIndex(first, name => name.Trim() == column) == named ? named
+                        : throw new GlueDataException(path, 1, column, "the header has this name twice; say which column is meant by its number, from 1.");
                 if (int.TryParse(column, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 1 && number <= count)
                     return number - 1;
                 throw new GlueDataException(path, layout.HasHeader ? 1 : null, column, layout.HasHeader

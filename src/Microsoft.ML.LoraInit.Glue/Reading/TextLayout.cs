@@ -6,7 +6,7 @@ public enum TaskKind
     /// <summary>One of several classes; the label is any text.</summary>
     Multiclass,
 
-    /// <summary>Yes or no; the label is 0, 1, true or false.</summary>
+    /// <summary>Yes or no; the label is 0, 1, true, false, yes or no.</summary>
     Binary,
 
     /// <summary>Any of several labels; the label is a list of names, which may be empty.</summary>
@@ -55,7 +55,7 @@ public sealed record TextLayout
     /// <summary>Forms of the same data with other columns, known by the names in their first line.</summary>
     internal IReadOnlyList<TextLayout> Others { get; init; } = [];
 
-    /// <summary>Leave out lines with a wrong number of columns instead of refusing the file.</summary>
+    /// <summary>Leave out lines with a wrong number of columns, or without a value that is read, instead of refusing the file.</summary>
     public bool SkipMalformed { get; init; }
 
     /// <summary>This layout, or the other form that a file's first line shows it to have.</summary>

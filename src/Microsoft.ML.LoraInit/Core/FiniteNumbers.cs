@@ -1,8 +1,11 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Core;
 
-/// <summary>Refuses numbers that are not finite: one reading of the memory for each of least and largest, and no copy.</summary>
+/// <summary>Refuses numbers that are not finite: one reading of the memory, and no copy.</summary>
 internal static class FiniteNumbers
 {
     /// <summary>
@@ -12,16 +15,25 @@ internal static class FiniteNumbers
     public const double MostOfWeights = 1e6;
 
     /// <summary>Whether every number is finite and of at most a magnitude; true of integers.</summary>
-    public static bool Hold(Tensor values, double most = double.MaxValue)
+    public static bool Hold(Tensor values, double most = double.MaxValue) =>
+        !values.is_floating_point() || Largest(values) is var largest && double.IsFinite(largest) && largest <= most;
+
+    /// <summary>The largest magnitude, or NaN where there is a NaN; 0 of no numbers.</summary>
+    public static double Largest(Tensor values)
     {
-        if (!values.is_floating_point() || values.numel() == 0)
-            return true;
+        if (values.numel() == 0)
+            return 0;
+        if (values.device_type == DeviceType.CPU && values.dtype == ScalarType.Float32 && values.is_contiguous() && values.numel() <= int.MaxValue / sizeof(float))
+        {
+            var largest = Largest(MemoryMarshal.Cast<byte, float>(values.bytes));
+            GC.KeepAlive(values);
+            return largest;
+        }
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var flat = values.detach();
         // A NaN anywhere becomes both.
-        var (least, largest) = (flat.min().to(ScalarType.Float64).item<double>(), flat.max().to(ScalarType.Float64).item<double>());
-        return double.IsFinite(least) && double.IsFinite(largest) && least >= -most && largest <= most;
+        return Math.Max(-flat.min().to(ScalarType.Float64).item<double>(), flat.max().to(ScalarType.Float64).item<double>());
     }
 
     /// <param name="values">The numbers.</param>
@@ -33,5 +45,27 @@ internal static class FiniteNumbers
     {
         if (!Hold(values, most))
             throw new InvalidDataException($"'{source}': the tensor '{tensor}' holds numbers that are not finite (NaN or infinity){(most == double.MaxValue ? "" : $" or beyond ±{most:N0}")}. The file is damaged, or the training that wrote it diverged: get or make it again.");
+    }
+
+    // Without their signs, the bits of numbers sort as the numbers do, those of NaN behind infinity.
+    private static double Largest(ReadOnlySpan<float> values)
+    {
+        const int Magnitude = int.MaxValue;
+        var bits = MemoryMarshal.Cast<float, int>(values);
+        var vectors = MemoryMarshal.Cast<int, Vector<int>>(bits);
+        var (most, other) = (Vector<int>.Zero, Vector<int>.Zero);
+        var mask = new Vector<int>(Magnitude);
+        int i = 0;
+        for (; i + 1 < vectors.Length; i += 2)
+            (most, other) = (Vector.Max(most, vectors[i] & mask), Vector.Max(other, vectors[i + 1] & mask));
+        for (; i < vectors.Length; i++)
+            most = Vector.Max(most, vectors[i] & mask);
+        most = Vector.Max(most, other);
+        int largest = 0;
+        for (i = 0; i < Vector<int>.Count; i++)
+            largest = Math.Max(largest, most[i]);
+        foreach (int rest in bits[(vectors.Length * Vector<int>.Count)..])
+            largest = Math.Max(largest, rest & Magnitude);
+        return BitConverter.Int32BitsToSingle(largest);
     }
 }

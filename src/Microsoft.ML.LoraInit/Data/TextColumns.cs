@@ -44,7 +44,7 @@ internal sealed record TextColumns(string Text, string? Text2 = null, string? La
 
     private static int VectorSize(DataViewSchema schema, string name)
     {
-        const string Expected = "a vector of Boolean or Single of a known size; Transforms.Concatenate makes one of several columns";
+        const string Expected = "a vector of Boolean or Single of a known size; Transforms.Concatenate makes one of several columns, [VectorType(n)] of an array";
         var vector = Expect<VectorDataViewType>(schema, "label", name, Expected);
         if (!vector.IsKnownSize || !(vector.ItemType is BooleanDataViewType || vector.ItemType == NumberDataViewType.Single))
             throw Mismatch(schema, "label", name, Expected);

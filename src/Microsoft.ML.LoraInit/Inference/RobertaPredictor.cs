@@ -38,7 +38,8 @@ internal sealed class RobertaPredictor : IDisposable
     {
         _config = config;
         _model = model;
-        _lifetime = new SharedLifetime(_model.Dispose, nameof(RobertaPredictor));
+        _lifetime = new SharedLifetime(_model.Dispose, nameof(RobertaPredictor),
+            "The model was disposed and can score no more. A PredictionEngine disposes the model that it was made of, unless PredictionEngineOptions.OwnsTransformer is false.");
         if (batching.MaxBatch > 1)
             _batcher = new RowBatcher(Score, batching);
     }

@@ -92,17 +92,13 @@ internal sealed class ScoringLayer
         return (Heads(Product(x.narrow(1, 0, 1), _query, slices, EncoderModule.Query), 1)[0], keyValue[0], keyValue[1]);
     }
 
-    /// <summary>x Wᵀ + b of some layers side by side, done once for all rows and then corrected by each slice's adapter.</summary>
+    /// <summary>x Wᵀ + b of some layers side by side, done once for all rows and then corrected by each slice's adapters.</summary>
     private Tensor Product(Tensor x, (Tensor Weight, Tensor Bias) linear, IReadOnlyList<AdapterSlice> slices, params ReadOnlySpan<EncoderModule> modules)
     {
         var product = Affine(x, linear);
         foreach (var (adapter, start, rows) in slices)
-            for (int i = 0; i < modules.Length; i++)
-                if (adapter.Corrects(_index, modules[i]))
-                {
-                    long width = linear.Bias.shape[0] / modules.Length;
-                    adapter.Correct(_index, modules[i], x.narrow(0, start, rows), product.narrow(0, start, rows).narrow(2, i * width, width));
-                }
+            if (adapter.Corrects(_index, modules))
+                adapter.Correct(_index, modules, x.narrow(0, start, rows), product.narrow(0, start, rows));
         return product;
     }
 

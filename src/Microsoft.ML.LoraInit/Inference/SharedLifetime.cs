@@ -6,7 +6,8 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// </summary>
 /// <param name="free">Called once, by the last to leave.</param>
 /// <param name="name">What an <see cref="ObjectDisposedException"/> names.</param>
-internal sealed class SharedLifetime(Action free, string name)
+/// <param name="why">What it says; null for .NET's own words.</param>
+internal sealed class SharedLifetime(Action free, string name, string? why = null)
 {
     private int _users = 1; // The owner, until Close.
     private int _closed;
@@ -20,7 +21,7 @@ internal sealed class SharedLifetime(Action free, string name)
         {
             seen = Volatile.Read(ref _users);
             if (seen == 0 || Volatile.Read(ref _closed) != 0)
-                throw new ObjectDisposedException(name);
+                throw why is null ? new ObjectDisposedException(name) : new ObjectDisposedException(name, why);
         }
         while (Interlocked.CompareExchange(ref _users, seen + 1, seen) != seen);
         return new Use(this);

@@ -26,7 +26,7 @@ public sealed record AdapterInfo
     /// <summary>Bytes of native memory that the adapter holds, its head included; the base is shared and not counted.</summary>
     public required long SizeInBytes { get; init; }
 
-    internal static AdapterInfo Of(string name, AdapterSource source, AdapterWeights weights, IReadOnlyList<string> labels) => new()
+    internal static AdapterInfo Of(string name, AdapterSource source, long bytes, IReadOnlyList<string> labels) => new()
     {
         Name = name,
         Task = source.Settings.Scores.Task.Kind,
@@ -34,6 +34,6 @@ public sealed record AdapterInfo
         IsPair = source.Settings.Texts.Text2 is not null,
         MaxLength = source.Settings.MaxLength,
         Modules = [.. source.State.Adapters.Select(a => (a.Target.ModuleName, a.Target.Rank))],
-        SizeInBytes = source.State.Tensors.Values.Sum(t => t.numel() * t.ElementSize) + weights.OwnBytes,
+        SizeInBytes = bytes,
     };
 }

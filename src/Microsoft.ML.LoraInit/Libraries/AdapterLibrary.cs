@@ -47,6 +47,9 @@ public sealed class AdapterLibrary : IDisposable
     /// <summary>Another object after each change of the adapters.</summary>
     internal object Version => _registry.Adapters;
 
+    /// <summary>Bytes of the adapters' numbers in a file.</summary>
+    internal long StoredBytes => _registry.Adapters.Values.Sum(a => a.StoredBytes);
+
     /// <summary>What is known of an adapter.</summary>
     /// <param name="name">Its name.</param>
     /// <exception cref="ArgumentException">There is no such adapter; the message lists those that there are.</exception>
@@ -272,15 +275,18 @@ public sealed class AdapterLibrary : IDisposable
         _registry.CheckName(name, replace);
         using var held = _registry.Enter();
         var source = read();
+        IAdapterWeights? weights = null;
         LibraryAdapter added;
         try
         {
             using var scope = NewDisposeScope();
             using var reader = new LibraryBase.Reader(_base);
-            added = new LibraryAdapter(name, source, new AdapterWeights(source.State, reader.Tensor, _base.Device, _base.Type), _base.Predictor.Tokenizer);
+            weights = _base.Predictor.Store.Add(new(source.State, reader.Tensor));
+            added = new LibraryAdapter(name, source, weights, _base.Predictor.Tokenizer);
         }
         catch
         {
+            weights?.Dispose();
             source.State.Dispose();
             throw;
         }

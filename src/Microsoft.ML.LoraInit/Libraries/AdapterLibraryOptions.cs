@@ -19,4 +19,7 @@ public sealed class AdapterLibraryOptions
 
     /// <summary>Stops a download.</summary>
     public CancellationToken CancellationToken { get; set; }
+
+    /// <summary>Whether adapters of one form lie together and are computed by batched products; null for what suits the device.</summary>
+    internal bool? OnShelves { get; set; }
 }

@@ -14,7 +14,8 @@ namespace Microsoft.ML.LoraInit;
 /// <remarks>
 /// Adapters of differing kinds write the same columns: see <see cref="AdapterLibraryColumns"/>. A row whose adapter is unknown
 /// ends the reading with an <see cref="ArgumentException"/> that names the row, the value and the adapters that there are.
-/// <c>mlContext.Model.Save</c> stores all adapters and the base's id and hash; what is loaded again owns its library.
+/// <c>mlContext.Model.Save</c> stores all adapters and the base's id and hash, up to 2 GB, beyond which it refuses
+/// (<see cref="AdapterLibrary.Save"/> has no such limit); what is loaded again owns its library.
 /// </remarks>
 public sealed class AdapterLibraryTransformer : ITransformer, IDisposable
 {

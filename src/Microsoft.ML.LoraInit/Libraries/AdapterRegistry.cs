@@ -10,6 +10,9 @@ namespace Microsoft.ML.LoraInit.Libraries;
 /// <param name="free">Frees the base, after the last use of the library.</param>
 internal sealed class AdapterRegistry(Action free)
 {
+    // An error that lists a thousand names says less.
+    private const int NamesTold = 20;
+
     private readonly SharedLifetime _lifetime = new(free, nameof(AdapterLibrary));
     private readonly Lock _gate = new();
     private ImmutableSortedDictionary<string, LibraryAdapter> _adapters = ImmutableSortedDictionary.Create<string, LibraryAdapter>(StringComparer.Ordinal);
@@ -24,14 +27,15 @@ internal sealed class AdapterRegistry(Action free)
 
     /// <param name="name">An adapter's name.</param>
     /// <param name="row">The row that names it, from 0, or null.</param>
-    /// <exception cref="ArgumentException">There is none; the message lists those that there are.</exception>
+    /// <exception cref="ArgumentException">There is none; the message lists those that there are, or the first of many.</exception>
     public LibraryAdapter Find(string? name, long? row)
     {
         var adapters = Adapters;
         if (name is not null && adapters.TryGetValue(name, out var found))
             return found;
         ObjectDisposedException.ThrowIf(_isClosed, typeof(AdapterLibrary));
-        var known = adapters.Count == 0 ? "The library is empty." : $"The library has: {string.Join(", ", adapters.Keys.Select(n => $"'{n}'"))}.";
+        var more = adapters.Count > NamesTold ? $" and {adapters.Count - NamesTold:N0} more" : "";
+        var known = adapters.Count == 0 ? "The library is empty." : $"The library has: {string.Join(", ", adapters.Keys.Take(NamesTold).Select(n => $"'{n}'"))}{more}.";
         throw new ArgumentException($"{(row is null ? "There" : $"Row {row + 1}: there")} is no adapter '{name}'. {known}");
     }
 

@@ -16,25 +16,29 @@ internal sealed class LibraryAdapter
     /// <param name="source">State (taken over), columns and history.</param>
     /// <param name="weights">Its form beside the base; taken over.</param>
     /// <param name="vocabulary">The base's tokenizer, under any rule.</param>
-    public LibraryAdapter(string name, AdapterSource source, AdapterWeights weights, SubwordTokenizer vocabulary)
+    public LibraryAdapter(string name, AdapterSource source, IAdapterWeights weights, SubwordTokenizer vocabulary)
     {
         (Name, Source, Weights) = (name, source, weights);
         Encoder = FineTunedModel.Encoder(source.Settings, vocabulary.With(source.Settings.Tokenizer ?? TokenizerRule.Plain));
         _labels = Labels(source.Settings.Scores.Task);
         _lifetime = new SharedLifetime(Free, name);
-        Info = AdapterInfo.Of(name, source, weights, _labels);
+        StoredBytes = source.State.Tensors.Values.Sum(t => t.numel() * t.ElementSize);
+        Info = AdapterInfo.Of(name, source, StoredBytes + weights.OwnBytes, _labels);
     }
 
     public string Name { get; }
 
     public AdapterSource Source { get; }
 
-    public AdapterWeights Weights { get; }
+    public IAdapterWeights Weights { get; }
 
     /// <summary>Makes rows of texts, by the base's tokenizer under the adapter's rule.</summary>
     public TextEncoder Encoder { get; }
 
     public AdapterInfo Info { get; }
+
+    /// <summary>Bytes of its numbers in a file.</summary>
+    public long StoredBytes { get; }
 
     /// <summary>Begins a use of the tensors.</summary>
     /// <exception cref="ObjectDisposedException">The adapter was removed.</exception>

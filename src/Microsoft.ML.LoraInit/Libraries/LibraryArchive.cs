@@ -13,19 +13,39 @@ internal static class LibraryArchive
     private static readonly JsonSerializerOptions Json = UntrustedJson.Strict(new(JsonSerializerDefaults.General));
     private static readonly JsonSource Source = new("The columns of the model file's library", "Get or save the model again.");
 
-    public static void Write(Stream stream, AdapterLibrary library, AdapterLibraryColumns columns) => InTemporaryFolder(folder =>
+    // What a name, a date and a place take in an archive, twice; a generous bound.
+    private const long BytesOfEntry = 512;
+
+    /// <summary>The most bytes that an archive may have: it is read into memory.</summary>
+    public static readonly long MostBytes = Array.MaxLength;
+
+    /// <param name="stream">Where to.</param>
+    /// <param name="library">The library.</param>
+    /// <param name="columns">The transformer's.</param>
+    /// <param name="mostBytes">The most that may be written; <see cref="MostBytes"/> unless a test says less.</param>
+    /// <exception cref="InvalidOperationException">The library is larger than what <see cref="Read"/> takes; nothing was written.</exception>
+    public static void Write(Stream stream, AdapterLibrary library, AdapterLibraryColumns columns, long? mostBytes = null) => InTemporaryFolder(folder =>
     {
+        Check(library.StoredBytes);
         library.Save(Path.Combine(folder, Library));
         File.WriteAllText(Path.Combine(folder, Columns), JsonSerializer.Serialize(columns, Json));
+        Check(new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length + BytesOfEntry));
         ZipFile.CreateFromDirectory(folder, stream, CompressionLevel.NoCompression, includeBaseDirectory: false);
         return true;
+
+        void Check(long bytes)
+        {
+            long most = mostBytes ?? MostBytes;
+            if (bytes > most)
+                throw new InvalidOperationException($"The library's adapters take {bytes:N0} bytes, and a model file holds {most:N0} of them at most. Save the library as a folder, which has no such limit (Library.Save, AdapterLibrary.Load), or divide it.");
+        }
     });
 
     /// <exception cref="InvalidDataException">The stream is damaged, or the base is missing or another one.</exception>
     public static (AdapterLibrary Library, AdapterLibraryColumns Columns) Read(Stream stream, AdapterLibraryOptions options) => InTemporaryFolder(folder =>
     {
         // An archive is found from its end, so the stream must hold nothing else.
-        using var copy = new MemoryStream(UntrustedFile.Read(stream, Array.MaxLength, "The model file's library"), writable: false);
+        using var copy = new MemoryStream(UntrustedFile.Read(stream, MostBytes, "The model file's library"), writable: false);
         Extract(copy, folder);
         var columns = UntrustedJson.Read<AdapterLibraryColumns>(UntrustedFile.Read(Path.Combine(folder, Columns), UntrustedFile.MaxJson), Source, Json);
         return (AdapterLibrary.Load(Path.Combine(folder, Library), options), UntrustedJson.Guard(Source, columns.Checked));

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Libraries.Shelves;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
@@ -38,7 +39,8 @@ internal sealed class LibraryBase
         var tokenizer = files.OpenTokenizer(TokenizerRule.Plain);
         using var weights = files.LoadWeights(device, type);
         var batching = new PredictorOptions { MaxTokensPerBatch = options.MaxTokensPerBatch };
-        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, ScoringEncoder.Of(weights), batching), type, weights.Tensors.Values.Sum(t => t.numel()));
+        IAdapterStore store = options.OnShelves ?? device.type != TorchSharp.DeviceType.CPU ? new ShelfStore(device, type) : new SeparateStore(device, type);
+        return new(checkpoint, files, new MixedPredictor(files.Config, tokenizer, ScoringEncoder.Of(weights), store, batching), type, weights.Tensors.Values.Sum(t => t.numel()));
     }
 
     /// <summary>The base's files.</summary>

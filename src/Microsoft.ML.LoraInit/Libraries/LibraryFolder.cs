@@ -95,6 +95,7 @@ internal static class LibraryFolder
         if (version > Version)
             throw new InvalidDataException($"'{path}' was saved by a newer version of Microsoft.ML.LoraInit: its format is {version}, this library reads up to {Version}. Update the package.");
         var content = UntrustedJson.Read<Content>(bytes, source, Json);
+        var names = new HashSet<string>(StringComparer.Ordinal);
         for (int i = 0; i < content.Adapters.Count; i++)
         {
             var entry = content.Adapters[i];
@@ -102,7 +103,7 @@ internal static class LibraryFolder
                 throw source.Bad("file", $"is '{entry.File}' where '{FileName(i)}' is expected");
             if (!Enum.IsDefined(entry.Precision) || !Enum.IsDefined(entry.SaveMode))
                 throw source.Bad(Enum.IsDefined(entry.Precision) ? "saveMode" : "precision", "is none that this library knows");
-            if (string.IsNullOrWhiteSpace(entry.Name) || content.Adapters.Take(i).Any(e => e.Name == entry.Name))
+            if (string.IsNullOrWhiteSpace(entry.Name) || !names.Add(entry.Name))
                 throw source.Bad("name", $"is '{entry.Name}', which is empty or names two adapters");
         }
         return content;

@@ -8,12 +8,15 @@ using static TorchSharp.torch;
 namespace Microsoft.ML.LoraInit.Libraries;
 
 /// <summary>
-/// Scores rows of several adapters together. Batches hold rows of like length whatever their adapters; within a batch the rows
-/// of an adapter are neighbours.
+/// Scores rows of several adapters together. Batches hold rows of like length whatever their adapters; within a batch the store of
+/// the adapters says which rows are neighbours.
 /// </summary>
-internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer tokenizer, ScoringEncoder encoder, PredictorOptions options) : IDisposable
+internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer tokenizer, ScoringEncoder encoder, IAdapterStore store, PredictorOptions options) : IDisposable
 {
     public ScoringEncoder Encoder => encoder;
+
+    /// <summary>Where the adapters lie.</summary>
+    public IAdapterStore Store => store;
 
     /// <summary>The base's vocabulary; each adapter has a rule of its own.</summary>
     public SubwordTokenizer Tokenizer => tokenizer;
@@ -48,45 +51,31 @@ internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer toke
 
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        var order = adapters.Distinct().Select((adapter, i) => (adapter, i)).ToDictionary(a => a.adapter, a => a.i);
         var logits = new List<Tensor>();
-        var placed = new List<int>(texts.Length);
+        var placed = new List<(int Row, int Width)>(texts.Length);
         foreach (var planned in LengthPlan.Create([.. texts.Select(t => t.Length)], options.TokensPerBatch(encoder.Device), PredictorOptions.BatchCost(encoder.Device)))
         {
             using var batchScope = NewDisposeScope();
-            int[] batch = [.. planned.OrderBy(r => order[adapters[r]])];
-            var slices = Slices(batch, r => adapters[r].Weights);
-            var hidden = encoder.forward(BatchBuilder.Build(texts, batch, config.PadTokenId, encoder.Device), slices);
-            foreach (var slice in slices)
-                logits.Add(adapters[batch[slice.Start]].Weights.Head.Logits(hidden.narrow(0, slice.Start, slice.Rows)).reshape(-1).MoveToOuterDisposeScope());
-            placed.AddRange(batch);
+            using var batch = store.Begin([.. planned.Select(r => adapters[r].Weights)]);
+            var hidden = encoder.forward(BatchBuilder.Build(texts, [.. batch.Order.Select(r => planned[r])], config.PadTokenId, encoder.Device), batch.Slices);
+            foreach (var (rows, block) in batch.Logits(hidden))
+            {
+                placed.AddRange(rows.Select(r => (planned[r], (int)block.shape[1])));
+                logits.Add(block.reshape(-1).MoveToOuterDisposeScope());
+            }
         }
         // One copy from the device, which would otherwise be waited for after every batch.
-        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => adapters[r].Weights.Head.Outputs);
+        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => adapters[r].Weights.Outputs);
     }
 
-    private static List<AdapterSlice> Slices(int[] batch, Func<int, AdapterWeights> adapter)
-    {
-        var slices = new List<AdapterSlice>();
-        for (int start = 0, end; start < batch.Length; start = end)
-        {
-            var own = adapter(batch[start]);
-            for (end = start + 1; end < batch.Length && ReferenceEquals(adapter(batch[end]), own);)
-                end++;
-            slices.Add(new(own, start, end - start));
-        }
-        return slices;
-    }
-
-    private static float[][] InOrder(float[] values, List<int> placed, Func<int, int> outputs)
+    private static float[][] InOrder(float[] values, List<(int Row, int Width)> placed, Func<int, int> outputs)
     {
         var result = new float[placed.Count][];
         int start = 0;
-        foreach (int row in placed)
+        foreach (var (row, width) in placed)
         {
-            int count = outputs(row);
-            result[row] = values[start..(start + count)];
-            start += count;
+            result[row] = values[start..(start + outputs(row))];
+            start += width;
         }
         return result;
     }

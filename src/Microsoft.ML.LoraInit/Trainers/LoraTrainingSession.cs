@@ -96,7 +96,7 @@ public sealed class LoraTrainingSession : IDisposable
         return new(
             kind.Label, schemas, validation, length,
             TextDatasetReader.Read(train, columns, kind.Label, tokenizer, length, messages, messages.Token, longText: own.LongText),
-            schemas.Validation is null ? null : TextDatasetReader.Read(schemas.Validation, columns, kind.Label, tokenizer, length, messages, messages.Token, training: false, own.LongText))
+            schemas.Validation is null ? null : ValidationLabels.Named(() => TextDatasetReader.Read(schemas.Validation, columns, kind.Label, tokenizer, length, messages, messages.Token, training: false, own.LongText)))
         {
             LongText = own.LongText,
         };

@@ -46,7 +46,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var classes = _columns.Check(input.Schema, _kind.Label);
         var label = input.Schema[options.LabelColumnName];
         if (_kind.Label == LabelKind.Key && classes < 2)
-            throw new ArgumentOutOfRangeException(null, $"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes.");
+            throw new ArgumentOutOfRangeException(null, $"The label column '{label.Name}' is a key of {classes} value, so there is nothing to tell apart: classification needs at least two classes. Is the data empty, filtered, or sorted and cut?");
         var outputs = _kind.Scores(label, classes);
         TrainerSchema.CheckOutputs(_columns, outputs.Names);
         if (_kind.ClassWeights is { } classWeights)
@@ -82,7 +82,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         // The weights come to the device while the rows are read, and those to merge into while the model is trained.
         using var loading = new WeightsAhead(() => files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization));
         var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token, longText: options.LongText);
-        var held = validation is null ? null : TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false, options.LongText);
+        var held = validation is null ? null : ValidationLabels.Named(() => TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false, options.LongText));
         if (options.ValidationFraction > 0)
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 

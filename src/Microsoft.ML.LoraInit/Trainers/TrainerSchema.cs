@@ -21,7 +21,7 @@ internal static class TrainerSchema
         return kind switch
         {
             LabelKind.Key => Expect(input, "label", columns.Label!, $"a key; Transforms.Conversion.MapValueToKey(\"{columns.Label}\") before the trainer makes one", c => c.IsKey),
-            LabelKind.Vector => Expect(input, "label", columns.Label!, "a vector of Boolean or Single of a known size; Transforms.Concatenate makes one of several columns",
+            LabelKind.Vector => Expect(input, "label", columns.Label!, "a vector of Boolean or Single of a known size; Transforms.Concatenate makes one of several columns, [VectorType(n)] of an array",
                 c => c.ItemType is BooleanDataViewType || (c.ItemType == NumberDataViewType.Single && !c.IsKey), VectorKind.Vector),
             LabelKind.Boolean => Expect(input, "label", columns.Label!, "Boolean", c => c.ItemType is BooleanDataViewType),
             _ => Expect(input, "label", columns.Label!, "Single", c => c.ItemType == NumberDataViewType.Single && !c.IsKey),

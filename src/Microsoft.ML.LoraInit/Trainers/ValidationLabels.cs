@@ -31,6 +31,20 @@ internal static class ValidationLabels
         return ml.Transforms.Conversion.MapValueToKey(label, label, keyData: keys).Fit(validation).Transform(validation);
     }
 
+    /// <summary>Reads the validation rows; what is wrong with one is said to be wrong there, not in the training rows.</summary>
+    /// <exception cref="InvalidDataException">There are no rows, or something is wrong with one.</exception>
+    public static TextDataset Named(Func<TextDataset> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidDataException e)
+        {
+            throw new InvalidDataException($"ValidationData, where a class that the training data does not have counts as a missing label: {e.Message}", e);
+        }
+    }
+
     /// <exception cref="ArgumentException">The labels are others, or in another order, than those of the training data.</exception>
     public static void CheckVector(DataViewSchema.Column validation, int size, DataViewSchema.Column training)
     {

@@ -14,12 +14,12 @@ internal sealed class DataOptions
     private readonly Option<string?> _text2 = new("--text2-column") { Description = "Column of the second text of a pair.", HelpName = "NAME|N" };
     private readonly Option<string?> _label = new("--label-column") { Description = "Column of the label. Default: Label, or the one that the header shows to be it.", HelpName = "NAME|N" };
     private readonly Option<string?> _weight = new("--weight-column") { Description = "Column of how much a row counts in training, a number of at least 0.", HelpName = "NAME|N" };
-    private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true), any of several labels, or a number.", HelpName = "multiclass|binary|multilabel|regression" };
+    private readonly Option<TaskKind?> _kind = new("--kind") { Description = "What the label is: one of several classes, 0/1 (or false/true, no/yes), any of several labels, or a number.", HelpName = "multiclass|binary|multilabel|regression" };
     private readonly Option<string?> _delimiter = new("--label-delimiter") { Description = $"What stands between the labels of a row (--kind multilabel). Default: {LabelList.DefaultDelimiter}", HelpName = "CHARACTER" };
-    private readonly Option<string?> _format = new("--format") { Description = "How the rows are written: tab-separated without quoting, CSV with quoting, a JSON object a line, or Parquet. Default: by the file's ending, otherwise tsv.", HelpName = string.Join('|', DataFormats.Names) };
+    private readonly Option<string?> _format = new("--format") { Description = "How the rows are written: tab-separated without quoting, CSV with quoting, JSON objects (one a line, or a list), or Parquet. Default: by the file's ending, otherwise tsv.", HelpName = string.Join('|', DataFormats.Names) };
     private readonly Option<string?> _separator = new("--delimiter") { Description = "What separates the columns of CSV: one character, or tab. Default: the one of , ; | and tab that the first line has.", HelpName = "CHARACTER" };
     private readonly Option<bool> _noHeader = new("--no-header") { Description = "The first line is a row; name the columns by number." };
-    private readonly Option<bool> _skipMalformed = new("--skip-malformed") { Description = "Leave out lines with a wrong number of columns (the published QQP has some) instead of refusing the file." };
+    private readonly Option<bool> _skipMalformed = new("--skip-malformed") { Description = "Leave out lines with a wrong number of columns (the published QQP has some) or without a value, instead of refusing the file." };
     private readonly bool _labelled;
 
     public DataOptions(CliCommand command, bool labelled, bool asksKind)
@@ -102,9 +102,18 @@ internal sealed class DataOptions
         var file = DataFile.Open(path, format, separator is null ? null : Separator(separator), layout, terminal);
         try
         {
-            if (preset || !layout.HasHeader || say is null)
+            if (preset || !layout.HasHeader)
                 return (file, layout);
-            var found = ColumnGuess.Apply(layout, file.FirstLine, result.GetValue(_text) is not null || result.GetValue(_text2) is not null, result.GetValue(_label) is not null, pair);
+            bool formatGiven = result.GetValue(_format) is not null;
+            if (say is null)
+            {
+                ColumnCheck.Apply(file, layout, [], formatGiven);
+                return (file, layout);
+            }
+            var (textGiven, labelGiven) = (result.GetValue(_text) is not null || result.GetValue(_text2) is not null, _labelled && result.GetValue(_label) is not null);
+            var found = ColumnGuess.Apply(layout, file.FirstLine, textGiven, labelGiven, pair);
+            string[] guessed = [.. textGiven ? Array.Empty<string>() : ["--text-column"], .. labelGiven ? Array.Empty<string>() : ["--label-column"]];
+            ColumnCheck.Apply(file, found, guessed, formatGiven);
             if (found != layout)
                 say.WriteLine($"{file.Name}: {(found.Text2 is null ? $"the text is the column '{found.Text}'" : $"the texts are the columns '{found.Text}' and '{found.Text2}'")}{(found.Label is null ? "" : $", the label '{found.Label}'")}.");
             return (file, found);

@@ -53,9 +53,7 @@ internal sealed class EmbedCommand
         bool piped = output == DataFile.Standard;
         if (!piped)
             OutputPlace.Check(output, "--output");
-        var format = piped ? (DataFormat?)null : DataFormats.Of(output);
-        if (format == DataFormat.Parquet)
-            throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
+        var format = piped ? (DataFormat?)null : DataFormats.ToWrite(output, "--output");
         var words = piped ? _terminal.Error : _terminal.Output;
 
         var ml = _run.Start(result, _terminal);
@@ -65,7 +63,7 @@ internal sealed class EmbedCommand
         if (found.Text2 is not null)
             throw new UsageException("embed takes one text a row: leave out --text2-column, or name the text's column in place of a --task of pairs.");
         var skipped = new SkippedLines(source.Name);
-        var rows = TextFile.Read(source.Lines(), source.Name, found, skipped.Add).Select(row =>
+        var rows = TextFile.Read(source.Lines(found), source.Name, found, skipped.Add).Select(row =>
         {
             skipped.Read();
             cancellation.ThrowIfCancellationRequested();

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Data.Files;
 using Microsoft.ML.LoraInit.Samples.Glue.Grid;
@@ -20,7 +21,7 @@ internal sealed class PredictCommand
     private readonly Option<string?> _text2 = new("--text2") { Description = "The second text of a pair.", HelpName = "TEXT" };
     private readonly Option<string?> _input = new("--input") { Description = "Rows to predict for: TSV, CSV, JSONL or Parquet; - for standard input.", HelpName = "FILE" };
     private readonly Option<string?> _output = new("--output") { Description = "Where to write the predictions in the input's order: TSV, CSV or JSONL, by the ending; - for standard output, in the input's format.", HelpName = "FILE" };
-    private readonly Option<double?> _notSure = new("--not-sure-below") { Description = $"Answer \"{Prediction.NotSure}\" where the label's probability (of several labels: the least sure one's) is lower.", HelpName = "P" };
+    private readonly Option<double?> _notSure = NumberOption.Create("--not-sure-below", $"Answer \"{Prediction.NotSure}\" where the label's probability (of several labels: the least sure one's) is lower.", "P");
     private readonly Option<string?> _shard = new("--shard") { Description = "One of n equal parts of the rows, i/n with i from 0, written beside --output for 'predict merge'; auto asks a Slurm array or a Kubernetes Indexed Job.", HelpName = "I/N" };
     private readonly EngineOptions _engine;
     private readonly DataOptions _data;
@@ -141,14 +142,12 @@ internal sealed class PredictCommand
         var (source, layout) = _data.Open(result, result.GetValue(_input)!, _data.Read(result, file.Kind), _terminal, file.IsPair, words);
         using var owned = source;
         file.Check(layout.Text2 is not null, "--text2-column or a --task of pairs");
-        var format = piped ? source.Format : DataFormats.Of(part.Count > 1 ? result.GetValue(_output)! : output);
-        if (format == DataFormat.Parquet && !piped)
-            throw new UsageException($"--output: {output} would be Parquet, which is read, not written; give a name that ends in .tsv, .csv or .jsonl.");
+        var format = piped ? source.Format : DataFormats.ToWrite(result.GetValue(_output)!, "--output");
         // The rows are read as the model asks for them, so a file may be larger than memory.
         var skipped = new SkippedLines(source.Name);
         var cut = new CutRows(file.Tokenizer);
         long place = 0;
-        var rows = TextFile.Read(source.Lines(), source.Name, layout, Skip).Where(_ => part.Has(place++)).Select(row =>
+        var rows = TextFile.Read(source.Lines(layout), source.Name, layout, Skip).Where(_ => part.Has(place++)).Select(row =>
         {
             skipped.Read();
             cancellation.ThrowIfCancellationRequested();
@@ -166,7 +165,7 @@ internal sealed class PredictCommand
                 count = PredictionWriter.Write(writer, format, predictions, file, skipped, mayBeEmpty: part.Count > 1);
             });
         cut.Report(words);
-        skipped.Report(_terminal, " In the output their rows are empty.");
+        skipped.Report(_terminal, " In the output such rows are empty.");
         words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
 
         void Skip(long line)

@@ -73,6 +73,8 @@ internal sealed class TrainCommand
         var classes = Pipelines.Classes(layout, trainRows);
         if (layout.Kind == TaskKind.MultiLabel && classes.Count == 0)
             throw new UsageException($"--train: no row of {result.GetValue(_train)} has a label in the column {layout.Label}.");
+        if (layout.Kind == TaskKind.Multiclass && classes.Count == 1)
+            throw new UsageException($"--train: every row of {result.GetValue(_train)} has the label '{classes[0]}' in the column {layout.Label}; there is nothing to tell apart.");
         var known = classes.Count > 0 ? layout with { Labels = classes } : layout;
         var validationRows = result.GetValue(_validation) is { } path ? Read(result, path, ref known) : null;
         var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
@@ -81,6 +83,8 @@ internal sealed class TrainCommand
         var validated = split ? string.Create(CultureInfo.InvariantCulture, $"{100 * aside:0.#} % of them set aside to validate on") : Count.Of(validationRows?.Count ?? 0, "validation row");
         _terminal.Output.WriteLine($"{Count.Of(trainRows.Count, "training row")}, {validated}{named}.");
 
+        foreach (var note in LabelNotes.Of(trainRows, classes, layout.Kind))
+            _terminal.Error.WriteLine($"lorainit: {note}");
         if (result.GetValue(_config) is { } config)
             foreach (var change in RunDescription.Changes(config, Files(result, 0, 0).Select(f => (f.Role, f.Path))))
                 _terminal.Error.WriteLine($"lorainit: {change}");

@@ -47,7 +47,7 @@ internal static class DataViews
         return ml.Data.LoadFromEnumerable(rows, schema);
     }
 
-    private static bool IsTrue(string? label) => label is not null && label.ToLowerInvariant() is "1" or "true";
+    private static bool IsTrue(string? label) => BinaryLabel.TryParse(label, out bool value) && value;
 
     private static float Number(string? label) => label is null ? 0 : float.Parse(label, NumberStyles.Float, CultureInfo.InvariantCulture);
 

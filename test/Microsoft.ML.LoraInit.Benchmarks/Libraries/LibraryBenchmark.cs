@@ -4,6 +4,7 @@ using Microsoft.ML.Data;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Pipelines;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
+using Microsoft.ML.LoraInit.Libraries;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Libraries;
 
@@ -21,40 +22,53 @@ internal static class LibraryBenchmark
         var words = new Option<int>("--words") { Description = "Words a row at most.", DefaultValueFactory = _ => 24 };
         var checks = new Option<int>("--checks") { Description = "Adapters whose answers are compared with those of their merged models.", DefaultValueFactory = _ => 10 };
         var repeats = new Option<int>("--repeats") { Description = "Passes over the rows; their median counts.", DefaultValueFactory = _ => 3 };
+        var store = new Option<string?>("--store") { Description = "How adapters lie beside the base: each by itself, or those of one form together. Default: apart on a CPU, shelves on a GPU." }.AcceptOnlyFromAmong("apart", "shelves");
         var precision = CommonOptions.Precision();
-        foreach (var option in (Option[])[adapters, rows, words, checks, repeats, precision])
+        foreach (var option in (Option[])[adapters, rows, words, checks, repeats, store, precision])
             command.Options.Add(option);
         CommonOptions.Attach(command, (result, device, report) =>
         {
             using var opened = bases.Open(result);
-            using var library = AdapterLibrary.Create(opened.Checkpoint, new() { Device = device, Precision = CommonOptions.Parse(result.GetRequiredValue(precision)) });
+            using var library = AdapterLibrary.Create(opened.Checkpoint, new()
+            {
+                Device = device,
+                Precision = CommonOptions.Parse(result.GetRequiredValue(precision)),
+                OnShelves = result.GetValue(store) is { } chosen ? chosen == "shelves" : null,
+            });
+            using var madeUp = new MadeUpAdapters();
             var count = result.GetValue(adapters);
             var started = Stopwatch.GetTimestamp();
-            for (int i = 0; i < count; i++)
-                MadeUpAdapters.Add(library, $"adapter-{i}", i);
-            var adding = Stopwatch.GetElapsedTime(started).TotalMilliseconds / count;
+            double[] adding = [.. Enumerable.Range(0, count).Select(i => madeUp.Add(library, $"adapter-{i}", i))];
+            var filled = Stopwatch.GetElapsedTime(started).TotalSeconds;
 
             var requests = Requests(count, result.GetValue(rows), result.GetValue(words));
             var answers = library.Predict(requests);
             int repeated = result.GetValue(repeats);
             var wrong = MergedModels(library, requests, answers, result.GetValue(checks), repeated, out var merged);
             var alone = Seconds(repeated, () => library.Predict(requests));
-            var (loaded, changes, different) = UnderLoad(library, requests, answers, repeated);
+            var changing = new ChangingLibrary(library, madeUp, Tolerance);
+            var (loaded, different) = changing.Run(work => Seconds(repeated, () => work()), () => library.Predict(requests), answers);
             report.Add(new("library", BenchmarkReport.Ours, new(StringComparer.Ordinal)
             {
                 ["base"] = opened.Name,
                 ["adapters"] = count,
                 ["rows"] = requests.Length,
                 ["precision"] = result.GetRequiredValue(precision),
+                ["store"] = library.Base.Predictor.Store is SeparateStore ? "apart" : "shelves",
                 ["device"] = device.type == TorchSharp.DeviceType.CUDA ? "cuda" : "cpu",
             }, new(StringComparer.Ordinal)
             {
                 [BenchmarkRow.Speed] = requests.Length / alone,
                 ["under_load_samples_per_second"] = requests.Length / loaded,
-                ["changes_under_load"] = changes,
+                ["changes_under_load"] = changing.Changes,
+                ["changed_answers_under_load"] = changing.Answers,
                 ["merged_samples_per_second"] = requests.Length / merged,
                 ["share_of_merged"] = merged / alone,
-                ["add_ms"] = adding,
+                ["add_ms"] = adding.Average(),
+                ["add_last_ms"] = Statistics.Median([.. adding.TakeLast(Math.Max(1, count / 10))]),
+                ["fill_seconds"] = filled,
+                ["tensors_a_batch_1_adapter"] = TensorsMade(library, Math.Min(64, count), 1),
+                ["tensors_a_batch_64_adapters"] = TensorsMade(library, Math.Min(64, count), 64),
                 ["wrong_against_merged"] = wrong,
                 ["wrong_under_load"] = different,
             }));
@@ -81,46 +95,31 @@ internal static class LibraryBenchmark
     /// <returns>Rows whose scores differ.</returns>
     private static int MergedModels(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, out double seconds)
     {
-        var ml = new MLContext(seed: 0);
         var wrong = 0;
         seconds = double.NaN;
         foreach (var name in requests.Select(r => r.Adapter).Distinct().Take(count))
         {
             using var model = library.CreateModel(name);
             var own = Enumerable.Range(0, requests.Length).Where(i => requests[i].Adapter == name).ToArray();
-            var scores = Scores(own.Select(i => requests[i].Text));
+            var scores = Scores(model, own.Select(i => requests[i].Text));
             wrong += own.Zip(scores).Count(r => answers[r.First].Score.Zip(r.Second).Any(s => !(Math.Abs(s.First - s.Second) <= Tolerance)));
             if (double.IsNaN(seconds))
-                seconds = Seconds(repeats, () => Scores(requests.Select(r => r.Text)));
-
-            float[][] Scores(IEnumerable<string> texts) =>
-                [.. model.Transform(ml.Data.LoadFromEnumerable(texts.Select(t => new TextPairRow { Text = t }))).GetColumn<float[]>("Score")];
+                seconds = Seconds(repeats, () => Scores(model, requests.Select(r => r.Text)));
         }
         return wrong;
     }
 
-    /// <summary>The rows once more and again while another thread adds, replaces and removes other adapters without a pause.</summary>
-    private static (double Seconds, int Changes, int Wrong) UnderLoad(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> expected, int repeats)
+    /// <summary>Scores of texts by a model.</summary>
+    public static float[][] Scores(LoraTextTransformer model, IEnumerable<string> texts) =>
+        [.. model.Transform(new MLContext(seed: 0).Data.LoadFromEnumerable(texts.Select(t => new TextPairRow { Text = t }))).GetColumn<float[]>("Score")];
+
+    /// <summary>Tensors that a batch of rows makes, views included: nearly one a call of libtorch, so what a GPU's host side grows with.</summary>
+    private static long TensorsMade(AdapterLibrary library, int rows, int adapters)
     {
-        using var stop = new CancellationTokenSource();
-        var (changes, wrong) = (0, 0);
-        var other = Task.Run(() =>
-        {
-            for (int i = 0; !stop.IsCancellationRequested; i++, changes++)
-            {
-                MadeUpAdapters.Add(library, $"passing-{i % 7}", 1_000_000 + i, replace: true);
-                if (i % 3 == 0)
-                    library.Remove($"passing-{i % 7}");
-            }
-        });
-        var seconds = Seconds(repeats, () =>
-        {
-            var actual = library.Predict(requests);
-            wrong += actual.Zip(expected).Count(r => r.First.Adapter != r.Second.Adapter || r.First.Score.Zip(r.Second.Score).Any(s => !(Math.Abs(s.First - s.Second) <= Tolerance)));
-        });
-        stop.Cancel();
-        other.GetAwaiter().GetResult();
-        return (seconds, changes, wrong);
+        var statistics = TorchSharp.DisposeScopeManager.Statistics;
+        long before = statistics.CreatedInScopeCount + statistics.CreatedOutsideScopeCount;
+        library.Predict(Enumerable.Range(0, rows).Select(i => new AdapterRequest($"adapter-{i % adapters}", "the river market")));
+        return statistics.CreatedInScopeCount + statistics.CreatedOutsideScopeCount - before;
     }
 
     private static double Seconds(int repeats, Action work) => Statistics.Median(Enumerable.Range(0, repeats).Select(_ =>

@@ -24,13 +24,16 @@ public sealed class AdapterLibraryTests
     ];
 
     [TestMethod]
-    [DataRow(1)]
-    [DataRow(60)]
-    [DataRow(8192)]
-    public void RowsOfManyAdaptersScoreAsEachAdaptersOwnMergedModel(int maxTokens)
+    [DataRow(1, false)]
+    [DataRow(60, false)]
+    [DataRow(8192, false)]
+    [DataRow(1, true)]
+    [DataRow(60, true)]
+    [DataRow(8192, true)]
+    public void RowsOfManyAdaptersScoreAsEachAdaptersOwnMergedModel(int maxTokens, bool onShelves)
     {
         var models = Models();
-        using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini, new() { MaxTokensPerBatch = maxTokens });
+        using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini, new() { MaxTokensPerBatch = maxTokens, OnShelves = onShelves });
         foreach (var (name, model) in models)
             library.Add(name, model);
         var rows = MadeUpModels.Texts.Select((t, i) => new AdapterRequest(Kinds[i * 5 % Kinds.Length].Name, t, Kinds[i * 5 % Kinds.Length].Pair ? "About sport." : null)).ToArray();
@@ -56,7 +59,9 @@ public sealed class AdapterLibraryTests
     }
 
     [TestMethod]
-    public void InBFloat16ScoresAreNear() => BFloat16("cpu");
+    [DataRow(false)]
+    [DataRow(true)]
+    public void InBFloat16ScoresAreNear(bool onShelves) => BFloat16("cpu", onShelves);
 
     [TestMethod]
     [TestCategory("Gpu")]
@@ -64,13 +69,13 @@ public sealed class AdapterLibraryTests
     {
         if (!TorchSharp.torch.cuda.is_available())
             Assert.Inconclusive("No CUDA device.");
-        BFloat16("cuda");
+        BFloat16("cuda", null);
     }
 
-    private static void BFloat16(string device)
+    private static void BFloat16(string device, bool? onShelves)
     {
         using var exact = AdapterLibrary.Create(RobertaCheckpoint.Mini);
-        using var rounded = AdapterLibrary.Create(RobertaCheckpoint.Mini, new() { Device = new(device), Precision = Precision.BFloat16 });
+        using var rounded = AdapterLibrary.Create(RobertaCheckpoint.Mini, new() { Device = new(device), Precision = Precision.BFloat16, OnShelves = onShelves });
         foreach (var (name, start, scores, change, pair) in Kinds)
         {
             using var model = MadeUpModels.Create(start, scores, 1, change, pair);
@@ -190,10 +195,12 @@ public sealed class AdapterLibraryTests
     }
 
     [TestMethod]
-    public void ThreadsPredictWhileAdaptersComeAndGo()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void ThreadsPredictWhileAdaptersComeAndGo(bool onShelves)
     {
         long before = LiveTensors();
-        var library = AdapterLibrary.Create(RobertaCheckpoint.Mini);
+        var library = AdapterLibrary.Create(RobertaCheckpoint.Mini, new() { OnShelves = onShelves });
         LoraTextTransformer[] versions = [.. Enumerable.Range(0, 2).Select(i => MadeUpModels.Create("plain", MadeUpModels.Multiclass("a", "b", "c"), i))];
         var texts = MadeUpModels.Texts.Take(6).ToArray();
         var expected = versions.Select(v => texts.Select(t => Expected(v.Model, new(t, null))).ToArray()).ToArray();
@@ -246,11 +253,11 @@ public sealed class AdapterLibraryTests
         Assert.ThrowsExactly<ObjectDisposedException>(() => library.Remove("stable"));
     }
 
-    internal static void LibraryState(AdapterLibrary library, string name, LoraTextTransformer model, out FineTunedState state, out LoraInit.Libraries.AdapterWeights weights)
+    internal static void LibraryState(AdapterLibrary library, string name, LoraTextTransformer model, out FineTunedState state, out LoraInit.Libraries.SeparateWeights weights)
     {
         library.Add(name, model);
         var adapter = ((System.Collections.Immutable.ImmutableSortedDictionary<string, LoraInit.Libraries.LibraryAdapter>)library.Version)[name];
-        (state, weights) = (adapter.Source.State, adapter.Weights);
+        (state, weights) = (adapter.Source.State, (LoraInit.Libraries.SeparateWeights)adapter.Weights);
     }
 
     /// <summary>The model's scores in the library's form.</summary>

@@ -45,6 +45,20 @@ public sealed class UntrustedLibraryTests
         StringAssert.Contains(message, "larger than the archive");
     }
 
+    [TestMethod]
+    [DataRow(1)] // the numbers alone are more
+    [DataRow(0)] // and with what is said of them
+    public void ALibraryThatCouldNotBeReadAgainIsNotWritten(int below)
+    {
+        using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini);
+        using var model = MadeUpModels.Create("plain", MadeUpModels.Binary(), 3);
+        library.Add("urgent", model);
+        using var stream = new MemoryStream();
+        var message = Assert.ThrowsExactly<InvalidOperationException>(() => LibraryArchive.Write(stream, library, new(), library.StoredBytes - below)).Message;
+        StringAssert.Contains(message, "Save the library as a folder");
+        Assert.AreEqual(0, stream.Length);
+    }
+
     private static string Refusal(Action<ZipArchive> change)
     {
         using var stream = new MemoryStream();

@@ -15,6 +15,7 @@ public sealed class ColumnGuessTests
     [DataRow("id, Utterance ,Intent", "Utterance", null, "Intent")]
     [DataRow("words,label", "words", null, "label")]
     [DataRow("id,sentence1,sentence2,label", "sentence1", "sentence2", "label")]
+    [DataRow("text,kind of thing", "text", null, "kind of thing")]
     [DataRow("a,b,c", "Text", null, "Label")]
     public void OneObviousAnswerIsTaken(string header, string text, string? text2, string label)
     {

@@ -1,3 +1,5 @@
+using System.IO.Compression;
+using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples;
 using Microsoft.ML.LoraInit.Samples.Data.Files;
@@ -111,6 +113,108 @@ public sealed class DataFileTests
     [TestMethod]
     public void AFileThatIsNotParquetIsNamed() =>
         StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Parquet, "Text,Label\n")).Message, "Parquet");
+
+    [TestMethod]
+    public void WhatNobodyReadsMayBeAnything()
+    {
+        var rows = Read(DataFormat.Jsonl, "{\"Text\":\"a\",\"Label\":\"x\",\"meta\":{\"id\":1},\"vector\":[0.5]}\n");
+        Assert.AreEqual(new TextFileRow("a", null, "x"), rows.Single());
+    }
+
+    [TestMethod]
+    public void AListIsNoTextAndNoSingleLabel()
+    {
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Jsonl, "{\"Text\":\"t\",\"Label\":[\"a\"]}")).Message, "multilabel");
+        var layout = Columns with { Kind = TaskKind.MultiLabel };
+        Assert.AreEqual("Text", Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Jsonl, "{\"Text\":[\"t\"],\"Label\":[1,2]}", layout: layout)).Column);
+    }
+
+    [TestMethod]
+    [DataRow("[{\"Text\":\"a\",\"Label\":\"x\"},{\"Text\":\"b\",\"Label\":\"x\"}]")]
+    [DataRow("\n[\n  {\n    \"Text\": \"a\", \"Label\": \"x\"\n  },\n  { \"Text\": \"b\", \"Label\": \"x\" }\n]\n")]
+    public void AFileOfJsonMayBeAListOfObjects(string content) =>
+        CollectionAssert.AreEqual(new long[] { 1, 2 }, Read(DataFormat.Jsonl, content).Select(r => r.Line).ToArray());
+
+    [TestMethod]
+    [DataRow("rows.csv.gz", "Csv")]
+    [DataRow("rows.JSON", "Jsonl")]
+    [DataRow("rows.gz", "Tsv")]
+    public void TheEndingTellsTheFormatUnderGzipToo(string name, string format) => Assert.AreEqual(format, DataFormats.Of(name).ToString());
+
+    [TestMethod]
+    public void ACompressedFileIsUnpacked()
+    {
+        using var folder = new TemporaryFolder();
+        using (var writer = new StreamWriter(new GZipStream(File.Create(folder.File("rows.csv.gz")), CompressionLevel.Fastest)))
+            writer.Write("Text,Label\na,x\n");
+        using var file = DataFile.Open(folder.File("rows.csv.gz"), DataFormat.Csv, null, Columns, Terminal.System);
+        Assert.AreEqual("a", file.ReadAll(Columns, Terminal.System).Single().Text);
+    }
+
+    [TestMethod]
+    [DataRow(new byte[] { 0x50, 0x4B, 3, 4, 20, 0 }, "Excel")]
+    [DataRow(new byte[] { 0x1F, 0x8B, 8, 0 }, ".gz")]
+    [DataRow(new byte[] { (byte)'T', 0, (byte)'e', 0 }, "UTF-16")]
+    [DataRow(new byte[] { (byte)'P', (byte)'A', (byte)'R', (byte)'1' }, "--format parquet")]
+    public void WhatIsNoTextIsNamed(byte[] content, string what) =>
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Csv, content)).Message, what);
+
+    [TestMethod]
+    [DataRow("Csv")]
+    [DataRow("Tsv")]
+    public void TheLineThatIsNotUtf8IsNamed(string format)
+    {
+        byte[] content = [.. "Text,Label\na,x\n"u8, .. Encoding.Latin1.GetBytes("caf\u00e9,x\n"), .. "b,x\n"u8];
+        var error = Assert.ThrowsExactly<GlueDataException>(() => Read(Enum.Parse<DataFormat>(format), content));
+        Assert.AreEqual(3L, error.Line);
+        StringAssert.Contains(error.Message, "UTF-8");
+    }
+
+    [TestMethod]
+    [DataRow("sep=;\r\nText;Label\r\na, b;x\r\n")]
+    [DataRow("Text,Label\r\"a, b\",x\r")]
+    public void ExcelsFirstLineAndOldLineEndsAreUnderstood(string content) =>
+        Assert.AreEqual(new TextFileRow("a, b", null, "x"), Read(DataFormat.Csv, content).Single());
+
+    [TestMethod]
+    public void ARowWithoutAValueCanBeLeftOut()
+    {
+        const string Content = "{\"Text\":\"a\",\"Label\":\"x\"}\n{\"Text\":\"b\"}\n{\"Text\":{},\"Label\":\"x\"}\n";
+        Assert.AreEqual("a", Read(DataFormat.Jsonl, Content, layout: Columns with { SkipMalformed = true }).Single().Text);
+    }
+
+    [TestMethod]
+    public void ANameThatIsThereTwiceMattersWhereItIsMeant()
+    {
+        const string Content = "Text,Label,note,note\na,x,1,2\n";
+        Assert.AreEqual("a", Read(DataFormat.Csv, Content).Single().Text);
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Csv, Content, layout: Columns with { Label = "note" })).Message, "by its number");
+        Assert.AreEqual("2", Read(DataFormat.Csv, Content, layout: Columns with { Label = "4" }).Single().Label);
+    }
+
+    [TestMethod]
+    [DataRow("yes", true)]
+    [DataRow("1.0", true)]
+    [DataRow(" No", false)]
+    [DataRow("FALSE", false)]
+    public void YesAndNoAreWrittenInManyWays(string label, bool value)
+    {
+        Assert.IsTrue(BinaryLabel.TryParse(label, out bool read));
+        Assert.AreEqual(value, read);
+        Assert.IsFalse(BinaryLabel.TryParse("2", out _));
+    }
+
+    [TestMethod]
+    public void ADecimalCommaIsExplained() =>
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Csv, "Text;Label\na;3,5\n", layout: Columns with { Kind = TaskKind.Regression })).Message, "point");
+
+    private static IReadOnlyList<TextFileRow> Read(DataFormat format, byte[] content)
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder.File("rows"), content);
+        using var file = DataFile.Open(folder.File("rows"), format, null, Columns, Terminal.System);
+        return file.ReadAll(Columns, Terminal.System);
+    }
 
     private static IReadOnlyList<TextFileRow> Read(DataFormat format, string content, char? delimiter = null, TextLayout? layout = null)
     {

@@ -38,6 +38,14 @@ public class DisposedModelTests
     }
 
     [TestMethod]
+    public void ScoringWithItDoesToo()
+    {
+        var model = Disposed();
+        AssertNamesTheOwner(() => TrainedModels.ScoreBits(model.Transform(Topics.View(_ml))));
+        AssertNamesTheOwner(() => _ml.Model.CreatePredictionEngine<Topics.Row, Scored>(model).Predict(Topics.Rows[0]));
+    }
+
+    [TestMethod]
     public void WhatSaveWholeWritesLoads()
     {
         using var folder = new TemporaryFolder();

@@ -156,6 +156,17 @@ public class MulticlassTrainerTests
     }
 
     [TestMethod]
+    public void WhatIsWrongWithValidationRowsIsSaidOfThem()
+    {
+        var ml = Topics.Context();
+        Topics.Row[] rows = [new() { Text = "An elephant.", Label = "animals" }];
+        foreach (var wrong in new[] { Topics.View(ml, rows), Topics.View(ml, []) })
+            StringAssert.Contains(
+                Assert.ThrowsExactly<InvalidDataException>(() => Topics.Pipeline(ml, Topics.Options(o => (o.ValidationData, o.MaxEpochs) = (wrong, 1))).Fit(Topics.View(ml))).Message,
+                "ValidationData");
+    }
+
+    [TestMethod]
     public void TwoTextsAndWeightsAreRead()
     {
         var ml = Topics.Context();

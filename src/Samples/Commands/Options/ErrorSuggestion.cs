@@ -11,7 +11,8 @@ internal static partial class ErrorSuggestion
     public static string For(ParseResult parsed, ParseError error)
     {
         string[] quoted = [.. Quoted().Matches(error.Message).Select(m => m.Groups[1].Value)];
-        if (quoted.Length == 0)
+        // An option that is known lacks a value, or is there twice; a message of a validator has its own suggestion.
+        if (quoted.Length == 0 || Known(parsed).Contains(quoted[0]) || error.Message.Contains("Did you mean", StringComparison.Ordinal))
             return "";
         // Where few values are allowed, the message lists them behind the one that was given.
         return Suggestion.For(quoted[0], quoted.Length > 1 ? quoted[1..] : Known(parsed));

@@ -28,9 +28,9 @@ internal static class OptionNames
             if (!word)
                 message = Regex.Replace(message, $@"(?<![\w-]){property}\b(?!\.\w|\()", name);
         }
-        return message.Replace(", or null for", ", or leave it out for", StringComparison.Ordinal);
+        return message.Replace(", or null for", ", or leave it out for", StringComparison.Ordinal).Replace(", or leave both null", ", or leave both out", StringComparison.Ordinal);
     }
 
     // Enums by their names here; numbers and names as they are.
-    private static string Value(string value) => value.Length > 1 && char.IsUpper(value[0]) && value.Skip(1).All(c => char.IsLetterOrDigit(c)) ? OptionValue.Kebab(value) : value;
+    private static string Value(string value) => value is not "NaN" && value.Length > 1 && char.IsUpper(value[0]) && value.Skip(1).All(c => char.IsLetterOrDigit(c)) ? OptionValue.Kebab(value) : value;
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Reflection;
+using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands.Options;
 
@@ -7,7 +8,7 @@ namespace Microsoft.ML.LoraInit.Samples.Commands.Options;
 /// One option of the trainers as one of the command line. All of them are found in the trainers' option classes, so that a new one is here
 /// without a line of code: <see cref="TrainerOptionTable"/> has words for those it knows.
 /// </summary>
-internal sealed class TrainerOption
+internal sealed partial class TrainerOption
 {
     private static readonly Type[] Classes =
     [
@@ -109,9 +110,13 @@ internal sealed class TrainerOption
         }
         catch (Exception e) when (e is FormatException or ArgumentException or UsageException)
         {
-            return e.Message;
+            return ParameterName().Replace(e.Message, "");
         }
     }
+
+    // ArgumentException puts the parameter's name behind its message.
+    [GeneratedRegex(@" \(Parameter '\w+'\)")]
+    private static partial Regex ParameterName();
 
     private string? DefaultText(PropertyInfo property)
     {

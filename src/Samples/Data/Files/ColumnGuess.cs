@@ -27,8 +27,8 @@ internal static class ColumnGuess
     public static TextLayout Apply(TextLayout layout, IReadOnlyList<string?> header, bool textGiven, bool labelGiven, bool? pair)
     {
         string[] names = [.. header.Select(n => n?.Trim() ?? "")];
-        if (layout.Label is { } label && !labelGiven && !names.Contains(label) && One(names, Labels, [], "--label-column") is { } foundLabel)
-            layout = layout with { Label = foundLabel };
+        if (layout.Label is { } label && !labelGiven && !names.Contains(label))
+            layout = layout with { Label = One(names, Labels, [], "--label-column") ?? Other(names, Texts) ?? label };
         if (textGiven || (names.Contains(layout.Text) && pair is not true))
             return layout;
         if (pair is not false)
@@ -45,12 +45,18 @@ internal static class ColumnGuess
         return text is null ? layout : layout with { Text = text };
     }
 
+    // Two columns of which one is the text leave the other.
+    private static string? Other(string[] names, string[] known) =>
+        names.Length == 2 && names.Count(n => known.Contains(n, StringComparer.OrdinalIgnoreCase)) == 1 ? names.Single(n => !known.Contains(n, StringComparer.OrdinalIgnoreCase)) : null;
+
     private static string? Named(string[] names, string name) =>
         names.Where(n => string.Equals(n, name, StringComparison.OrdinalIgnoreCase)).ToArray() is [var one] ? one : null;
 
     private static string? One(string[] names, string[] known, string[] taken, string option)
     {
         string[] found = [.. names.Where(n => known.Contains(n, StringComparer.OrdinalIgnoreCase) && !taken.Contains(n))];
+        if (found.Length > 1 && found.Distinct().Count() == 1)
+            throw new UsageException($"{option}: the header has '{found[0]}' {found.Length} times; say which column is meant by its number, from 1.");
         return found.Length <= 1 ? found.FirstOrDefault() : throw new UsageException($"{option}: {string.Join(" and ", found.Select(n => $"'{n}'"))} could all be meant; name one.");
     }
 }

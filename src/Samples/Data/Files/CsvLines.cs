@@ -5,7 +5,7 @@ namespace Microsoft.ML.LoraInit.Samples.Data.Files;
 
 /// <summary>
 /// Reads separated values as RFC 4180 has them: a cell in quotation marks may hold the delimiter, line breaks and, doubled, quotation marks.
-/// Blank lines are left out.
+/// Blank lines are left out, and so is Excel's <c>sep=;</c> before the header, which says the delimiter.
 /// </summary>
 internal static class CsvLines
 {
@@ -21,7 +21,8 @@ internal static class CsvLines
     {
         // The first line is needed before the parser, which takes a reader from its beginning.
         using var text = delimiter is null ? new FirstLineReader(reader) : null;
-        char separator = delimiter ?? Guess(text!.FirstLine, path);
+        bool said = text?.FirstLine.TrimEnd('\r', '\n') is ['s' or 'S', 'e' or 'E', 'p' or 'P', '=', _];
+        char separator = delimiter ?? (said ? text!.FirstLine[4] : Guess(text!.FirstLine, path));
         using var rows = Sep.New(separator).Reader(o => o with { HasHeader = false, DisableColCountCheck = true, Unescape = false }).From(text ?? reader);
         long next = 1;
         string[] header = [];
@@ -32,7 +33,7 @@ internal static class CsvLines
             for (int i = 0; i < cells.Length; i++)
                 cells[i] = row[i].ToString();
             (long number, next) = (next, row.LineNumberToExcl);
-            if (cells is [""] && header.Length != 1)
+            if ((cells is [""] && header.Length != 1) || (said && number == 1))
                 continue;
             int wrong = Array.FindIndex(cells, cell => Unquote(cell, separator) is null);
             if (wrong >= 0 && !skipMalformed)
@@ -98,7 +99,7 @@ internal static class CsvLines
             {
                 first.Append((char)c);
                 quoted ^= c == '"';
-                if (c == '\n' && !quoted)
+                if (!quoted && (c == '\n' || (c == '\r' && reader.Peek() != '\n')))
                     break;
             }
             _first = first.ToString();

@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Output;
@@ -13,15 +14,19 @@ internal sealed class DataFile : IDisposable
     /// <summary>What stands for standard input and output.</summary>
     public const string Standard = "-";
 
+    /// <summary>What messages call standard input.</summary>
+    public const string StandardName = "standard input";
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly Stream _stream;
+    private readonly JsonRows _json;
     private readonly IEnumerator<TextFileLine> _lines;
     private readonly bool _hasFirst;
 
-    private DataFile(string name, DataFormat format, Stream stream, IEnumerable<TextFileLine> lines)
+    private DataFile(string name, DataFormat format, Stream stream, IEnumerable<TextFileLine> lines, JsonRows json)
     {
-        (Name, Format, _stream, _lines) = (name, format, stream, Strict(lines, name).GetEnumerator());
+        (Name, Format, _stream, _lines, _json) = (name, format, stream, Strict(lines, name, stream).GetEnumerator(), json);
         _hasFirst = _lines.MoveNext();
     }
 
@@ -42,14 +47,17 @@ internal sealed class DataFile : IDisposable
         var stream = path == Standard ? terminal.OpenInput() : OpenFile(path);
         try
         {
-            var name = path == Standard ? "standard input" : path;
+            var name = path == Standard ? StandardName : path;
+            if (format != DataFormat.Parquet)
+                FileKindCheck.Text(stream, name);
+            var json = new JsonRows { LabelDelimiter = layout.LabelDelimiter };
             return new(name, format, stream, format switch
             {
                 DataFormat.Csv => CsvLines.Read(Text(stream), name, delimiter, layout.SkipMalformed),
-                DataFormat.Jsonl => JsonLines.Read(Text(stream), name, layout.LabelDelimiter, layout.SkipMalformed),
+                DataFormat.Jsonl => JsonLines.Read(Text(stream), name, json, layout.SkipMalformed),
                 DataFormat.Parquet => ParquetLines.Read(Seekable(stream), name),
                 _ => TextFile.ReadLines(stream, name),
-            });
+            }, json);
         }
         catch
         {
@@ -58,9 +66,10 @@ internal sealed class DataFile : IDisposable
         }
     }
 
-    /// <summary>All lines, the first one included; once.</summary>
-    public IEnumerable<TextFileLine> Lines()
+    /// <summary>All lines, the first one included; once. The layout says which column may hold lists, where the format has them.</summary>
+    public IEnumerable<TextFileLine> Lines(TextLayout layout)
     {
+        _json.ListColumn = layout.Kind == TaskKind.MultiLabel ? layout.Label : null;
         if (!_hasFirst)
             yield break;
         _first ??= _lines.Current.Cells;
@@ -74,7 +83,7 @@ internal sealed class DataFile : IDisposable
     public IReadOnlyList<TextFileRow> ReadAll(TextLayout layout, Terminal terminal)
     {
         var skipped = new SkippedLines(Name);
-        var rows = TextFile.ReadAll(Lines(), Name, layout, skipped.Add);
+        var rows = TextFile.ReadAll(Lines(layout), Name, layout, skipped.Add);
         skipped.Report(terminal);
         return rows;
     }
@@ -87,13 +96,14 @@ internal sealed class DataFile : IDisposable
 
     private static StreamReader Text(Stream stream) => new(stream, StrictUtf8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
 
-    private static FileStream OpenFile(string path)
+    private static Stream OpenFile(string path)
     {
         if (Directory.Exists(path))
             throw new GlueDataException(path, null, null, "this is a folder, not a file.");
         try
         {
-            return File.OpenRead(path);
+            var file = File.OpenRead(path);
+            return DataFormats.IsGzip(path) ? new GZipStream(file, CompressionMode.Decompress) : file;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -116,7 +126,7 @@ internal sealed class DataFile : IDisposable
         return whole;
     }
 
-    private static IEnumerable<TextFileLine> Strict(IEnumerable<TextFileLine> lines, string name)
+    private static IEnumerable<TextFileLine> Strict(IEnumerable<TextFileLine> lines, string name, Stream stream)
     {
         using var each = lines.GetEnumerator();
         long last = 0;
@@ -127,12 +137,26 @@ internal sealed class DataFile : IDisposable
                 if (!each.MoveNext())
                     yield break;
             }
-            catch (DecoderFallbackException e)
+            catch (Exception e) when (e is DecoderFallbackException or GlueDataException { InnerException: DecoderFallbackException })
             {
-                throw new GlueDataException(name, null, null, $"the bytes after line {last} are not UTF-8; save the file as UTF-8.", e);
+                throw NotUtf8(name, last, stream, e);
+            }
+            catch (InvalidDataException e) when (stream is GZipStream)
+            {
+                throw new GlueDataException(name, null, null, $"this cannot be unpacked as gzip ({e.Message})", e);
             }
             last = each.Current.Number;
             yield return each.Current;
         }
+    }
+
+    // Text is decoded ahead of the line that is being read, so the line is looked for.
+    private static GlueDataException NotUtf8(string name, long last, Stream stream, Exception e)
+    {
+        const string Advice = "save the file as UTF-8 (in Excel: 'CSV UTF-8'; elsewhere: iconv -f WINDOWS-1252 -t UTF-8).";
+        if (!stream.CanSeek)
+            return new(name, null, null, $"there are bytes after line {last} that are not UTF-8; {Advice}", e);
+        stream.Position = 0;
+        return new(name, FileKindCheck.FirstLineNotUtf8(stream), null, $"this is not UTF-8; {Advice}", e);
     }
 }
