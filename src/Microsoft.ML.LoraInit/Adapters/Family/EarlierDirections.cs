@@ -40,7 +40,7 @@ internal sealed record EarlierDirections(int Count, int Rank, IReadOnlyDictionar
 
     private static void Check(FineTunedState known)
     {
-        var why = known.Bottlenecks.Count > 0 || known.Adapters.Count == 0 ? $"its method '{known.Method.Name}' trained no low-rank adapters"
+        var why = known.HasBottlenecks || known.Adapters.Count == 0 ? $"its method '{known.Method.Name}' trained no low-rank adapters"
             : known.TrainedBase.Count > 0 ? "biases of its base were trained too"
             : known.IsQuantized ? "its base was held in 4 bits"
             : known.Adapters.Any(a => a.Description.Correction == AdapterDescription.CorrectionKind.Replaced) ? "its initialisation put another base in the model's place"
