@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Tests.Adapters.Fusion;
 using Microsoft.ML.LoraInit.Tests.Export;
 using Microsoft.ML.LoraInit.Tests.Persistence;
 using Microsoft.ML.LoraInit.Tests.Trainers;
@@ -29,6 +30,13 @@ public sealed class OnnxExportTests
     {
         using var model = Trained(o => o.Method = FineTuningMethod.Parse(method));
         Compare("bottlenecks", model, "probability", 1);
+    }
+
+    [TestMethod]
+    public void AFusionBecomesPartOfTheGraph()
+    {
+        using var model = Trained(o => (o.Method, o.InitialLearningRate) = (Fusions.Mini, 0.01));
+        Compare("fusion", model, "probability", 1);
     }
 
     [TestMethod]
