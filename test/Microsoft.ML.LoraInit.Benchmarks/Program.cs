@@ -15,6 +15,7 @@ var root = new RootCommand("Measures what things cost, each against other ways t
     EpochBenchmark.Create(),
     SweepBenchmark.Create(),
     InferenceBenchmark.Create(),
+    HostBenchmark.Create(),
     EnginesBenchmark.Create(),
     LanguagesBenchmark.Create(),
     LibraryBenchmark.Create(),

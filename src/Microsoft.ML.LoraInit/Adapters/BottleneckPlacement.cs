@@ -8,12 +8,11 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <param name="Size">m, the inner width.</param>
 /// <param name="Places">Where in a layer.</param>
 /// <param name="Skip">How many of the first layers have none.</param>
-internal sealed record BottleneckPlacement(int Size, IReadOnlyList<BottleneckPlace> Places, int Skip = 0)
+internal sealed record BottleneckPlacement(int Size, IReadOnlyList<BottleneckPlace> Places, int Skip = 0) : InsertedLayers
 {
     private const string LayerPrefix = "roberta.encoder.layer.";
 
-    /// <summary>Names and shapes of all bottleneck tensors in a model.</summary>
-    public IEnumerable<(string Name, long[] Shape)> Layout(RobertaConfig config) =>
+    public override IEnumerable<(string Name, long[] Shape)> Layout(RobertaConfig config) =>
         from layer in Enumerable.Range(0, config.Layers).Skip(Skip)
         from place in Places
         from tensor in Tensors(BottleneckAdapter.NameOf(layer, place), place, config)
@@ -35,8 +34,7 @@ internal sealed record BottleneckPlacement(int Size, IReadOnlyList<BottleneckPla
         return empty(shape).normal_(0.0, model.Config.InitializerRange, generator);
     });
 
-    /// <summary>Bottlenecks with stored values, which are copied.</summary>
-    public void Attach(RobertaClassifier model, IReadOnlyDictionary<string, Tensor> values) => Attach(model, (name, _) => values[name].clone());
+    public override void Attach(RobertaClassifier model, IReadOnlyDictionary<string, Tensor> values) => Attach(model, (name, _) => values[name].clone());
 
     private void Attach(RobertaClassifier model, Func<string, long[], Tensor> value)
     {
@@ -47,7 +45,7 @@ internal sealed record BottleneckPlacement(int Size, IReadOnlyList<BottleneckPla
             {
                 var name = BottleneckAdapter.NameOf(layer, place);
                 var made = Tensors(name, place, model.Config).ToDictionary(t => t.Name, t => value(t.Name, t.Shape).to(model.Device), StringComparer.Ordinal);
-                model.Layers[layer].Bottlenecks[place] = new(name, made, model.Config.LayerNormEps);
+                model.Layers[layer].Bottlenecks[place] = new BottleneckAdapter(name, made, model.Config.LayerNormEps);
             }
     }
 

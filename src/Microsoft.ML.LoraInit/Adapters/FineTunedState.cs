@@ -78,9 +78,11 @@ internal sealed class FineTunedState : IDisposable
     public IReadOnlyDictionary<string, Tensor> TrainedBase => EncoderTensors.Expected(Config)
         .Where(t => TrainsBase(t.Name)).ToDictionary(t => t.Name, t => _tensors[t.Name], StringComparer.Ordinal);
 
-    /// <summary>The tensors of bottlenecks, which no plain RoBERTa can hold; empty where everything merges.</summary>
-    public IReadOnlyDictionary<string, Tensor> Bottlenecks =>
-        (Method.Bottlenecks?.Layout(Config) ?? []).ToDictionary(t => t.Name, t => _tensors[t.Name], StringComparer.Ordinal);
+    /// <summary>Whether there are bottlenecks, which no plain RoBERTa can hold.</summary>
+    public bool HasBottlenecks => Method.Bottlenecks is not null;
+
+    /// <summary>The tensors of bottlenecks as scoring reads them; empty where everything merges. Some may be new, in the caller's scope; none is to be disposed.</summary>
+    public IReadOnlyDictionary<string, Tensor> Bottlenecks => Method.Bottlenecks?.ForScoring(Config, _tensors) ?? new Dictionary<string, Tensor>();
 
     /// <summary>Takes a trained model's state. The model stays as it is and may be disposed afterwards.</summary>
     /// <param name="model">After training.</param>
@@ -104,7 +106,7 @@ internal sealed class FineTunedState : IDisposable
                 tensors.Add(adapter.Target.ModuleName + suffix, AdapterFactors.Copy(value, CPU));
         var description = new FineTunedDescription
         {
-            Method = method,
+            Method = method.Stored,
             Initialization = method.UsesAdapters ? initialization : null,
             Adapters = [.. adapters.Select(AdapterDescription.Of)],
             BaseQuantization = model.Base.IsQuantized ? BaseQuantization.Nf4 : BaseQuantization.None,
@@ -154,7 +156,7 @@ internal sealed class FineTunedState : IDisposable
 
     /// <summary>Whether a weight of the merged model is not the base's own.</summary>
     public bool Changes(string name) =>
-        !name.StartsWith("roberta.", StringComparison.Ordinal) || IsQuantized || _tensors.ContainsKey(name) || TrainsBase(name) || _adapters.Any(a => $"{a.Target.ModuleName}.weight" == name);
+        !name.StartsWith("roberta.", StringComparison.Ordinal) || IsQuantized || _tensors.ContainsKey(name) || name.Contains(RobertaNames.OutputFusion, StringComparison.Ordinal) || TrainsBase(name) || _adapters.Any(a => $"{a.Target.ModuleName}.weight" == name);
 
     /// <summary>
     /// The weights of a plain RoBERTa with head that computes the same as the trained model (bottlenecks apart, see

@@ -72,13 +72,25 @@ public abstract partial record FineTuningMethod
     [JsonIgnore]
     internal virtual bool KeepsKnownClasses => false;
 
-    /// <summary>The bottlenecks that the method inserts, or null.</summary>
+    /// <summary>The layers of its own that the method inserts, which are bottlenecks or made of some; or null.</summary>
     [JsonIgnore]
-    internal virtual BottleneckPlacement? Bottlenecks => null;
+    internal virtual InsertedLayers? Bottlenecks => null;
+
+    /// <summary>The method as a trained model keeps it: without what only its start needs.</summary>
+    [JsonIgnore]
+    internal virtual FineTuningMethod Stored => this;
 
     /// <summary>Checks the settings against a model's shape before any long work starts.</summary>
     /// <exception cref="ArgumentException">A setting does not fit.</exception>
     internal virtual void Validate(RobertaConfig config)
+    {
+    }
+
+    /// <summary>Checks what the method brings along against the base of a training, before any long work starts.</summary>
+    /// <param name="identity">The base.</param>
+    /// <param name="quantization">How it will be held; null where that is not known yet.</param>
+    /// <exception cref="ArgumentException">It belongs to another base.</exception>
+    internal virtual void Validate(BaseIdentity identity, BaseQuantization? quantization)
     {
     }
 

@@ -18,6 +18,7 @@ internal static class FineTuningMethodRegistry
         FineTuningMethod.Houlsby(),
         FineTuningMethod.Pfeiffer(),
         FineTuningMethod.Lin(),
+        new AdapterFusionMethod(),
         new AdaLoraMethod(),
         new LohaMethod(),
         new LokrMethod(),
@@ -37,7 +38,7 @@ internal static class FineTuningMethodRegistry
     ];
 
     // What people call a method; models and reports store its one name.
-    private static readonly Dictionary<string, string> Aliases = new(StringComparer.OrdinalIgnoreCase) { ["head-only"] = "head", ["adapter-l"] = "lin" };
+    private static readonly Dictionary<string, string> Aliases = new(StringComparer.OrdinalIgnoreCase) { ["head-only"] = "head", ["adapter-l"] = "lin", ["adapterfusion"] = "fusion" };
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {

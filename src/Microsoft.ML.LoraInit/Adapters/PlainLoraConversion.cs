@@ -31,8 +31,8 @@ internal static class PlainLoraConversion
         if (rank < 1)
             throw new ArgumentOutOfRangeException(nameof(rank), rank, "The rank of the converted adapter must be at least 1.");
         if (state.Adapters.Count == 0)
-            throw new NotSupportedException($"The model was trained by the method '{state.Method.Name}' and has no low-rank adapters, so there is no LoRA adapter to write. " + (state.Bottlenecks.Count > 0
-                ? "Bottlenecks are part of neither PEFT's LoRA nor a plain RoBERTa; keep the model as an .mlnet file."
+            throw new NotSupportedException($"The model was trained by the method '{state.Method.Name}' and has no low-rank adapters, so there is no LoRA adapter to write. " + (state.HasBottlenecks
+                ? "Bottlenecks are part of neither PEFT's LoRA nor a plain RoBERTa; keep the model as an .mlnet file, or write it as an ONNX model."
                 : "Write the merged model instead."));
         using var noGrad = no_grad();
         return [.. state.Adapters.Select(a => Convert(a, state.Tensors, baseWeight, rank))];

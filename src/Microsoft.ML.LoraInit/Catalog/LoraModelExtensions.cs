@@ -25,6 +25,21 @@ public static class LoraModelExtensions
         };
     }
 
+    /// <summary>The bottlenecks of a model, for <see cref="FineTuningMethod.AdapterFusion(FusionSource[])"/>. They are copied: the model may be disposed.</summary>
+    /// <example><code>
+    /// options.Method = FineTuningMethod.AdapterFusion(topics.ToFusionSource("topics"), urgency.ToFusionSource("urgency"));
+    /// </code></example>
+    /// <param name="model">What a trainer with <see cref="PfeifferMethod"/>, or <c>mlContext.Model.Load</c>, returned: a step, or a chain of steps.</param>
+    /// <param name="name">What reports and errors call it.</param>
+    /// <exception cref="ArgumentException">The model has no step that this library trained, or several.</exception>
+    /// <exception cref="NotSupportedException">It was trained by another method.</exception>
+    /// <exception cref="ObjectDisposedException">It was disposed.</exception>
+    public static FusionSource ToFusionSource(this ITransformer model, string name)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        return FusionSource.Of(name, model.Lora().Model.State);
+    }
+
     private static IEnumerable<ITransformer> Steps(ITransformer model) =>
         model is IEnumerable<ITransformer> chain ? chain.SelectMany(Steps) : [model];
 }

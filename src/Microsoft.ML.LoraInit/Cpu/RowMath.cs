@@ -18,6 +18,29 @@ internal static unsafe class RowMath
             y[i] += x[i];
     }
 
+    /// <summary>y += factor · x.</summary>
+    public static void AddScaled(float* y, float* x, float factor, int count)
+    {
+        int i = 0;
+        for (; i + Lanes <= count; i += Lanes)
+            (Vector256.Load(y + i) + (Vector256.Load(x + i) * factor)).Store(y + i);
+        for (; i < count; i++)
+            y[i] += factor * x[i];
+    }
+
+    /// <summary>x · y.</summary>
+    public static float Dot(float* x, float* y, int count)
+    {
+        var sums = Vector256<float>.Zero;
+        int i = 0;
+        for (; i + Lanes <= count; i += Lanes)
+            sums += Vector256.Load(x + i) * Vector256.Load(y + i);
+        float sum = Vector256.Sum(sums);
+        for (; i < count; i++)
+            sum += x[i] * y[i];
+        return sum;
+    }
+
     /// <summary>x ← (x − mean) / √(variance + ε) · weight + bias.</summary>
     public static void Normalize(float* x, int count, float* weight, float* bias, float epsilon)
     {

@@ -24,8 +24,8 @@ internal static class MergedExport
     /// <exception cref="IOException">The folder is not empty or cannot be written.</exception>
     public static void Write(string folder, FineTunedModel model)
     {
-        if (model.State.Bottlenecks.Count > 0)
-            throw new NotSupportedException($"The model was trained by the method '{model.State.Method.Name}'; its bottlenecks stay beside the weights, and a plain RoBERTa has no place for them. Keep it as an .mlnet file.");
+        if (model.State.HasBottlenecks)
+            throw new NotSupportedException($"The model was trained by the method '{model.State.Method.Name}'; its bottlenecks stay beside the weights, and a plain RoBERTa has no place for them. Keep it as an .mlnet file, or write it as an ONNX model.");
         using var files = model.OpenBase();
         var rule = model.ModelSettings.Tokenizer ?? TokenizerRule.Plain;
         using var scope = NewDisposeScope();

@@ -159,6 +159,8 @@ internal sealed class FineTunedModel : IDisposable
 
     private static Dictionary<string, Tensor> Merged(FineTunedState state, BaseWeights weights, Device device, ScalarType type)
     {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
         var merged = new Dictionary<string, Tensor>(state.MergedWeights(weights, device, type), StringComparer.Ordinal);
         foreach (var (name, tensor) in state.Bottlenecks)
             merged[name] = tensor.clone().to(device).DetachFromDisposeScope();

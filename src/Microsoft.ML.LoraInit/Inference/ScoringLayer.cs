@@ -16,6 +16,7 @@ internal sealed class ScoringLayer
     private readonly bool _firstOnly;
     private readonly (Tensor Weight, Tensor Bias) _query, _keyValue, _queryKeyValue, _attentionOutput, _intermediate, _output, _attentionNorm, _outputNorm;
     private readonly Bottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
+    private readonly ScoringFusion? _fusion; // in the place of _outputBottleneck
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
@@ -40,6 +41,7 @@ internal sealed class ScoringLayer
         _attentionBottleneck = BottleneckAt(BottleneckPlace.Attention);
         _outputBottleneck = BottleneckAt(BottleneckPlace.Output);
         _layerBottleneck = BottleneckAt(BottleneckPlace.Layer);
+        _fusion = ScoringFusion.TakeIfThere(weights, BottleneckFusion.NameOf(index), hidden);
 
         Bottleneck? BottleneckAt(BottleneckPlace place) => Bottleneck.TakeIfThere(weights, BottleneckAdapter.NameOf(index, place), hidden, config.LayerNormEps);
 
@@ -73,7 +75,7 @@ internal sealed class ScoringLayer
         using var inner = Product(x, _intermediate, slices, EncoderModule.Intermediate);
         using var activated = nn.functional.gelu(inner);
         var transformed = Product(activated, _output, slices, EncoderModule.Output);
-        transformed = _outputBottleneck?.forward(transformed) ?? transformed;
+        transformed = _outputBottleneck?.forward(transformed) ?? _fusion?.forward(transformed) ?? transformed;
         x = Normalize(transformed.Add_(x), _outputNorm);
         return (_layerBottleneck?.forward(x) ?? x).MoveToOuterDisposeScope();
     }

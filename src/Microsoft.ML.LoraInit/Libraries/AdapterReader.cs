@@ -96,7 +96,7 @@ internal static class AdapterReader
         state.Base, state.Config, state.Outputs, new FineTunedDescription { Method = FineTuningMethod.HeadOnly() },
         head.ToDictionary(h => h.Key, h => h.Value.clone(), StringComparer.Ordinal));
 
-    private static string Why(FineTunedState state) => state.Bottlenecks.Count > 0
+    private static string Why(FineTunedState state) => state.HasBottlenecks
         ? "bottlenecks are layers of their own."
         : "it changed the base's own weights, which the other adapters need as they were.";
 }

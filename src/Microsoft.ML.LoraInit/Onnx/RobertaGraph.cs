@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Adapters.Fusion;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -125,7 +126,7 @@ internal sealed class RobertaGraph
         x = Normalize(_graph.Add("Add", [attended, queried]), RobertaNames.InLayer(index, RobertaNames.AttentionNorm));
 
         var transformed = Linear(Gelu(Linear(x, RobertaNames.Linear(index, EncoderModule.Intermediate))), RobertaNames.Linear(index, EncoderModule.Output));
-        transformed = Bottleneck(transformed, BottleneckAdapter.NameOf(index, BottleneckPlace.Output));
+        transformed = Fusion(Bottleneck(transformed, BottleneckAdapter.NameOf(index, BottleneckPlace.Output)), BottleneckFusion.NameOf(index));
         x = Normalize(_graph.Add("Add", [transformed, x]), RobertaNames.InLayer(index, RobertaNames.OutputNorm));
         return Bottleneck(x, BottleneckAdapter.NameOf(index, BottleneckPlace.Layer));
     }
@@ -155,6 +156,27 @@ internal sealed class RobertaGraph
             ? _graph.Add("Relu", [Linear(Normalize(x, $"{name}.norm"), $"{name}.down")])
             : Gelu(Linear(x, $"{name}.down"));
         return _graph.Add("Add", [x, Linear(low, $"{name}.up")]);
+    }
+
+    /// <summary>What <see cref="BottleneckFusion"/> computes where the layer has one of the name, else x. In fp32: 8 bits would lose what V has beside its diagonal.</summary>
+    private string Fusion(string x, string name)
+    {
+        if (!_left.ContainsKey($"{name}.{BottleneckFusion.Source}.0.down.weight"))
+            return x;
+        var (third, last) = (_graph.Constant(OnnxTensor.Of("axes_2", 2L)), _graph.Constant(OnnxTensor.Of("axes_3", 3L)));
+        var changes = new List<string>();
+        while (_left.ContainsKey($"{name}.{BottleneckFusion.Source}.{changes.Count}.down.weight"))
+        {
+            var source = $"{name}.{BottleneckFusion.Source}.{changes.Count}";
+            changes.Add(_graph.Add("Unsqueeze", [Linear(Gelu(Linear(x, $"{source}.down")), $"{source}.up"), third]));
+        }
+        var z = _graph.Add("Concat", [.. changes], ("axis", 2)); // [batch, length, n, hidden]
+        var asked = _graph.Add("Unsqueeze", [Exact(x, $"{name}.{FusionPlacement.Score}"), last]);
+        var shares = _graph.Add("Softmax", [_graph.Add("MatMul", [z, asked])], ("axis", 2)); // [batch, length, n, 1]
+        var mixed = _graph.Add("ReduceSum", [_graph.Add("Mul", [z, shares]), third], ("keepdims", 0));
+        return _graph.Add("Add", [x, Exact(mixed, $"{name}.{BottleneckFusion.Value}")]);
+
+        string Exact(string y, string module) => _graph.Add("Add", [ExactProduct(y, module), Weight($"{module}.bias")]);
     }
 
     private string Linear(string x, string module) => _graph.Add("Add", [Product(x, module), Weight($"{module}.bias")]);

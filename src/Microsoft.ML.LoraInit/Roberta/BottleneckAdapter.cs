@@ -7,15 +7,17 @@ namespace Microsoft.ML.LoraInit.Roberta;
 /// A bottleneck adapter: y = x + U gelu(D x + d) + u (Houlsby et al., arXiv 1902.00751) with D [m, hidden], U [hidden, m]; with a norm,
 /// y = x + U relu(D norm(x) + d) + u (Lin et al., arXiv 2004.03829). U starts at zero, so it starts as the identity.
 /// </summary>
-internal sealed class BottleneckAdapter
+internal sealed class BottleneckAdapter : InsertedLayer
 {
     private readonly LayerNorm? _norm;
+    private readonly string _name;
 
     /// <param name="name">The module's name.</param>
     /// <param name="values">Its tensors under their full names, which this takes over.</param>
     /// <param name="eps">Added to the variance of the norm, where there is one.</param>
     public BottleneckAdapter(string name, IReadOnlyDictionary<string, Tensor> values, double eps)
     {
+        _name = name;
         Down = Of("down.weight", decay: true);
         DownBias = Of("down.bias", decay: false);
         Up = Of("up.weight", decay: true);
@@ -48,16 +50,20 @@ internal sealed class BottleneckAdapter
 
     public double Eps { get; }
 
-    public IReadOnlyList<Parameter> Parameters { get; }
+    public override IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>x [..., hidden] → the same shape.</summary>
-    public Tensor forward(Tensor x)
+    public override Tensor forward(Tensor x, ForwardContext context) => x.Add(Change(x));
+
+    /// <summary>What is added to x [..., hidden].</summary>
+    public Tensor Change(Tensor x)
     {
         var type = x.dtype;
         // The norm's weights are fp32 while trained, whatever x is.
         var normed = _norm is null ? x : nn.functional.layer_norm(x, _norm.Weight.Shape, _norm.Weight.Value.to(type), _norm.Bias.Value.to(type), Eps);
         var low = nn.functional.linear(normed, Down.Value.to(type), DownBias.Value.to(type));
         low = _norm is null ? nn.functional.gelu(low) : nn.functional.relu(low);
-        return x.Add(nn.functional.linear(low, Up.Value.to(type), UpBias.Value.to(type)));
+        return nn.functional.linear(low, Up.Value.to(type), UpBias.Value.to(type));
     }
+
+    public override InsertedLayer Over(IReadOnlyDictionary<string, Tensor> values) => new BottleneckAdapter(_name, values, Eps);
 }

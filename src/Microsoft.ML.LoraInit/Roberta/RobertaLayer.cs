@@ -33,21 +33,21 @@ internal sealed class RobertaLayer
 
     public LayerNorm OutputNorm { get; }
 
-    /// <summary>The bottlenecks that a method has put on the layer.</summary>
-    public SortedDictionary<BottleneckPlace, BottleneckAdapter> Bottlenecks { get; } = [];
+    /// <summary>The bottlenecks, or a fusion of some, that a method has put on the layer.</summary>
+    public SortedDictionary<BottleneckPlace, InsertedLayer> Bottlenecks { get; } = [];
 
     /// <summary>x [batch, length, hidden] → the same shape.</summary>
     public Tensor forward(Tensor x, Tensor? mask, ForwardContext context, bool firstOnly = false)
     {
         var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context, firstOnly), context), _config.HiddenDropout);
-        attended = Through(BottleneckPlace.Attention, attended);
+        attended = Through(BottleneckPlace.Attention, attended, context);
         x = AttentionNorm.forward(attended.Add_(firstOnly ? x.narrow(1, 0, 1) : x));
 
         var transformed = nn.functional.gelu(Intermediate.forward(x, context));
         transformed = context.ApplyDropout(Output.forward(transformed, context), _config.HiddenDropout);
-        transformed = Through(BottleneckPlace.Output, transformed);
-        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.Add_(x)));
+        transformed = Through(BottleneckPlace.Output, transformed, context);
+        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.Add_(x)), context);
     }
 
-    private Tensor Through(BottleneckPlace place, Tensor x) => Bottlenecks.TryGetValue(place, out var bottleneck) ? bottleneck.forward(x) : x;
+    private Tensor Through(BottleneckPlace place, Tensor x, ForwardContext context) => Bottlenecks.TryGetValue(place, out var inserted) ? inserted.forward(x, context) : x;
 }

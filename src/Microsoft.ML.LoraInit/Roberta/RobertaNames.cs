@@ -24,6 +24,9 @@ internal static class RobertaNames
     /// <summary>Where bottlenecks are, within a block.</summary>
     public const string AttentionBottleneck = "attention.output.bottleneck", OutputBottleneck = "output.bottleneck", LayerBottleneck = "bottleneck";
 
+    /// <summary>Where a fusion of bottlenecks is, within a block.</summary>
+    public const string OutputFusion = "output.fusion";
+
     /// <summary>The head's two layers.</summary>
     public const string HeadDense = "classifier.dense", HeadProjection = "classifier.out_proj";
 

@@ -64,13 +64,15 @@ public sealed class LoraTrainingSession : IDisposable
     /// <summary>How large the base model is.</summary>
     public BaseModelShape Shape => BaseModelShape.Of(_files.Config);
 
-    /// <summary>Refuses a method whose settings do not fit the base model, such as one that skips more layers than there are.</summary>
+    /// <summary>Refuses a method whose settings do not fit the base model, such as one that skips more layers than there are or fuses models of another base.</summary>
     /// <param name="method">The method.</param>
     /// <exception cref="ArgumentException">They do not fit; the message names the setting.</exception>
     public void Check(FineTuningMethod method)
     {
         ArgumentNullException.ThrowIfNull(method);
+        method = FusionSources.Read(method);
         method.Validate(_files.Config);
+        method.Validate(_files.Identity, null);
     }
 
     /// <summary>Reads, checks and tokenises rows.</summary>
@@ -136,6 +138,7 @@ public sealed class LoraTrainingSession : IDisposable
         task = task.Smoothed(own.LabelSmoothing);
         using var scope = NewDisposeScope(); // of the initial adapter
         var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
+        own.Method.Validate(_files.Identity, own.BaseQuantization);
         var devices = ComputeDevice.ResolveAll(_environment, own);
         using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
         var weights = Weights(devices[0], own);

@@ -73,6 +73,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
             messages.Log($"{options.BaseModel.Id}: {EncoderTensors.Ignored(foreign)}");
         using var scope = NewDisposeScope(); // of the initial adapter
         var (maxLength, initial) = Check(options, files.Config, outputs.Task.OutputCount);
+        if (known is null)
+            options.Method.Validate(files.Identity, options.BaseQuantization);
         var tokenizer = known?.Tokenizer(files) ?? Tokenizer(files, options);
         var saveMode = SaveModes.Choose(options.SaveMode, options.BaseModel, files, messages.Warn);
 
@@ -198,7 +200,8 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     public static (int MaxLength, PeftWeights? InitialAdapter) Check(LoraTrainerOptions options, RobertaConfig config, int outputs)
     {
         var maxLength = CheckLength(options, config);
-        options.Method.Validate(config);
+        if (options is not LoraNewClassesTrainer.Options)
+            options.Method.Validate(config);
         QuantizationCheck.Method(options, AdapterPlanner.Modules(config).Select(m => m.Name));
         var initial = InitialAdapterFolder.Read(options, config, outputs);
         if (initial is null)

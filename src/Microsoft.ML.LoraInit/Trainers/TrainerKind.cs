@@ -28,11 +28,15 @@ internal sealed record TrainerKind(
         _ => throw new ArgumentException($"Options of the type {options.GetType()} belong to no trainer: use the Options of one.", nameof(options)),
     };
 
-    /// <summary>Checks options by themselves, before anything is opened.</summary>
+    /// <summary>Checks options by themselves, before the base is opened, and reads the saved models that their method names.</summary>
+    /// <param name="options">The trainer's own.</param>
     /// <exception cref="ArgumentException">An option is out of range; the message names it.</exception>
     public static TrainerKind Check(LoraTrainerOptions options)
     {
         var kind = Of(options);
+        // What goes on from a model has its method's layers from there.
+        if (options is not LoraNewClassesTrainer.Options)
+            options.Method = FusionSources.Read(options.Method);
         LoraTrainerOptionsValidator.Check(options, kind.Outputs);
         switch (options)
         {

@@ -11,7 +11,7 @@ internal static class SampleCommand
     public static IReadOnlyList<TaskSample> All { get; } =
     [
         new SentimentSample(), new IntentsSample(), new SimilaritySample(), new MultiLabelSample(),
-        new ImbalancedSample(), new SmallDataSample(), new ExplainSample(), new OwnStrategySample(), new EmbeddingsSample(), new NewClassesSample(),
+        new ImbalancedSample(), new SmallDataSample(), new ExplainSample(), new OwnStrategySample(), new EmbeddingsSample(), new NewClassesSample(), new FusionSample(),
     ];
 
     public static CliCommand Create(Terminal terminal)

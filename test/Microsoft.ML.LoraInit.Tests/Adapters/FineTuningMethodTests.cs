@@ -31,6 +31,8 @@ public sealed class FineTuningMethodTests
         Assert.AreEqual(FineTuningMethod.Lora(AdapterFactor.A, LoraBias.LoraOnly), FineTuningMethod.Parse("lora:freeze=a,bias=lora_only"));
         Assert.AreEqual("lora_only", (string)FineTuningMethod.Lora(bias: LoraBias.LoraOnly).ToJson()["bias"]!);
         Assert.AreEqual(FineTuningMethod.Lora(), FineTuningMethodRegistry.FromJson(new() { ["name"] = "lora" }), "As version 0.1.0 stored it");
+        Assert.AreEqual(FineTuningMethod.AdapterFusion(FusionSource.FromFile("m/a.mlnet"), FusionSource.FromFile("b.mlnet", "x")), FineTuningMethod.Parse("fusion:sources=m/a.mlnet+x=b.mlnet"));
+        Assert.AreEqual("m/a.mlnet+x=b.mlnet", (string)FineTuningMethod.Parse("fusion:sources=m/a.mlnet+x=b.mlnet").ToJson()["sources"]!);
         Assert.AreEqual(7, (int)FineTuningMethod.Pfeiffer(7).ToJson()["size"]!);
     }
 
@@ -45,6 +47,9 @@ public sealed class FineTuningMethodTests
     [DataRow("lora:freeze=c", "none or a or b")]
     [DataRow("lora:bias=some", "none or all or lora_only")]
     [DataRow("houlsby:size", "setting=value")]
+    [DataRow("fusion:penalty=-1", "at least 0")]
+    [DataRow("fusion:sources==a.mlnet+b.mlnet", "'=a.mlnet' is no source")]
+    [DataRow("fusion:sources=a.mlnet+x/a.mlnet", "name 'a'")]
     public void WhatCannotBeReadIsNamed(string text, string expected)
     {
         try
@@ -89,8 +94,11 @@ public sealed class FineTuningMethodTests
     public void DroppingEveryBottleneckIsRefused() =>
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.Pfeiffer(4, skip: 3).Validate(TinyModel.Config)).Message, "3 layers");
 
+    /// <summary>All that need nothing trained before.</summary>
+    public static IEnumerable<object[]> FreshMethods => Methods.Where(m => (string)m[0] != "fusion");
+
     [TestMethod]
-    [DynamicData(nameof(Methods))]
+    [DynamicData(nameof(FreshMethods))]
     public void TheModelStartsWithItsOwnFunction(string name)
     {
         using var scope = NewDisposeScope();
@@ -171,7 +179,7 @@ public sealed class FineTuningMethodTests
         {
             using var model = TinyModel.Create();
             Apply(model, FineTuningMethod.Pfeiffer(4), seed);
-            return model.Layers[0].Bottlenecks[BottleneckPlace.Output].Down.Value.clone();
+            return model.Layers[0].Bottlenecks[BottleneckPlace.Output].Parameters[0].Value.clone();
         }
         TensorAssert.Identical(Down(5), Down(5), "the same seed");
         Assert.IsFalse(TensorAssert.Bytes(Down(5)).AsSpan().SequenceEqual(TensorAssert.Bytes(Down(6))), "another seed");

@@ -38,7 +38,7 @@ internal static class ReadersFiles
         ["docs/languages.md"] = folder => Task.Run(() => Rows(folder, "reviews.de.tsv", "reviews.fr.tsv")),
         ["docs/methods.md"] = folder => Task.Run(() =>
         {
-            Rows(folder, "rows.tsv");
+            Rows(folder, "rows.tsv", "topics.tsv", "urgency.tsv");
             MadeUpGlue.Write(folder.File("data"));
         }),
         ["docs/onnx.md"] = async folder =>

@@ -12,6 +12,8 @@ internal sealed class SmallCommand(TemporaryFolder folder)
     private static readonly string[] Paths =
         ["--train", "--validation", "--model", "--json", "--html", "--tensorboard", "--input", "--output", "--data", "--out", "--adapter", "--config", "--data-dir", "--checkpoint-dir", "--peers"];
 
+    private const string Fusion = "fusion:sources=";
+
     private static readonly string[] Lists = ["--tasks", "--inits", "--methods", "--learning-rates", "--seeds", "--ranks", "--alphas"];
 
     private static readonly Dictionary<string, string> LeftOut = new()
@@ -74,6 +76,8 @@ internal sealed class SmallCommand(TemporaryFolder folder)
         "--base-model" => "mini",
         "--tasks" => "cola",
         _ when Lists.Contains(option) => word.Split(word.Contains(';', StringComparison.Ordinal) ? ';' : ',')[0],
+        // The saved models that a method names.
+        "--method" when word.StartsWith(Fusion, StringComparison.Ordinal) => Fusion + string.Join('+', word[Fusion.Length..].Split('+').Select(p => folder.File(p))),
         _ => word,
     };
 

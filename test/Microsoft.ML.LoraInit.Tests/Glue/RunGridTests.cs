@@ -26,6 +26,21 @@ public class RunGridTests
     }
 
     [TestMethod]
+    public void ARunThatFusesModelsIsKnownByTheirContents()
+    {
+        using var folder = new TemporaryFolder();
+        RunConfig Cell() => RunGrid.Cells(TestRuns.Spec("cola") with { Methods = [$"fusion:sources={folder.File("a.mlnet")}+{folder.File("b.mlnet")}"], LearningRates = [1e-3], Seeds = [0] }).Single();
+        File.WriteAllText(folder.File("a.mlnet"), "one");
+        StringAssert.Contains(Assert.ThrowsExactly<UsageException>(Cell).Message, "b.mlnet");
+        File.WriteAllText(folder.File("b.mlnet"), "two");
+        var before = Cell();
+        Assert.AreEqual(before, Cell());
+        File.WriteAllText(folder.File("b.mlnet"), "three");
+        Assert.AreNotEqual(before.Name(), Cell().Name());
+        Assert.IsNull(RunGrid.Cells(TestRuns.Spec("cola"))[0].MethodSources);
+    }
+
+    [TestMethod]
     public void WhatDoesNotGoTogetherIsLeftOutOfTheGrid()
     {
         var spec = TestRuns.Spec("cola") with
@@ -143,7 +158,7 @@ public class RunGridTests
             config with { InitializationSettings = new() { ["x"] = 1 } }, config with { Rank = 4 }, config with { Alpha = 8 }, config with { LearningRate = 2e-3 },
             config with { Seed = 1 }, config with { Epochs = 4 }, config with { BatchSize = 16 }, config with { WarmupRatio = 0 },
             config with { WeightDecay = 0 }, config with { MaxLength = 128 }, config with { TrainRows = 10 }, config with { DevRows = 10 },
-            config with { RankPattern = "2..8" }, config with { DecayBiases = true }, config with { MaxGradientNorm = 0 }, config with { Start = "x" },
+            config with { RankPattern = "2..8" }, config with { DecayBiases = true }, config with { MaxGradientNorm = 0 }, config with { Start = "x" }, config with { MethodSources = "x" },
         ];
         Assert.AreEqual(typeof(RunConfig).GetProperties().Length, others.Length, "a setting is not tested");
         Assert.AreEqual(others.Length + 1, others.Append(config).Select(c => c.Name()).Distinct().Count());

@@ -81,6 +81,7 @@ internal sealed class OnnxInterpreter : IDisposable
                 "Reshape" => inputs[0].reshape([.. Integers(inputs[1]).Select((size, axis) => size == 0 ? inputs[0].shape[axis] : size)]),
                 "Gather" => Gather(Integer("axis", 0)),
                 "MatMul" => MatMul(),
+                "Concat" => cat(inputs, Integer("axis")),
                 _ => throw new InvalidDataException($"The operator '{node.Operation}'."),
             };
             Assert.AreEqual(0, _unread.Count, $"{node.Name} has the attribute {_unread.FirstOrDefault()}.");

@@ -72,6 +72,18 @@ public sealed class TaskSampleTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
+    public async Task WhatOthersKnowHelpsWhereRowsAreFew()
+    {
+        var run = await CommandLineRun.InProcess("sample", "fusion");
+
+        Assert.AreEqual(0, run.ExitCode, string.Join('\n', run.Errors));
+        Assert.IsTrue(OfTwoRows("the three, fused") > OfTwoRows("fresh bottlenecks") + 5, run.Output);
+
+        double OfTwoRows(string trial) => Number(Regex.Match(run.Output, $@"\n  {trial} +([\d.]+) ±").Groups[1].Value);
+    }
+
+    [TestMethod]
     public async Task EmbeddingsTellClassesApart()
     {
         var run = await CommandLineRun.InProcess("sample", "embeddings", "--epochs", "1");

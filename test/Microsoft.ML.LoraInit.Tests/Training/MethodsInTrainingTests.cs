@@ -10,7 +10,7 @@ public class MethodsInTrainingTests
 {
     private static readonly MulticlassTask Task3 = new(3);
 
-    public static IEnumerable<object[]> Methods => FineTuningMethod.Names.Select(Family.InSmall).Concat(["lora:freeze=a", "lora:bias=all", "lora:bias=lora_only"]).Select(n => new object[] { n });
+    public static IEnumerable<object[]> Methods => FineTuningMethod.Names.Where(n => n != "fusion").Select(Family.InSmall).Concat(["lora:freeze=a", "lora:bias=all", "lora:bias=lora_only"]).Select(n => new object[] { n });
 
     /// <summary>Strategies that correct the base, replace it, add a matrix, freeze a factor, choose ranks, or need gradients, inputs or a training.</summary>
     public static IEnumerable<object[]> Initializations =>

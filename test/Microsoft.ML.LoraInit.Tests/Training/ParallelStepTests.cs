@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Tests.Adapters.Fusion;
 using Microsoft.ML.LoraInit.Training;
 using Microsoft.ML.LoraInit.Training.Steps;
 using TorchSharp;
@@ -59,10 +60,11 @@ public sealed class ParallelStepTests
     [DataRow("lora-pro", "kaiming")]
     [DataRow("kasa", "kaiming")]
     [DataRow("galore:gap=2", "kaiming")]
+    [DataRow("fusion", "kaiming")]
     public void WholeRunsAreThoseOfOneDevice(string method, string initialization)
     {
         FineTuningRequest Request() => ToyRun.Request(
-            o => (o.Method, o.Initialization, o.MaxEpochs, o.InitialLearningRate) = (FineTuningMethod.Parse(method), LoraInitialization.Parse(initialization), 1, Rate),
+            o => (o.Method, o.Initialization, o.MaxEpochs, o.InitialLearningRate) = (method == "fusion" ? Fusions.Mini : FineTuningMethod.Parse(method), LoraInitialization.Parse(initialization), 1, Rate),
             rows: 20, validationRows: 6);
         using var one = FineTuningRun.Execute(Request());
         using var several = FineTuningRun.Execute(On(Request(), 2));

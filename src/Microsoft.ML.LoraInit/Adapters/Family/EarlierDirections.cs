@@ -20,7 +20,8 @@ internal sealed record EarlierDirections(int Count, int Rank, IReadOnlyDictionar
         Check(known);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var layers = known.Method is SdLoraMethod method
+        // A first stage may have corrected the base, as any LoRA.
+        var layers = known.Method is SdLoraMethod { Stages: > 1 } method
             ? known.Adapters.ToDictionary(a => a.Target.ModuleName, a => Stages(a, method, known.Tensors), StringComparer.Ordinal)
             : PlainLoraConversion.Convert(known, module => throw new InvalidOperationException($"The base weight of '{module}' is not needed."))
                 .ToDictionary(a => a.Target.ModuleName, a => new List<(Tensor A, Tensor B)> { (a.A.Mul(a.Target.Scaling), a.B) }, StringComparer.Ordinal);
@@ -39,7 +40,7 @@ internal sealed record EarlierDirections(int Count, int Rank, IReadOnlyDictionar
 
     private static void Check(FineTunedState known)
     {
-        var why = known.Bottlenecks.Count > 0 || known.Adapters.Count == 0 ? $"its method '{known.Method.Name}' trained no low-rank adapters"
+        var why = known.HasBottlenecks || known.Adapters.Count == 0 ? $"its method '{known.Method.Name}' trained no low-rank adapters"
             : known.TrainedBase.Count > 0 ? "biases of its base were trained too"
             : known.IsQuantized ? "its base was held in 4 bits"
             : known.Adapters.Any(a => a.Description.Correction == AdapterDescription.CorrectionKind.Replaced) ? "its initialisation put another base in the model's place"

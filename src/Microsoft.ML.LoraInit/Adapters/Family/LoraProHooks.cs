@@ -8,6 +8,7 @@ namespace Microsoft.ML.LoraInit.Adapters.Family;
 internal sealed class LoraProHooks : MethodHooks
 {
     private const double Damping = 1e-8;
+    private const double Rounding = 1e-12; // of a Gram matrix of fp32 numbers
 
     private readonly TrainableParameters _parameters;
     private readonly Group[] _groups;
@@ -70,9 +71,17 @@ internal sealed class LoraProHooks : MethodHooks
         Tensor Take(Tensor flat, Func<(FlatPlace A, FlatPlace B), FlatPlace> place) => stack([.. group.Places.Select(p => place(p).Of(flat))]);
     }
 
-    /// <summary>(M + δI)⁻¹ of each symmetric M [r, r], computed in fp64 since M's condition is the square of the factor's.</summary>
-    private static Tensor Inverse(Tensor gram) =>
-        Linalg.Inv(gram.Add(eye(gram.shape[^1], dtype: ScalarType.Float64, device: gram.device).Mul(Damping))).to(ScalarType.Float32);
+    /// <summary>
+    /// (M + δI)⁻¹ of each symmetric M [r, r], computed in fp64 since M's condition is the square of the factor's; zero along directions that
+    /// the factor has by fp32's rounding alone (as of a start whose factors are of a lower rank), which would be blown up by 1/δ.
+    /// </summary>
+    private static Tensor Inverse(Tensor gram)
+    {
+        var (values, vectors) = Linalg.Eigh(gram);
+        var real = values.gt(values.amax([-1L], true).Mul(Rounding));
+        var inverse = where(real, values.Add(Damping).reciprocal(), zeros_like(values));
+        return (vectors * inverse.unsqueeze(-2)).matmul(vectors.transpose(1, 2)).to(ScalarType.Float32);
+    }
 
     /// <summary>X with P·X + X·Q = C for symmetric P, Q of no negative eigenvalue; 0 where the eigenvalues' sum vanishes.</summary>
     private static Tensor Sylvester(Tensor p, Tensor q, Tensor c)

@@ -15,6 +15,7 @@ internal sealed unsafe class CpuLayer
     private readonly FloatLinear? _query; // of the last block; else it is part of _keyValue
     private readonly CpuNorm _attentionNorm, _outputNorm;
     private readonly CpuBottleneck? _attentionBottleneck, _outputBottleneck, _layerBottleneck;
+    private readonly CpuFusion? _fusion; // in the place of _outputBottleneck
 
     /// <param name="config">The model's shape.</param>
     /// <param name="index">The block, from 0.</param>
@@ -35,6 +36,7 @@ internal sealed unsafe class CpuLayer
         _attentionBottleneck = CpuBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Attention), hidden, reader);
         _outputBottleneck = CpuBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Output), hidden, reader);
         _layerBottleneck = CpuBottleneck.ReadIfThere(BottleneckAdapter.NameOf(index, BottleneckPlace.Layer), hidden, reader);
+        _fusion = CpuFusion.ReadIfThere(BottleneckFusion.NameOf(index), hidden, reader);
 
         FloatLinear Linear(params EncoderModule[] modules)
         {
@@ -64,6 +66,7 @@ internal sealed unsafe class CpuLayer
         team.For(rows, 8L * wide, (first, end) => RowMath.Gelu(inner + ((long)first * wide), (end - first) * wide));
         _output.Apply(inner, wide, rows, x, hidden, team);
         _outputBottleneck?.Apply(x, rows, team);
+        _fusion?.Apply(x, rows, team);
         _outputNorm.Apply(x, y, rows);
         _layerBottleneck?.Apply(x, rows, team);
         CpuScratch.Return(memory);

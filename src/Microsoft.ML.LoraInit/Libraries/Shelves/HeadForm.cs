@@ -1,4 +1,5 @@
 using System.Numerics;
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Libraries.Shelves;
@@ -44,6 +45,6 @@ internal sealed record HeadForm(long Hidden, int Outputs)
         var logits = Layer(pooled, heads.narrow(1, Projection, Outputs * Hidden).view(count, Outputs, Hidden), heads.narrow(1, ProjectionBias, Outputs));
         return logits.view(-1, Outputs).MoveToOuterDisposeScope();
 
-        static Tensor Layer(Tensor x, Tensor weights, Tensor biases) => x.bmm(weights.transpose(1, 2)).add_(biases.unsqueeze(1));
+        static Tensor Layer(Tensor x, Tensor weights, Tensor biases) => x.bmm(weights.transpose(1, 2)).Add_(biases.unsqueeze(1));
     }
 }

@@ -110,7 +110,7 @@ internal static class RunFingerprint
         string text => text,
         LoraMethod { Freeze: AdapterFactor.None, Bias: LoraBias.None } => "LoraMethod { Name = lora }", // as version 0.1.0 wrote it
         BottleneckMethod { Skip: 0 } method => method.ToString().Replace($", {nameof(method.Skip)} = 0", "", StringComparison.Ordinal), // that one too
-        LoraFamilyMethod or FullFamilyMethod => ((FineTuningMethod)value).ToJson().ToJsonString(),
+        LoraFamilyMethod or FullFamilyMethod or AdapterFusionMethod => ((FineTuningMethod)value).ToJson().ToJsonString(),
         LoraInitialization strategy => InitializationRegistry.ToJson(strategy).ToJsonString(),
         IEnumerable => JsonSerializer.Serialize(value),
         IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),

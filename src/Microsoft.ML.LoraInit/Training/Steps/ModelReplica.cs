@@ -30,7 +30,7 @@ internal static class ModelReplica
                     to.Adapter = Blueprint(adapter).Build(to.Weight.Value, device);
             for (int i = 0; i < model.Layers.Count; i++)
                 foreach (var (place, from) in model.Layers[i].Bottlenecks)
-                    replica.Layers[i].Bottlenecks[place] = new(BottleneckAdapter.NameOf(i, place), Values(from.Parameters), from.Eps);
+                    replica.Layers[i].Bottlenecks[place] = from.Over(Values(from.Parameters));
             foreach (var (from, to) in model.Parameters.Zip(replica.Parameters, (from, to) => (from, to)))
                 (to.Trained, to.MovedByMethod) = from.Name == to.Name ? (from.Trained, from.MovedByMethod) : throw new InvalidOperationException($"The replica has '{to.Name}' in the place of '{from.Name}'.");
             return replica;

@@ -11,7 +11,7 @@ internal sealed class GridOptions
     [
         Of("tasks", "NAMES", $"Tasks: {string.Join(", ", GlueTask.All.Select(t => t.Name))}."),
         Of("inits", "NAMES", "Initialisations, separated by semicolons where they have settings (pissa:iterations=16,… ;eva), else by commas; a setting takes several values (hrp:rank=16|64,side=a|b); all for every published one."),
-        Of("methods", "NAMES", "What is trained: lora, lora:freeze=a, rslora, dora, and beside them head-only, bitfit, full, the variants of LoRA and of full in docs/methods.md, and bottlenecks: houlsby, pfeiffer, lin; separated by semicolons where they have settings (lora;pfeiffer:size=16,skip=5)."),
+        Of("methods", "NAMES", "What is trained: lora, lora:freeze=a, rslora, dora, and beside them head-only, bitfit, full, the variants of LoRA and of full in docs/methods.md, and bottlenecks: houlsby, pfeiffer, lin, and fusion:sources=A.mlnet+B.mlnet; separated by semicolons where they have settings (lora;pfeiffer:size=16,skip=5)."),
         Of("ranks", "N,…", "Ranks."),
         Of("alphas", "X|r|2r,…", "Numerators of the scaling alpha / r: numbers, or multiples of each rank (r, 2r)."),
         Of("rank-pattern", "NAME=N,…|N..N", "Other ranks for some layers: names' ends or expressions with a rank each, or FIRST..LAST for ranks that rise from the first encoder layer to the last."),

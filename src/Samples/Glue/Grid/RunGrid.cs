@@ -83,6 +83,7 @@ internal static class RunGrid
                 BaseModelSha256 = spec.BaseModelSha256,
                 Precision = spec.Precision,
                 Method = method,
+                MethodSources = Methods.SourcesOf(method),
                 LearningRate = 0,
                 Seed = 0,
                 Epochs = 0,

@@ -23,6 +23,10 @@ internal sealed record RunConfig
     /// <summary><c>lora</c>, or what is compared with it: <c>full</c>, <c>bitfit</c>, …</summary>
     public string Method { get; init; } = Methods.Lora;
 
+    /// <summary>The contents of the saved models that the method fuses: their SHA-256, with + between them; null where it fuses none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? MethodSources { get; init; }
+
     /// <summary>The initialisation: its name and the settings that differ from the default, or <c>none</c> where the method has no adapters to initialise.</summary>
     public string Initialization { get; init; } = Methods.NoInitialization;
 
