@@ -18,7 +18,7 @@ internal sealed class SmallCommand(TemporaryFolder folder)
 
     private static readonly Dictionary<string, string> LeftOut = new()
     {
-        ["train"] = "--train rows.tsv --kind multiclass --model m.mlnet",
+        ["train"] = "--train rows.tsv --kind multiclass --batch-size 8 --model m.mlnet",
         ["glue"] = "--data-dir data --tasks cola --learning-rates 1e-3 --seeds 0 --epochs 1 --out small-grid",
     };
 

@@ -111,6 +111,28 @@ public sealed class DataFileTests
     }
 
     [TestMethod]
+    public async Task ParquetsSmallNumbersAreLabelsToo()
+    {
+        using var folder = new TemporaryFolder();
+        DataField text = new DataField<string>("Text"), small = new DataField<short?>("Small"), exact = new DecimalDataField("Exact", 6, 2, isNullable: false);
+        using (var stream = File.Create(folder.File("rows.parquet")))
+        {
+            await using var writer = await ParquetWriter.CreateAsync(new ParquetSchema(text, small, exact), stream);
+            using var group = writer.CreateRowGroup();
+            await group.WriteAsync(text, new[] { "a", "b" });
+            await group.WriteAsync<short>(small, new short?[] { 3, null });
+            await group.WriteAsync<decimal>(exact, new[] { 1.5m, 2m });
+        }
+        string?[] Labels(TextLayout layout)
+        {
+            using var file = DataFile.Open(folder.File("rows.parquet"), DataFormat.Parquet, null, layout, Terminal.System);
+            return [.. file.ReadAll(layout, Terminal.System).Select(r => r.Label)];
+        }
+        CollectionAssert.AreEqual(new[] { "3" }, Labels(Columns with { Label = "Small", SkipMalformed = true }));
+        StringAssert.StartsWith(Labels(Columns with { Label = "Exact" })[0], "1.5");
+    }
+
+    [TestMethod]
     public void AFileThatIsNotParquetIsNamed() =>
         StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Parquet, "Text,Label\n")).Message, "Parquet");
 
