@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.MadeUp;
 using Microsoft.ML.LoraInit.Samples;
@@ -52,6 +54,21 @@ public sealed class ConfigFileTests
         Assert.AreEqual(77, (int?)run["files"]!["train"]!["rows"]);
         Assert.AreNotEqual("", (string?)run["environment"]!["torch_sharp"]);
         Assert.AreEqual("kaiming", (string?)run["initialization"]!["name"]);
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public async Task RowsOfAPipeAreReadOnceAndTheReportHasTheirHash()
+    {
+        using var folder = new TemporaryFolder();
+        var pipe = folder.File("pipe.csv");
+        BankingIntents.WriteCsv(folder.File("rows.csv"), 77, seed: 0);
+        Process.Start("mkfifo", [pipe]).WaitForExit();
+        var write = OwnThread.Run(() => File.WriteAllBytes(pipe, File.ReadAllBytes(folder.File("rows.csv"))));
+        var report = OwnThread.Run(() => Report(folder, "run.json", "--train", pipe, "--kind", "multiclass", "--epochs", "1", "--max-length", "16").GetAwaiter().GetResult());
+        var files = (await report.WaitAsync(TimeSpan.FromMinutes(2)))["run"]!["files"]!;
+        await write;
+        Assert.AreEqual(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(folder.File("rows.csv")))), (string?)files["train"]!["sha256"]);
     }
 
     [TestMethod]
