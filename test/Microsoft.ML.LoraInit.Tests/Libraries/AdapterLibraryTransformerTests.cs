@@ -75,6 +75,42 @@ public sealed class AdapterLibraryTransformerTests
     }
 
     [TestMethod]
+    public void AnAdapterThatComesWhileItsRowsAreReadAheadIsFound()
+    {
+        using var library = Library();
+        var rows = Enumerable.Range(0, 120).Select(i => new Row { Text = "x", Adapter = i < 100 ? "topic" : "late" });
+        var view = library.CreateTransformer().Transform(new MLContext().Data.LoadFromEnumerable(rows));
+        using var late = MadeUpModels.Create("plain", MadeUpModels.Multiclass("p", "q", "r", "s", "t"), 9);
+        using var cursor = view.GetRowCursor(view.Schema);
+        for (int i = 0; i < 33; i++) // of the second window; the others are under way
+            Assert.IsTrue(cursor.MoveNext());
+        library.Add("late", late);
+
+        var score = cursor.GetGetter<VBuffer<float>>(view.Schema["Score"]);
+        VBuffer<float> value = default;
+        while (cursor.MoveNext())
+            score(ref value);
+
+        Assert.AreEqual(5, value.Length);
+    }
+
+    [TestMethod]
+    [DataRow(0)]
+    [DataRow(1)]
+    [DataRow(33)]
+    public void ACursorThatIsLeftEarlyFreesWhatItsWindowsHold(int rows)
+    {
+        var library = Library();
+        var view = library.CreateTransformer().Transform(new MLContext().Data.LoadFromEnumerable(Enumerable.Range(0, 400).Select(i => new Row { Text = "x", Adapter = "topic" })));
+        using (var cursor = view.GetRowCursor(view.Schema))
+            for (int i = 0; i < rows; i++)
+                cursor.MoveNext();
+        var weight = library.Base.Predictor.Encoder.Tensors[0];
+        library.Dispose();
+        Assert.IsTrue(weight.IsInvalid, "a window still holds the library");
+    }
+
+    [TestMethod]
     public void ErrorsOfTheSourceComeAfterTheRowsBeforeThem()
     {
         var ml = new MLContext();
