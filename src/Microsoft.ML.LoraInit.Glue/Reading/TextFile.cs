@@ -111,8 +111,11 @@ public static class TextFile
     }
 
     private static string? Unknown(TextLayout layout, string label) => layout.Labels is { } known && !known.Contains(label, StringComparer.Ordinal)
-        ? $"unknown label '{Short(label)}'; known are {string.Join(", ", known)}."
+        ? $"unknown label '{Short(label)}'; known are {string.Join(", ", known.Take(MostShown))}{(known.Count > MostShown ? $" and {known.Count - MostShown} more" : "")}."
         : null;
+
+    // Of the classes, in a message of one line.
+    private const int MostShown = 20;
 
     private static string Short(string value) => value.Length <= 40 ? value : value[..40] + "…";
 

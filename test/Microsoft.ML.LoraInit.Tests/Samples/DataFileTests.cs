@@ -227,6 +227,13 @@ public sealed class DataFileTests
     }
 
     [TestMethod]
+    public void OfManyClassesAMessageListsTheFirst()
+    {
+        var layout = Columns with { Labels = [.. Enumerable.Range(0, 77).Select(i => $"class {i}")] };
+        StringAssert.EndsWith(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Csv, "Text,Label\na,b\n", layout: layout)).Message, "class 19 and 57 more.");
+    }
+
+    [TestMethod]
     public void ADecimalCommaIsExplained() =>
         StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Csv, "Text;Label\na;3,5\n", layout: Columns with { Kind = TaskKind.Regression })).Message, "point");
 
