@@ -37,15 +37,18 @@ internal static class LibraryBenchmark
             });
             using var madeUp = new MadeUpAdapters();
             var count = result.GetValue(adapters);
-            var started = Stopwatch.GetTimestamp();
+            var (started, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             double[] adding = [.. Enumerable.Range(0, count).Select(i => madeUp.Add(library, $"adapter-{i}", i))];
             var filled = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            var fillingCpu = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / count;
 
             var requests = Requests(count, result.GetValue(rows), result.GetValue(words));
             var answers = library.Predict(requests);
             int repeated = result.GetValue(repeats);
             var wrong = MergedModels(library, requests, answers, result.GetValue(checks), repeated, out var merged);
+            cpu = Environment.CpuUsage.TotalTime;
             var alone = Seconds(repeated, () => library.Predict(requests));
+            var rowCpu = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / (repeated * requests.Length);
             var changing = new ChangingLibrary(library, madeUp, Tolerance);
             var (loaded, different) = changing.Run(work => Seconds(repeated, () => work()), () => library.Predict(requests), answers);
             report.Add(new("library", BenchmarkReport.Ours, new(StringComparer.Ordinal)
@@ -59,6 +62,7 @@ internal static class LibraryBenchmark
             }, new(StringComparer.Ordinal)
             {
                 [BenchmarkRow.Speed] = requests.Length / alone,
+                [BenchmarkRow.Cpu] = rowCpu,
                 ["under_load_samples_per_second"] = requests.Length / loaded,
                 ["changes_under_load"] = changing.Changes,
                 ["changed_answers_under_load"] = changing.Answers,
@@ -67,6 +71,7 @@ internal static class LibraryBenchmark
                 ["add_ms"] = adding.Average(),
                 ["add_last_ms"] = Statistics.Median([.. adding.TakeLast(Math.Max(1, count / 10))]),
                 ["fill_seconds"] = filled,
+                ["fill_cpu_ms_per_adapter"] = fillingCpu,
                 ["tensors_a_batch_1_adapter"] = TensorsMade(library, Math.Min(64, count), 1),
                 ["tensors_a_batch_64_adapters"] = TensorsMade(library, Math.Min(64, count), 64),
                 ["wrong_against_merged"] = wrong,
