@@ -46,11 +46,9 @@ internal static class LibraryBenchmark
             var answers = library.Predict(requests);
             int repeated = result.GetValue(repeats);
             var wrong = MergedModels(library, requests, answers, result.GetValue(checks), repeated, out var merged);
-            cpu = Environment.CpuUsage.TotalTime;
-            var alone = Seconds(repeated, () => library.Predict(requests));
-            var rowCpu = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / (repeated * requests.Length);
+            var alone = Time(repeated, () => library.Predict(requests));
             var changing = new ChangingLibrary(library, madeUp, Tolerance);
-            var (loaded, different) = changing.Run(work => Seconds(repeated, () => work()), () => library.Predict(requests), answers);
+            var (loaded, different) = changing.Run(work => Time(repeated, () => work()).Seconds, () => library.Predict(requests), answers);
             report.Add(new("library", BenchmarkReport.Ours, new(StringComparer.Ordinal)
             {
                 ["base"] = opened.Name,
@@ -61,13 +59,14 @@ internal static class LibraryBenchmark
                 ["device"] = device.type == TorchSharp.DeviceType.CUDA ? "cuda" : "cpu",
             }, new(StringComparer.Ordinal)
             {
-                [BenchmarkRow.Speed] = requests.Length / alone,
-                [BenchmarkRow.Cpu] = rowCpu,
+                [BenchmarkRow.Speed] = requests.Length / alone.Seconds,
+                [BenchmarkRow.Cpu] = alone.CpuMilliseconds / requests.Length,
                 ["under_load_samples_per_second"] = requests.Length / loaded,
                 ["changes_under_load"] = changing.Changes,
                 ["changed_answers_under_load"] = changing.Answers,
-                ["merged_samples_per_second"] = requests.Length / merged,
-                ["share_of_merged"] = merged / alone,
+                ["merged_samples_per_second"] = requests.Length / merged.Seconds,
+                ["merged_cpu_ms_per_sample"] = merged.CpuMilliseconds / requests.Length,
+                ["share_of_merged"] = merged.Seconds / alone.Seconds,
                 ["add_ms"] = adding.Average(),
                 ["add_last_ms"] = Statistics.Median([.. adding.TakeLast(Math.Max(1, count / 10))]),
                 ["fill_seconds"] = filled,
@@ -96,20 +95,20 @@ internal static class LibraryBenchmark
     /// <param name="answers">The library's.</param>
     /// <param name="count">How many adapters.</param>
     /// <param name="repeats">Passes that are timed.</param>
-    /// <param name="seconds">What one of the models takes for the texts of all rows.</param>
+    /// <param name="time">What one of the models takes for the texts of all rows.</param>
     /// <returns>Rows whose scores differ.</returns>
-    private static int MergedModels(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, out double seconds)
+    private static int MergedModels(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, out (double Seconds, double CpuMilliseconds) time)
     {
         var wrong = 0;
-        seconds = double.NaN;
+        time = (double.NaN, double.NaN);
         foreach (var name in requests.Select(r => r.Adapter).Distinct().Take(count))
         {
             using var model = library.CreateModel(name);
             var own = Enumerable.Range(0, requests.Length).Where(i => requests[i].Adapter == name).ToArray();
             var scores = Scores(model, own.Select(i => requests[i].Text));
             wrong += own.Zip(scores).Count(r => answers[r.First].Score.Zip(r.Second).Any(s => !(Math.Abs(s.First - s.Second) <= Tolerance)));
-            if (double.IsNaN(seconds))
-                seconds = Seconds(repeats, () => Scores(model, requests.Select(r => r.Text)));
+            if (double.IsNaN(time.Seconds))
+                time = Time(repeats, () => Scores(model, requests.Select(r => r.Text)));
         }
         return wrong;
     }
@@ -127,10 +126,16 @@ internal static class LibraryBenchmark
         return statistics.CreatedInScopeCount + statistics.CreatedOutsideScopeCount - before;
     }
 
-    private static double Seconds(int repeats, Action work) => Statistics.Median(Enumerable.Range(0, repeats).Select(_ =>
+    /// <summary>The median pass's seconds, and a pass's milliseconds of all threads.</summary>
+    private static (double Seconds, double CpuMilliseconds) Time(int repeats, Action work)
     {
-        var started = Stopwatch.GetTimestamp();
-        work();
-        return Stopwatch.GetElapsedTime(started).TotalSeconds;
-    }).ToArray());
+        var cpu = Environment.CpuUsage.TotalTime;
+        var seconds = Statistics.Median(Enumerable.Range(0, repeats).Select(_ =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            work();
+            return Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }).ToArray());
+        return (seconds, (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / repeats);
+    }
 }
