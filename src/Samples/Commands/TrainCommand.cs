@@ -139,7 +139,7 @@ internal sealed class TrainCommand
             Rows = scored is null ? [] : JudgedRow.Read(scored, layout.Kind, classes, validationRows!),
             Reliability = history.Calibration is { } fitted ? (fitted.Bins, $"Of {fitted.Rows:N0} validation rows, each half calibrated by what the other half says.")
                 : metrics.Calibration is { } calibration ? (calibration.Bins, "Of the validation rows.") : null,
-            Settings = [.. RunSettings.Of(used!), ("SHA-256 of the base's weights", step.BaseModelSha256)],
+            Settings = [.. RunSettings.Of(used!), .. RunSettings.Calibration(step), ("SHA-256 of the base's weights", step.BaseModelSha256)],
         });
         return ExitCodes.Success;
     }

@@ -89,6 +89,8 @@ public sealed class ConfigFileTests
     [DataRow("{ \"rslora\": 1 }", "'rslora' is true or false, not 1.")]
     [DataRow("[1]", "not a JSON object")]
     [DataRow("{", "not JSON (line 1)")]
+    [DataRow("{ \"rank\": 1, \"rank\": 2 }", "Duplicate property 'rank'")]
+    [DataRow("{ \"config\": \"x\" }", "'config', which is no option of train in a file.")]
     public async Task WhatIsNoConfigurationIsRefused(string json, string problem)
     {
         using var folder = new TemporaryFolder();
