@@ -18,8 +18,11 @@ internal static partial class AdapterPlanner
     private const string DropoutOption = "LoraDropout";
 
     /// <summary>The plan for a model that is not loaded yet: bad settings are told before long work starts.</summary>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config) =>
-        Plan(settings, Modules(config));
+    /// <param name="settings">The settings.</param>
+    /// <param name="config">The encoder's shape.</param>
+    /// <param name="rankOption">What messages call the rank.</param>
+    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config, string rankOption = nameof(AdapterSettings.Rank)) =>
+        Plan(settings, Modules(config), rankOption);
 
     /// <summary>The linear layers of an encoder of this shape, in the model's order: name, out, in.</summary>
     public static IEnumerable<(string Name, int Outputs, int Inputs)> Modules(RobertaConfig config) =>
@@ -29,7 +32,7 @@ internal static partial class AdapterPlanner
 
     /// <summary>The targets in the model's order.</summary>
     /// <exception cref="ArgumentException">A setting is out of range or chooses nothing; the message names it and what there is.</exception>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<(string Name, int Outputs, int Inputs)> modules)
+    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<(string Name, int Outputs, int Inputs)> modules, string rankOption = nameof(AdapterSettings.Rank))
     {
         var all = modules.ToArray();
         CheckNumbers(settings);
@@ -56,7 +59,7 @@ internal static partial class AdapterPlanner
 
         AdapterTarget Target(string name, int outputs, int inputs)
         {
-            var (rank, rankFrom) = ranks.Find(name, settings.Rank, nameof(AdapterSettings.Rank));
+            var (rank, rankFrom) = ranks.Find(name, settings.Rank, rankOption);
             var (alpha, alphaFrom) = alphas.Find(name, settings.Alpha, nameof(AdapterSettings.Alpha));
             if (rank < 1 || rank > Math.Min(inputs, outputs))
                 throw new ArgumentException($"{rankFrom} = {rank} does not fit '{name}' [{outputs}, {inputs}]: the rank must be from 1 to {Math.Min(inputs, outputs)}.");

@@ -11,6 +11,8 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// </summary>
 internal sealed class DoraAdapter : LowRankAdapter
 {
+    private const double NoLength = 1e-30;
+
     public DoraAdapter(AdapterTarget target, Tensor a, Tensor b, Tensor magnitude, double dropout = 0)
         : base(target, dropout)
     {
@@ -40,7 +42,7 @@ internal sealed class DoraAdapter : LowRankAdapter
         Tensor norm;
         using (no_grad())
         using (NewDisposeScope())
-            norm = RowNorms(Direction(linear.Weight.Value.to(ScalarType.Float32))).MoveToOuterDisposeScope();
+            norm = Lengths(Direction(linear.Weight.Value.to(ScalarType.Float32))).MoveToOuterDisposeScope();
         var gain = (Magnitude.Value / norm).to(x.dtype); // [out]
         var dropped = context.ApplyDropout(x, Dropout);
         var delta = Delta(x, dropped).Mul(Scaling);
@@ -53,8 +55,11 @@ internal sealed class DoraAdapter : LowRankAdapter
     public override Tensor EffectiveWeight(Tensor weight)
     {
         var direction = Direction(weight);
-        return direction * (Magnitude.Value / RowNorms(direction)).unsqueeze(1);
+        return direction * (Magnitude.Value / Lengths(direction)).unsqueeze(1);
     }
+
+    /// <summary>‖·‖ of each row, to divide by: a row of zeros, as of a pruned model, has no direction and stays zero.</summary>
+    public static Tensor Lengths(Tensor direction) => RowNorms(direction).ClampMin(NoLength);
 
     private static Tensor RowNorms(Tensor weight) => weight.Square().sum(1).sqrt_();
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Adapters;
 
@@ -72,7 +73,7 @@ internal static class FineTuningMethodRegistry
         }
         catch (JsonException e)
         {
-            throw new ArgumentException($"The settings of the method '{known.Name}' cannot be read: {e.Message}", nameof(json), e);
+            throw new ArgumentException(SettingMessage.Of($"the method '{known.Name}'", known.GetType(), settings, e), nameof(json), e);
         }
     }
 

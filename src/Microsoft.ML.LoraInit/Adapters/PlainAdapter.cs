@@ -28,6 +28,6 @@ internal sealed record PlainAdapter(AdapterTarget Target, Tensor A, Tensor B, Te
     {
         var direction = weight.Add(B.to(weight.dtype).matmul(A.to(weight.dtype)), Target.Scaling);
         return Magnitude is null ? direction
-            : direction * (Magnitude.to(weight.dtype) / direction.Square().sum(1).sqrt()).unsqueeze(1);
+            : direction * (Magnitude.to(weight.dtype) / DoraAdapter.Lengths(direction)).unsqueeze(1);
     }
 }

@@ -43,7 +43,7 @@ public abstract class RobertaCheckpoint
 
     /// <summary>What a command line or a settings file names.</summary>
     /// <param name="text"><c>mini</c>, an existing folder, or else a hub id: <c>owner/name</c> or <c>owner/name@revision</c>.</param>
-    /// <exception cref="ArgumentException"><paramref name="text"/> is none of these.</exception>
+    /// <exception cref="ArgumentException"><paramref name="text"/> is none of these, or a file.</exception>
     public static RobertaCheckpoint Parse(string text)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(text);
@@ -51,6 +51,8 @@ public abstract class RobertaCheckpoint
             return Mini;
         if (Directory.Exists(text))
             return FromDirectory(text);
+        if (File.Exists(text))
+            throw new ArgumentException($"'{text}' is a file; name the folder of the base model, with config.json, the vocabulary and model.safetensors.", nameof(text));
         return HubCheckpoint.TryParse(text) ?? throw new ArgumentException($"'{text}' is not a base model: expected 'mini', an existing folder, or a hub id such as 'FacebookAI/roberta-base'.", nameof(text));
     }
 

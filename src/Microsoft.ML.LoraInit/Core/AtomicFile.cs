@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit;
@@ -10,6 +12,7 @@ namespace Microsoft.ML.LoraInit;
 public static class AtomicFile
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const int LongestStem = 200;
     private static readonly TimeSpan OrphanAge = TimeSpan.FromMinutes(1);
 
     /// <summary>Writes through a temporary file in the same folder, flushed to the disk and then moved over the path.</summary>
@@ -57,7 +60,13 @@ public static class AtomicFile
     /// <summary>Deletes what killed processes left of a file's writing. Others may not be writing it.</summary>
     internal static void DeleteOrphans(string path, TimeSpan age = default)
     {
-        foreach (var orphan in Directory.EnumerateFiles(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.*.tmp"))
+        // Not by a pattern: a name may have stars.
+        var (begin, end) = ($".{Stem(path)}.", ".tmp");
+        foreach (var orphan in Directory.EnumerateFiles(Path.GetDirectoryName(path)!, ".*.tmp"))
+        {
+            var name = Path.GetFileName(orphan);
+            if (name.Length <= begin.Length + end.Length || !name.StartsWith(begin, StringComparison.Ordinal) || name[begin.Length..^end.Length].Contains('.'))
+                continue;
             try
             {
                 if (DateTime.UtcNow - File.GetLastWriteTimeUtc(orphan) < age)
@@ -72,17 +81,26 @@ public static class AtomicFile
             {
                 // Somebody else's.
             }
+        }
+    }
+
+    /// <summary>A new name beside a path, for what is to be moved there.</summary>
+    internal static string Temporary(string path) =>
+        Path.Combine(Path.GetDirectoryName(path)!, $".{Stem(path)}.{Guid.NewGuid():N}.tmp");
+
+    // A name may have 255 bytes, and the temporary one is longer: of one that leaves no room only a hash is taken.
+    private static string Stem(string path)
+    {
+        var name = Encoding.UTF8.GetBytes(Path.GetFileName(path));
+        return name.Length <= LongestStem ? Path.GetFileName(path) : Convert.ToHexStringLower(SHA256.HashData(name));
     }
 
     private static string Place(string path)
     {
-        path = Path.GetFullPath(FileKind.Target(path));
+        path = FileKind.Target(path);
         var folder = Path.GetDirectoryName(path) ?? throw new IOException($"'{path}' names a folder, not a file.");
         return Directory.Exists(folder) ? path : throw new DirectoryNotFoundException($"'{path}' cannot be written: its folder does not exist.");
     }
-
-    private static string Temporary(string path) =>
-        Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.tmp");
 
     private static void Replace(string path, Action<Stream> write)
     {

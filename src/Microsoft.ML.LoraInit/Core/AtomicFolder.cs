@@ -13,7 +13,7 @@ public static class AtomicFolder
         ArgumentNullException.ThrowIfNull(write);
         path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         Check(path);
-        var temporary = Path.Combine(Path.GetDirectoryName(path)!, $".{Path.GetFileName(path)}.{Guid.NewGuid():N}.tmp");
+        var temporary = AtomicFile.Temporary(path);
         try
         {
             Directory.CreateDirectory(temporary);

@@ -17,20 +17,23 @@ internal static unsafe partial class FileKind
         if (Mode(path) is { } mode)
             return (mode & KindMask) is not (Regular or Folder);
         // Elsewhere by the place and by the size, which of devices and pipes is 0.
-        var full = Path.GetFullPath(Target(path));
+        var full = Target(path);
         return full.StartsWith("/dev/", StringComparison.Ordinal) || full.StartsWith("/proc/", StringComparison.Ordinal);
     }
 
-    /// <summary>What a link points at in the end; the path itself where it is no link.</summary>
+    /// <summary>What a link points at in the end, as a full path; the path itself where it is no link.</summary>
+    /// <exception cref="IOException">Links point at each other; the message names the path.</exception>
     public static string Target(string path)
     {
+        // Of a link given by its name alone .NET 10 looks for a relative target in the root of the file system.
+        path = Path.GetFullPath(path);
         try
         {
             return File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
         }
-        catch (IOException)
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            return path; // A loop of links, or nothing there: opening it says so.
+            return path; // Nothing is there yet.
         }
     }
 

@@ -28,8 +28,15 @@ internal static class Linalg
     /// <inheritdoc cref="linalg.inv"/>
     public static Tensor Inv(Tensor x) => linalg.inv(Ready(x));
 
-    /// <summary>The Moore-Penrose inverse.</summary>
-    public static Tensor Pinv(Tensor x) => linalg.pinv(Ready(x));
+    /// <summary>The Moore-Penrose inverse, singular values below a share of the largest taken for zero.</summary>
+    /// <param name="x">[m, n].</param>
+    /// <param name="rounding">That share.</param>
+    public static Tensor Pinv(Tensor x, double rounding)
+    {
+        var (u, s, vh) = Svd(x, false);
+        var inverse = where(s.gt(s[0].Mul(rounding)), s.reciprocal(), zeros_like(s));
+        return (vh.t() * inverse).matmul(u.t());
+    }
 
     /// <summary>The lower factor, unchecked: what is not positive definite gives numbers without meaning.</summary>
     public static Tensor Cholesky(Tensor x) => linalg.cholesky_ex(Ready(x)).L;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Initialization;
 
@@ -118,7 +119,7 @@ internal static class InitializationRegistry
         }
         catch (JsonException e)
         {
-            throw new ArgumentException($"The settings of the initialisation '{known.Name}' cannot be read: {e.Message}", nameof(json), e);
+            throw new ArgumentException(SettingMessage.Of($"the initialisation '{known.Name}'", known.GetType(), settings, e), nameof(json), e);
         }
     }
 

@@ -256,18 +256,14 @@ public sealed class AdapterLibrary : IDisposable
     /// <param name="firstRow">The number of rows before these, for messages.</param>
     internal AdapterPrediction[] Score(IReadOnlyList<AdapterRequest> rows, long firstRow)
     {
-        using var held = _registry.Enter();
-        var texts = new (LibraryAdapter Adapter, TextPair Text)[rows.Count];
-        for (int i = 0; i < texts.Length; i++)
-        {
-            var adapter = held.Get(rows[i].Adapter, firstRow + i);
-            if (adapter.Info.IsPair && rows[i].Text2 is null)
-                throw new ArgumentException($"Row {firstRow + i + 1}: the adapter '{adapter.Name}' reads pairs of texts, and there is no second text.");
-            texts[i] = (adapter, new(rows[i].Text, rows[i].Text2));
-        }
-        var logits = _base.Predictor.Predict(texts);
-        return [.. texts.Select((t, i) => t.Adapter.Read(logits[i]))];
+        using var work = new LibraryWork(_registry, rows, firstRow, CancellationToken.None);
+        return work.Read(_base.Predictor);
     }
+
+    /// <summary>Starts to score a window: tokenised by other threads at once.</summary>
+    /// <inheritdoc cref="Score"/>
+    internal ScoringRun<AdapterPrediction> Begin(IReadOnlyList<AdapterRequest> rows, long firstRow) =>
+        new LibraryRun(_base.Predictor, stop => new(_registry, rows, firstRow, stop));
 
     /// <summary>Adds what <paramref name="read"/> gives under a name that is checked before and after.</summary>
     internal AdapterInfo Add(string name, bool replace, Func<AdapterSource> read)

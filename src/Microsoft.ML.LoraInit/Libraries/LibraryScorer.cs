@@ -9,6 +9,5 @@ internal sealed class LibraryScorer(AdapterLibrary library) : IWindowScorer<Adap
 
     public AdapterPrediction ScoreOne(AdapterRequest row, long position) => library.Score([row], position)[0];
 
-    public ScoringRun<AdapterPrediction> Begin(IReadOnlyList<AdapterRequest> rows, long first) =>
-        new DeferredRun<AdapterPrediction>(() => library.Score(rows, first));
+    public ScoringRun<AdapterPrediction> Begin(IReadOnlyList<AdapterRequest> rows, long first) => library.Begin(rows, first);
 }

@@ -21,38 +21,45 @@ internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer toke
     /// <summary>The base's vocabulary; each adapter has a rule of its own.</summary>
     public SubwordTokenizer Tokenizer => tokenizer;
 
-    /// <summary>Each row's logits, in the rows' order; their number is the adapter's.</summary>
-    /// <param name="rows">Texts with their adapters, which must stay open for the call.</param>
-    public float[][] Predict(IReadOnlyList<(LibraryAdapter Adapter, TextPair Text)> rows)
+    /// <summary>Whether <see cref="Begin"/> returns before the logits are there.</summary>
+    public bool IsAsynchronous => encoder.Device.type != TorchSharp.DeviceType.CPU;
+
+    /// <summary>Each text's rows of ids, as its adapter makes them.</summary>
+    /// <param name="rows">Texts with their adapters.</param>
+    /// <param name="cancellationToken">Looked at between texts.</param>
+    public static EncodedText[][] Encode(IReadOnlyList<(LibraryAdapter Adapter, TextPair Text)> rows, CancellationToken cancellationToken)
     {
-        if (rows.Count == 0)
-            return [];
         var encoded = new EncodedText[rows.Count][];
         if (encoded.Length == 1)
             Encode(0);
         else
-            Parallel.For(0, encoded.Length, Encode);
-        var logits = Predict([.. rows.SelectMany((r, i) => encoded[i].Select(_ => r.Adapter))], TextEncoder.Rows(encoded));
-        var result = new float[rows.Count][];
-        for (int i = 0, row = 0; i < result.Length; row += encoded[i++].Length)
-            result[i] = rows[i].Adapter.Encoder.Combine(logits.AsSpan(row, encoded[i].Length));
-        return result;
+            Parallel.For(0, encoded.Length, new ParallelOptions { CancellationToken = cancellationToken }, Encode);
+        return encoded;
 
         void Encode(int i) => encoded[i] = rows[i].Adapter.Encoder.Encode(rows[i].Adapter.Info.IsPair ? rows[i].Text : rows[i].Text with { Second = null });
     }
 
+    /// <summary>Starts to score: on a GPU this returns as soon as the work is queued there.</summary>
+    /// <param name="rows">Texts with their adapters, which must stay open until the logits are read.</param>
+    /// <param name="encoded">What <see cref="Encode"/> made of them.</param>
+    public MixedLogits Begin(IReadOnlyList<(LibraryAdapter Adapter, TextPair Text)> rows, EncodedText[][] encoded)
+    {
+        var (values, placed) = Queue([.. rows.SelectMany((r, i) => encoded[i].Select(_ => r.Adapter))], TextEncoder.Rows(encoded));
+        return new(rows, encoded, values, placed);
+    }
+
     public void Dispose() => encoder.Dispose();
 
-    /// <summary>Each row's logits.</summary>
-    private float[][] Predict(LibraryAdapter[] adapters, EncodedText[] texts)
+    /// <summary>The logits of all rows one after another, and of which row each is.</summary>
+    private (Tensor? Values, List<(int Row, int Width)> Placed) Queue(LibraryAdapter[] adapters, EncodedText[] texts)
     {
+        var placed = new List<(int Row, int Width)>(texts.Length);
         if (texts.Length == 0)
-            return [];
+            return (null, placed);
 
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
         var logits = new List<Tensor>();
-        var placed = new List<(int Row, int Width)>(texts.Length);
         foreach (var planned in LengthPlan.Create([.. texts.Select(t => t.Length)], options.TokensPerBatch(encoder.Device), PredictorOptions.BatchCost(encoder.Device)))
         {
             using var batchScope = NewDisposeScope();
@@ -65,18 +72,6 @@ internal sealed class MixedPredictor(RobertaConfig config, SubwordTokenizer toke
             }
         }
         // One copy from the device, which would otherwise be waited for after every batch.
-        return InOrder(cat(logits.ToArray(), 0).cpu().data<float>().ToArray(), placed, r => adapters[r].Weights.Outputs);
-    }
-
-    private static float[][] InOrder(float[] values, List<(int Row, int Width)> placed, Func<int, int> outputs)
-    {
-        var result = new float[placed.Count][];
-        int start = 0;
-        foreach (var (row, width) in placed)
-        {
-            result[row] = values[start..(start + outputs(row))];
-            start += width;
-        }
-        return result;
+        return (cat(logits.ToArray(), 0).DetachFromDisposeScope(), placed);
     }
 }

@@ -32,11 +32,12 @@ internal static class Cli
         }
         if (parsed.Errors.Count > 0)
         {
-            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => e.Message + ErrorSuggestion.For(parsed, e))) + " See --help.");
+            terminal.Fail(string.Join(' ', parsed.Errors.Select(e => ErrorText.Of(e) + ErrorSuggestion.For(parsed, e))) + " See --help.");
             return ExitCodes.BadInput;
         }
         try
         {
+            PlaceCheck.Apply(parsed);
             return await parsed.InvokeAsync(
                 new() { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = terminal.Output, Error = terminal.Error },
                 cancellationToken);
@@ -49,7 +50,7 @@ internal static class Cli
                 terminal.Fail("cancelled; nothing was written.");
                 return ExitCodes.Cancelled;
             }
-            terminal.Fail(cause is UsageException or RunFileException or GlueDataException ? cause.Message : OptionNames.Translate(cause.Message));
+            terminal.Fail(cause is UsageException or RunFileException or GlueDataException ? cause.Message : OptionNames.Translate(ErrorText.Plain(cause.Message)));
             if (parsed.GetValue(Verbose))
                 terminal.Error.WriteLine(e);
             return IsBadInput(cause) ? ExitCodes.BadInput : ExitCodes.Failed;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Microsoft.ML.LoraInit.Glue;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Data;
 using Microsoft.ML.LoraInit.Samples.Inspection;
 using Microsoft.ML.LoraInit.Samples.Output;
@@ -50,7 +51,7 @@ internal sealed class InspectCommand
             OutputPlace.Check(json, "--json");
         if (html is not null)
             OutputPlace.Check(html, "--html");
-        var against = result.GetValue(_against) is { } name ? LoraInitialization.Parse(name) : null;
+        var against = result.GetValue(_against) is { } name ? Strategy(name) : null;
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));
         var (options, data) = Data(result, ml);
@@ -76,6 +77,18 @@ internal sealed class InspectCommand
             options.Progress = progress;
             return InitializationInspector.Inspect(new() { Training = options, Against = with, Data = data, ProbeRows = result.GetValue(_rows), LargestEigenvalue = result.GetValue(_hessian) });
         });
+    }
+
+    private static LoraInitialization Strategy(string text)
+    {
+        try
+        {
+            return (LoraInitialization)OptionValue.Of(typeof(LoraInitialization)).Parse(text);
+        }
+        catch (Exception e) when (e is FormatException or ArgumentException)
+        {
+            throw new UsageException($"--against: {ErrorText.Plain(e.Message)}", e);
+        }
     }
 
     /// <summary>The options of the trainer that the file's labels are for, and its rows; a classifier's and null without a file.</summary>

@@ -68,7 +68,8 @@ internal sealed class TrainCommand
         bool page = _page.Check(result);
 
         var ml = _run.Start(result, _terminal, _training.Seed(result));
-        var trainRows = Read(result, result.GetRequiredValue(_train), ref layout, _terminal.Output);
+        var files = new List<RowsFile>();
+        var trainRows = Read(result, "train", result.GetRequiredValue(_train), ref layout, files, _terminal.Output);
         bool pair = layout.Text2 is not null;
         var classes = Pipelines.Classes(layout, trainRows);
         if (layout.Kind == TaskKind.MultiLabel && classes.Count == 0)
@@ -76,7 +77,7 @@ internal sealed class TrainCommand
         if (layout.Kind == TaskKind.Multiclass && classes.Count == 1)
             throw new UsageException($"--train: every row of {result.GetValue(_train)} has the label '{classes[0]}' in the column {layout.Label}; there is nothing to tell apart.");
         var known = classes.Count > 0 ? layout with { Labels = classes } : layout;
-        var validationRows = result.GetValue(_validation) is { } path ? Read(result, path, ref known) : null;
+        var validationRows = result.GetValue(_validation) is { } path ? Read(result, "validation", path, ref known, files) : null;
         var train = DataViews.Create(ml, trainRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
         var validation = validationRows is null ? null : DataViews.Create(ml, validationRows, layout.Kind, pair, layout.LabelDelimiter, layout.Weight is not null);
         var named = classes.Count == 0 ? "" : $", {Count.Of(classes.Count, layout.Kind == TaskKind.MultiLabel ? "label" : "class")}";
@@ -86,7 +87,7 @@ internal sealed class TrainCommand
         foreach (var note in LabelNotes.Of(trainRows, classes, layout.Kind))
             _terminal.Error.WriteLine($"lorainit: {note}");
         if (result.GetValue(_config) is { } config)
-            foreach (var change in RunDescription.Changes(config, Files(result, 0, 0).Select(f => (f.Role, f.Path))))
+            foreach (var change in RunDescription.Changes(config, files))
                 _terminal.Error.WriteLine($"lorainit: {change}");
 
         LoraTrainerOptions? used = null;
@@ -119,7 +120,7 @@ internal sealed class TrainCommand
         var metrics = scored is not null ? Metrics.Evaluate(ml, scored, layout.Kind) : new Evaluation(history.Epochs.FirstOrDefault(e => e.Epoch == history.BestEpoch)?.Metrics);
         var report = RunReport.Create(layout.Name, used!, history, metrics) with
         {
-            Run = RunDescription.Create(Settings(result, used!), used!, ModelFile.Find(model)!, Files(result, trainRows.Count, validationRows?.Count)),
+            Run = RunDescription.Create(Settings(result, used!), used!, ModelFile.Find(model)!, files),
         };
         if (jsonPath is not null)
             report.Write(jsonPath);
@@ -138,7 +139,7 @@ internal sealed class TrainCommand
             Rows = scored is null ? [] : JudgedRow.Read(scored, layout.Kind, classes, validationRows!),
             Reliability = history.Calibration is { } fitted ? (fitted.Bins, $"Of {fitted.Rows:N0} validation rows, each half calibrated by what the other half says.")
                 : metrics.Calibration is { } calibration ? (calibration.Bins, "Of the validation rows.") : null,
-            Settings = [.. RunSettings.Of(used!), ("SHA-256 of the base's weights", step.BaseModelSha256)],
+            Settings = [.. RunSettings.Of(used!), .. RunSettings.Calibration(step), ("SHA-256 of the base's weights", step.BaseModelSha256)],
         });
         return ExitCodes.Success;
     }
@@ -147,17 +148,12 @@ internal sealed class TrainCommand
     private JsonObject Settings(ParseResult result, LoraTrainerOptions used) =>
         ConfigSettings.Of(result, _training.NotOf(used), new Dictionary<string, string> { ["--threads"] = $"{torch.get_num_threads()}" });
 
-    private IEnumerable<(string Role, string Path, int Rows)> Files(ParseResult result, int train, int? validation)
-    {
-        yield return ("train", result.GetRequiredValue(_train), train);
-        if (result.GetValue(_validation) is { } path)
-            yield return ("validation", path, validation ?? 0);
-    }
-
-    private IReadOnlyList<TextFileRow> Read(ParseResult result, string path, ref TextLayout layout, TextWriter? say = null)
+    private IReadOnlyList<TextFileRow> Read(ParseResult result, string role, string path, ref TextLayout layout, List<RowsFile> files, TextWriter? say = null)
     {
         (var opened, layout) = _data.Open(result, path, layout, _terminal, say: say);
         using var source = opened;
-        return source.ReadAll(layout, _terminal);
+        var rows = source.ReadAll(layout, _terminal);
+        files.Add(new(role, path, source.Sha256(), rows.Count));
+        return rows;
     }
 }

@@ -11,11 +11,11 @@ internal static class Summary
             terminal.Output.WriteLine($"Trained {trainable:N0} of {total:N0} parameters ({100.0 * trainable / total:0.0} %), best epoch {report.BestEpoch}{Speed(report)}.");
         (string, double)[] metrics = [.. report.Labels is { } labels ? MultiLabelReport.Present(labels) : Metrics.Present(report.Metrics), .. report.Calibration?.Present() ?? []];
         if (metrics.Length == 0)
-            terminal.Output.WriteLine("No metrics: give --validation to get some.");
+            terminal.Output.WriteLine("No metrics: give --validation or --validation-fraction to get some.");
         else
             Table(terminal, metrics);
         if (report.Calibration is { Fitted: { } fitted })
-            terminal.Output.WriteLine($"Probabilities use the {CalibrationFigures.Says(fitted.Temperature, fitted.Bend)}, of {fitted.FittedRows} validation rows; calibration error and Brier score are of each half of them under what the other half says.");
+            terminal.Output.WriteLine($"Calibrated on {fitted.FittedRows} validation rows ({CalibrationFigures.Says(fitted.Temperature, fitted.Bend)}); calibration error and Brier score are those of each half under the other half's calibration.");
         if (report.Labels is { } each)
             MultiLabelReport.WriteLabels(terminal, each);
         if (modelPath is not null)

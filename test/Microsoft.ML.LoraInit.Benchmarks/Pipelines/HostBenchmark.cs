@@ -5,7 +5,6 @@ using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Inference;
-using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Inference.Outputs;
 using Microsoft.ML.LoraInit.Tokenization;
 

@@ -29,6 +29,69 @@ public sealed class AtomicFilePlacesTests
         Assert.AreEqual(3, Directory.GetFileSystemEntries(folder.Path).Length);
     }
 
+    /// <summary>Of a link named without its folder .NET 10 finds a relative target in the root of the file system.</summary>
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public void ALinkNamedWithoutItsFolderIsFollowedInItsOwn()
+    {
+        var (link, real) = ($"link-{Guid.NewGuid():N}", $"real-{Guid.NewGuid():N}");
+        try
+        {
+            File.CreateSymbolicLink(link, real);
+            AtomicFile.Check(link);
+            AtomicFile.Write(link, stream => stream.Write("new"u8));
+            Assert.AreEqual("new", File.ReadAllText(real));
+            Assert.AreEqual(real, new FileInfo(link).LinkTarget);
+        }
+        finally
+        {
+            File.Delete(link);
+            File.Delete(real);
+        }
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public void LinksThatPointAtEachOtherAreRefusedAndStay()
+    {
+        using var folder = new TemporaryFolder();
+        File.CreateSymbolicLink(folder.File("one"), "two");
+        File.CreateSymbolicLink(folder.File("two"), "one");
+
+        foreach (var act in (Action[])[() => AtomicFile.Check(folder.File("one")), () => AtomicFile.Write(folder.File("one"), _ => { })])
+            StringAssert.Contains(Assert.Throws<IOException>(act).Message, folder.File("one"));
+
+        CollectionAssert.AreEquivalent(new[] { "one", "two" }, Directory.GetFiles(folder.Path).Select(p => new FileInfo(p).LinkTarget).ToArray());
+    }
+
+    [TestMethod]
+    [DataRow(255)]
+    [DataRow(220)]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public void TheLongestNameIsWritten(int length)
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder.File(new string('x', length));
+        AtomicFile.Check(path);
+        AtomicFile.Write(path, stream => stream.Write("new"u8));
+        CollectionAssert.AreEqual(new[] { path }, Directory.GetFileSystemEntries(folder.Path));
+    }
+
+    [TestMethod]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public void StarsInANameClearNoFilesOfOthers()
+    {
+        using var folder = new TemporaryFolder();
+        string[] others = [folder.File(".a.txt.1.tmp"), folder.File(".*.txt.1.tmp"), folder.File(".*.1.old.tmp")];
+        foreach (var other in others)
+        {
+            File.WriteAllText(other, "");
+            File.SetLastWriteTimeUtc(other, DateTime.UtcNow.AddHours(-1));
+        }
+        AtomicFile.Write(folder.File("*"), _ => { });
+        Assert.IsTrue(others.All(File.Exists));
+    }
+
     [TestMethod]
     [OSCondition(OperatingSystems.Linux)]
     public void APipeGetsTheContentAndStaysAPipe()
@@ -36,7 +99,7 @@ public sealed class AtomicFilePlacesTests
         using var folder = new TemporaryFolder();
         var pipe = folder.File("pipe");
         Process.Start("mkfifo", [pipe]).WaitForExit();
-        var read = Task.Run(() => File.ReadAllText(pipe));
+        var read = OwnThread.Run(() => File.ReadAllText(pipe));
 
         AtomicFile.Check(pipe);
         AtomicFile.Write(pipe, stream => stream.Write("content"u8));

@@ -215,6 +215,8 @@ public sealed class CheckpointDirectoryTests
         Assert.AreEqual("owner/name", RobertaCheckpoint.FromHub("owner/name", new HubOptions { Revision = "main" }).Id);
         foreach (var bad in new[] { "./nowhere", "/no/where", "a/b/c", "a b", "../x", "owner/name@", "owner/name@../x", "a//b", "" })
             Assert.Throws<ArgumentException>(() => RobertaCheckpoint.Parse(bad), bad);
+        File.WriteAllText(folder.File("model.safetensors"), "");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => RobertaCheckpoint.Parse(folder.File("model.safetensors"))).Message, "is a file; name the folder");
     }
 
     private static LoraInit.Checkpoints.CheckpointFiles Open(TemporaryFolder folder) =>

@@ -70,5 +70,10 @@ public sealed class PrintedScriptTests
 
     private static bool IsThere(string program) => Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(p => File.Exists(Path.Combine(p, program)));
 
-    private static string Run(string program, params string[] arguments) => ProgramCommand.Run(new ProcessStartInfo(program, arguments));
+    private static string Run(string program, params string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments);
+        start.Environment["LC_ALL"] = "C"; // bash warns of a locale that is not installed
+        return ProgramCommand.Run(start);
+    }
 }

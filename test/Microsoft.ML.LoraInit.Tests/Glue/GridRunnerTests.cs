@@ -75,7 +75,7 @@ public class GridRunnerTests
         var executor = Executor(c =>
         {
             counts.AddOrUpdate(c.Name(), 1, (_, n) => n + 1);
-            Assert.IsTrue(together.SignalAndWait(TimeSpan.FromSeconds(30)), "runs are not in parallel");
+            Assert.IsTrue(together.SignalAndWait(TimeSpan.FromMinutes(2)), "runs are not in parallel");
             return TestRuns.Finished(c, 0.5);
         });
         var summary = new GridRunner(store, executor, new RecordingObserver()) { MaxParallel = 2 }.Run(_cells, default);

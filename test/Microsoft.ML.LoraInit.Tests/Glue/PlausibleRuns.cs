@@ -13,7 +13,7 @@ internal static class PlausibleRuns
                 foreach (var (rate, l) in rates.Select((rate, i) => (rate, i)))
                     foreach (var seed in seeds)
                     {
-                        var random = new Random(HashCode.Combine(7, task.Length, task[0], s, l, seed));
+                        var random = new Random(unchecked((int)SeededRandom.Hash(7, FormattableString.Invariant($"{task} {s} {l} {seed}"))));
                         var method = strategy is "full" or "bitfit" ? strategy : Methods.Lora;
                         var config = TestRuns.Config(task, method == Methods.Lora ? strategy : Methods.NoInitialization, rate, seed, method) with { BaseModel = baseModel, Epochs = epochs };
                         var top = 0.55 + 0.05 * task.Length + 0.004 * s - 0.01 * Math.Abs(l - s % rates.Length) + 0.012 * random.NextDouble();

@@ -38,7 +38,7 @@ public sealed class FileEventTests
     {
         await using var host = new HostedTopics(SavedModel.First);
         await Serves(host, SavedModel.First);
-        File.WriteAllBytes(host.ModelPath, FileEvents.NotFinite);
+        FileEvents.MoveOver(host.ModelPath, FileEvents.NotFinite);
         await host.WaitUntil(m => m.Problem is not null, "the refusal");
 
         Assert.IsTrue(host.Log.Entries.Any(e => e.Message.Contains("not finite: Score", StringComparison.Ordinal)), string.Join('\n', host.Log.Entries));
@@ -78,7 +78,9 @@ public sealed class FileEventTests
         await Serves(host, SavedModel.First);
         using var metrics = new MetricList();
         var text = SavedModel.Texts[0];
-        var begun = host.Predictor.PredictAsync(new Gated(gate, text));
+        var rows = new Gated(gate, text);
+        var begun = host.Predictor.PredictAsync(rows);
+        Assert.IsTrue(rows.Begun.Wait(TimeSpan.FromMinutes(2)), "it has its model");
         SavedModel.Second.MoveTo(host.ModelPath);
         await Serves(host, SavedModel.Second);
         Assert.AreEqual(1, metrics.Sum("loratext.models"), "one more: the model before is in use");
@@ -86,7 +88,7 @@ public sealed class FileEventTests
 
         foreach (var answer in await begun)
             Assert.IsTrue(SavedModel.First.Says(text, answer.Score), "a call is answered by one model");
-        Assert.IsTrue(SpinWait.SpinUntil(() => metrics.Sum("loratext.models") == 0, 10_000));
+        Assert.IsTrue(SpinWait.SpinUntil(() => metrics.Sum("loratext.models") == 0, TimeSpan.FromMinutes(2)));
     }
 
     [TestMethod]
@@ -138,6 +140,8 @@ public sealed class FileEventTests
     /// <summary>The text over and over, from the second time on when the gate is open.</summary>
     private sealed class Gated(ManualResetEventSlim gate, string text) : IReadOnlyList<Topics.Row>
     {
+        public ManualResetEventSlim Begun { get; } = new(false);
+
         public int Count => 300;
 
         public Topics.Row this[int index] => new() { Text = text };
@@ -145,6 +149,7 @@ public sealed class FileEventTests
         public IEnumerator<Topics.Row> GetEnumerator()
         {
             yield return this[0];
+            Begun.Set();
             gate.Wait();
             for (int i = 1; i < Count; i++)
                 yield return this[i];

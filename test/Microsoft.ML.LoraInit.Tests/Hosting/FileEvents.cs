@@ -46,7 +46,8 @@ internal static class FileEvents
         file.SetLength(file.Length / 2);
     }
 
-    private static void MoveOver(string path, byte[] content)
+    /// <summary>Puts content in a file's place as a whole: nobody sees a part of it.</summary>
+    public static void MoveOver(string path, byte[] content)
     {
         File.WriteAllBytes(path + ".new", content);
         File.Move(path + ".new", path, overwrite: true);

@@ -40,9 +40,9 @@ internal sealed class HostedTopics : IAsyncDisposable
     /// <summary>Waits until it is so, or fails with what is so instead.</summary>
     public async Task WaitUntil(Func<ITextModel, bool> condition, string what)
     {
-        for (int i = 0; !condition(Predictor); i++)
+        for (var end = DateTime.UtcNow.AddMinutes(2); !condition(Predictor);)
         {
-            Assert.IsTrue(i < 1000, $"It was waited in vain for this: {what}. Current: {Predictor.Current}; problem: {Predictor.Problem}");
+            Assert.IsTrue(DateTime.UtcNow < end, $"It was waited in vain for this: {what}. Current: {Predictor.Current}; problem: {Predictor.Problem}");
             await Task.Delay(20);
         }
     }

@@ -77,7 +77,7 @@ public sealed class RegistrationTests
             builder.Services.Add(service);
         using var host = builder.Build();
         await host.StartAsync();
-        Assert.IsTrue(SpinWait.SpinUntil(() => metrics.Sum("loratext.reloads", "outcome=ok") == 1, 30_000));
+        Assert.IsTrue(SpinWait.SpinUntil(() => metrics.Sum("loratext.reloads", "outcome=ok") == 1, TimeSpan.FromMinutes(2)));
         await host.StopAsync();
     }
 

@@ -148,7 +148,7 @@ public sealed class TextPredictorTests
     {
         for (int i = 0; i < 4; i++)
         {
-            Assert.IsTrue(await answered.WaitAsync(TimeSpan.FromSeconds(30)), "the row before was not answered");
+            Assert.IsTrue(await answered.WaitAsync(TimeSpan.FromMinutes(2)), "the row before was not answered");
             yield return Topics.Rows[i];
         }
     }
@@ -179,7 +179,7 @@ public sealed class TextPredictorTests
     }
 
     /// <summary>Two rows, the second of which is there when the gate is open.</summary>
-    private sealed class GatedRows(ManualResetEventSlim gate) : IReadOnlyList<Topics.Row>
+    internal sealed class GatedRows(ManualResetEventSlim gate) : IReadOnlyList<Topics.Row>
     {
         public int Count => 2;
 

@@ -24,15 +24,12 @@ public class EnginePoolTests
     public void ModelsReplacedUnderManyThreadsAnswerRightAndGoWithoutDispose()
     {
         _ = SavedModel.Second.Bytes;
-        long before = Settled();
+        long before = LiveTensors.Count();
 
-        var (perModel, most, wrong) = ReplaceUnderLoad(replacements: 16, threads: 4 * Environment.ProcessorCount);
+        var wrong = ReplaceUnderLoad(replacements: 16, threads: 4 * Environment.ProcessorCount);
 
-        Console.WriteLine($"Tensors of one model: {perModel}; at most at a time over 16 models: {most}");
         Assert.AreEqual(0, wrong.Count, string.Join(Environment.NewLine, wrong.Take(3)));
-        Assert.IsTrue(perModel > 0, "a model holds tensors");
-        Assert.IsTrue(most <= 10 * perModel, $"{most} tensors were alive at a time, those of {most / perModel} models.");
-        Assert.AreEqual(before, Settled(), "all of them go in the end");
+        LiveTensors.AssertNoMoreThan(before, "all of them go in the end");
     }
 
     [TestMethod]
@@ -44,7 +41,7 @@ public class EnginePoolTests
         var engine = pool.Rent();
 
         Replace(pool, folder, SavedModel.Second);
-        Settled(); // The engine is all that holds its model now.
+        LiveTensors.Count(); // The engine is all that holds its model now.
 
         Assert.IsTrue(SavedModel.First.Says(row.Text, engine.Predict(row).Score));
         Assert.IsTrue(SavedModel.Second.Says(row.Text, pool.Predict(row).Score));
@@ -60,7 +57,7 @@ public class EnginePoolTests
         using var pool = Pool(folder);
         var row = Topics.Rows[0];
         pool.Predict(row);
-        long before = Settled();
+        long before = LiveTensors.Count();
 
         for (int quarter = 1; quarter < 4; quarter++)
         {
@@ -70,7 +67,7 @@ public class EnginePoolTests
             Assert.IsTrue(SavedModel.First.Says(row.Text, pool.Predict(row).Score));
         }
 
-        Assert.AreEqual(before, Settled());
+        LiveTensors.AssertNoMoreThan(before);
     }
 
     private static string ModelFile(TemporaryFolder folder) => folder.File("model.mlnet");
@@ -90,32 +87,21 @@ public class EnginePoolTests
 
     // A method of its own, so that its variables hold no model when it has returned.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static (long PerModel, long Most, IReadOnlyCollection<string> Wrong) ReplaceUnderLoad(int replacements, int threads)
+    private static IReadOnlyCollection<string> ReplaceUnderLoad(int replacements, int threads)
     {
         using var folder = new TemporaryFolder();
         long before = Tensor.TotalCount;
         using var pool = Pool(folder);
         pool.Predict(Topics.Rows[0]);
-        long perModel = Tensor.TotalCount - before, most = 0;
+        long perModel = Tensor.TotalCount - before;
+        Assert.IsTrue(perModel > 0, "a model holds tensors");
         using var load = new PoolLoad(pool, threads);
 
-        for (int i = 0; i < replacements; i++)
+        LiveTensors.AssertCollected(before + (10 * perModel), replacements, i =>
         {
             Replace(pool, folder, i % 2 == 0 ? SavedModel.Second : SavedModel.First);
             load.WaitForAnswers(threads);
-            GC.WaitForPendingFinalizers(); // A collection that the memory's size starts runs in the background.
-            most = Math.Max(most, Tensor.TotalCount - before);
-        }
-        return (perModel, most, load.End());
-    }
-
-    private static long Settled()
-    {
-        for (int i = 0; i < 3; i++)
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-        }
-        return Tensor.TotalCount;
+        });
+        return load.End();
     }
 }

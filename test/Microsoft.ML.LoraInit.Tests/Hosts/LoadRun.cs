@@ -20,19 +20,19 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients, 
     public int Count => _latencies.Count;
 
     /// <summary>Starts from <see cref="SavedModel.First"/>, goes to the second and comes back to it.</summary>
-    /// <param name="part">Time before, between and after the two replacements.</param>
+    /// <param name="part">Time before, between and after the two replacements; more where as many answers as there are clients take longer.</param>
     /// <param name="measure">Called at the end of each of the three parts.</param>
     public async Task Run(TimeSpan part, Action measure)
     {
         using var stop = new CancellationTokenSource();
         var asking = Enumerable.Range(0, clients).Select(i => Task.Run(() => Ask(i, stop.Token))).ToArray();
-        await Task.Delay(part);
+        await Last(part);
         measure();
         await Replace(SavedModel.First, SavedModel.Second);
-        await Task.Delay(part);
+        await Last(part);
         measure();
         await Replace(SavedModel.Second, SavedModel.First);
-        await Task.Delay(part);
+        await Last(part);
         measure();
         await stop.CancelAsync();
         await Task.WhenAll(asking);
@@ -43,6 +43,14 @@ internal sealed class LoadRun(HttpClient client, string modelPath, int clients, 
     {
         var sorted = _latencies.Order().ToArray();
         return sorted[(int)Math.Min(sorted.Length - 1, share * sorted.Length)].TotalMilliseconds;
+    }
+
+    private async Task Last(TimeSpan part)
+    {
+        int before = Count;
+        await Task.Delay(part);
+        for (var end = DateTime.UtcNow.AddMinutes(2); Count < before + clients && _errors.IsEmpty && DateTime.UtcNow < end;)
+            await Task.Delay(20);
     }
 
     private async Task Replace(SavedModel from, SavedModel to)

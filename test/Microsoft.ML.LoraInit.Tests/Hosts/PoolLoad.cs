@@ -22,7 +22,7 @@ internal sealed class PoolLoad : IDisposable
     public void WaitForAnswers(int count)
     {
         long enough = Interlocked.Read(ref _answers) + count;
-        Assert.IsTrue(SpinWait.SpinUntil(() => Interlocked.Read(ref _answers) >= enough || !_wrong.IsEmpty, TimeSpan.FromSeconds(60)), "The threads no longer ask.");
+        Assert.IsTrue(SpinWait.SpinUntil(() => Interlocked.Read(ref _answers) >= enough || !_wrong.IsEmpty, TimeSpan.FromMinutes(2)), "The threads no longer ask.");
     }
 
     /// <summary>Ends the threads.</summary>
@@ -31,7 +31,7 @@ internal sealed class PoolLoad : IDisposable
     {
         _end = true;
         foreach (var thread in _threads)
-            Assert.IsTrue(thread.Join(TimeSpan.FromSeconds(60)));
+            Assert.IsTrue(thread.Join(TimeSpan.FromMinutes(2)));
         return _wrong;
     }
 

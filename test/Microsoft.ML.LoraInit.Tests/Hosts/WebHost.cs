@@ -48,7 +48,7 @@ internal sealed class WebHost : IAsyncDisposable
 
     public Task<HealthEndpoint.Health> WaitFor(Func<HealthEndpoint.Health, bool> condition) => WaitFor(Client, condition);
 
-    public static async Task<HealthEndpoint.Health> WaitFor(HttpClient client, Func<HealthEndpoint.Health, bool> condition, int seconds = 60)
+    public static async Task<HealthEndpoint.Health> WaitFor(HttpClient client, Func<HealthEndpoint.Health, bool> condition, int seconds = 120)
     {
         var end = DateTime.UtcNow.AddSeconds(seconds);
         for (; ; )

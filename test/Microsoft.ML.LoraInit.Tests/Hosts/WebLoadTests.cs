@@ -32,15 +32,19 @@ public class WebLoadTests
         await using var host = await WebHost.Start(folder.File("model.mlnet"), "--concurrency", "1", "--queue", "1");
         await host.WaitFor(h => h.Status == "Healthy");
 
-        var statuses = await Task.WhenAll(Enumerable.Range(0, 60).Select(async i =>
+        // On one core requests may come one after the other: then once more.
+        var statuses = new HashSet<int>();
+        for (int round = 0; round < 100 && statuses.Count < 2; round++)
+            statuses.UnionWith(await Task.WhenAll(Enumerable.Range(0, 60).Select(Status)));
+
+        CollectionAssert.AreEquivalent(new[] { 200, 503 }, statuses.ToArray());
+
+        async Task<int> Status(int i)
         {
             using var content = new StringContent($$"""{"text": "{{new string('a', 5000)}} {{i}}"}""", System.Text.Encoding.UTF8, "application/json");
             using var response = await host.Client.PostAsync(new Uri("/predict", UriKind.Relative), content);
             return (int)response.StatusCode;
-        }));
-
-        Assert.IsTrue(statuses.All(s => s is 200 or 503), string.Join(' ', statuses));
-        Assert.IsTrue(statuses.Contains(200) && statuses.Contains(503), string.Join(' ', statuses));
+        }
     }
 
     /// <summary>The service in a process of its own, whose memory is watched from here.</summary>

@@ -63,15 +63,15 @@ public class WebOperatorTests
         using var folder = new TemporaryFolder();
         await using var host = await TwoModels(folder);
         await Predict(host, "/models/second/predict");
+        string[] names = ["loratext_requests_total{", "loratext_request_duration_seconds_bucket{", "loratext_reloads_total{", "http_server_request_duration_seconds_count{", "lorainit_batch_size_bucket{", "model=\"second\""];
         string metrics = "";
-        for (int i = 0; i < 50 && !metrics.Contains("loratext_requests", StringComparison.Ordinal); i++)
+        for (var end = DateTime.UtcNow.AddMinutes(2); DateTime.UtcNow < end && !names.All(n => metrics.Contains(n, StringComparison.Ordinal));)
         {
             await Task.Delay(100); // What is scraped is kept for 300 ms.
             metrics = await host.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative));
         }
-        foreach (var name in (string[])["loratext_requests_total{", "loratext_request_duration_seconds_bucket{", "loratext_reloads_total{", "http_server_request_duration_seconds_count{", "lorainit_batch_size_bucket{"])
+        foreach (var name in names)
             StringAssert.Contains(metrics, name);
-        StringAssert.Contains(metrics, "model=\"second\"");
     }
 
     [TestMethod]
@@ -81,13 +81,18 @@ public class WebOperatorTests
         SavedModel.First.MoveTo(folder.File("model.mlnet"));
         await using var host = await WebHost.Start(folder.File("model.mlnet"), "--rate", "3");
         await host.WaitFor(h => h.Status == "Healthy");
-        var responses = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => host.Client.PostAsJsonAsync("/predict", new { text = Text })));
+        // On a slow machine thirty may take so long that none is too many: then once more.
+        var responses = new List<HttpResponseMessage>();
+        for (int round = 0; round < 20 && !(Any(HttpStatusCode.TooManyRequests) && Any(HttpStatusCode.OK)); round++)
+            responses.AddRange(await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => host.Client.PostAsJsonAsync("/predict", new { text = Text }))));
 
         var refused = responses.Where(r => r.StatusCode == HttpStatusCode.TooManyRequests).ToArray();
-        Assert.IsTrue(refused.Length > 0 && responses.Any(r => r.IsSuccessStatusCode), string.Join(' ', responses.Select(r => (int)r.StatusCode)));
+        Assert.IsTrue(refused.Length > 0 && Any(HttpStatusCode.OK), string.Join(' ', responses.Select(r => (int)r.StatusCode)));
         Assert.AreEqual(TimeSpan.FromSeconds(1), refused[0].Headers.RetryAfter!.Delta);
         Assert.AreEqual("application/problem+json", refused[0].Content.Headers.ContentType!.MediaType);
         Assert.AreEqual("Healthy", (await host.Health()).Status);
+
+        bool Any(HttpStatusCode status) => responses.Any(r => r.StatusCode == status);
     }
 
     [TestMethod]

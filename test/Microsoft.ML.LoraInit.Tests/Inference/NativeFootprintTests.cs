@@ -25,18 +25,10 @@ public class NativeFootprintTests
     {
         // Enough that the collector answers whatever else the process holds: it weighs the pressure against the heap.
         const int Forgotten = 400;
-        long before = Settled(), most = 0;
-        for (int i = 0; i < Forgotten; i++)
-        {
-            Forget();
-            Thread.Sleep(5); // a collection that the pressure starts runs in the background
-            GC.WaitForPendingFinalizers();
-            most = Math.Max(most, Tensor.TotalCount - before);
-        }
-        Assert.IsTrue(most < Forgotten / 2, $"{most} tensors of 16 MB were alive at a time.");
+        LiveTensors.AssertCollected(LiveTensors.Count() + (Forgotten / 2), Forgotten, Forget);
 
         [MethodImpl(MethodImplOptions.NoInlining)]
-        static void Forget()
+        static void Forget(int _)
         {
             var tensor = empty(4 << 20);
             GC.KeepAlive(new NativeFootprint([tensor]));
@@ -50,31 +42,22 @@ public class NativeFootprintTests
         var ml = Topics.Context();
         using var stream = new MemoryStream();
         ml.Model.Save(TrainedModels.Multiclass, null, stream);
-        long before = Settled();
+        long before = LiveTensors.Count();
 
-        var (perModel, most) = Replace(ml, stream, before, models: 20);
+        Replace(ml, stream, before, models: 20);
 
-        Console.WriteLine($"Tensors of one model: {perModel}; at most at a time over 20 models: {most}");
-        Assert.IsTrue(perModel > 0, "a model holds tensors");
-        Assert.IsTrue(most <= 8 * perModel, $"{most} tensors were alive at a time, those of {most / perModel} models.");
-        Assert.AreEqual(before, Settled(), "all of them go in the end");
+        LiveTensors.AssertNoMoreThan(before, "all of them go in the end");
     }
 
     // A method of its own, so that its variables hold no model when it has returned.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static (long PerModel, long Most) Replace(MLContext ml, MemoryStream stream, long before, int models)
+    private static void Replace(MLContext ml, MemoryStream stream, long before, int models)
     {
         var current = Engine(ml, stream);
-        long perModel = Tensor.TotalCount - before, most = 0;
-        for (int i = 0; i < models; i++)
-        {
-            current = Engine(ml, stream);
-            Thread.Sleep(20); // a collection that the pressure starts runs in the background
-            GC.WaitForPendingFinalizers();
-            most = Math.Max(most, Tensor.TotalCount - before);
-        }
+        long perModel = Tensor.TotalCount - before;
+        Assert.IsTrue(perModel > 0, "a model holds tensors");
+        LiveTensors.AssertCollected(before + (8 * perModel), models, _ => current = Engine(ml, stream));
         GC.KeepAlive(current);
-        return (perModel, most);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -84,15 +67,5 @@ public class NativeFootprintTests
         var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(ml.Model.Load(stream, out _));
         engine.Predict(Topics.Rows[0]);
         return engine;
-    }
-
-    private static long Settled()
-    {
-        for (int i = 0; i < 3; i++)
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-        }
-        return Tensor.TotalCount;
     }
 }

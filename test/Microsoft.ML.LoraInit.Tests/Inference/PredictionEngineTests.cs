@@ -58,14 +58,13 @@ public class PredictionEngineTests
         var exact = engine.Predict(Topics.Rows[0]).Score;
         using var stop = new CancellationTokenSource();
         int predicted = 0;
-        // A thread of its own: the pool's may all be taken by other tests.
-        var load = Task.Factory.StartNew(() =>
+        var load = OwnThread.Run(() =>
         {
             using var other = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(model, Shared);
             for (; !stop.IsCancellationRequested; Interlocked.Increment(ref predicted))
                 Assert.AreEqual(1, other.Predict(Topics.Rows[predicted % Topics.Rows.Count]).Score.Sum(), 1e-4);
-        }, stop.Token, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        SpinWait.SpinUntil(() => load.IsCompleted || Volatile.Read(ref predicted) > 0, TimeSpan.FromMinutes(1));
+        });
+        SpinWait.SpinUntil(() => load.IsCompleted || Volatile.Read(ref predicted) > 0, TimeSpan.FromMinutes(2));
 
         step.Scoring = new() { Precision = Precision.BFloat16 };
         engine.Predict(Topics.Rows[1]); // an engine asked for the same row twice scores it once
@@ -111,9 +110,7 @@ public class PredictionEngineTests
         var ml = Topics.Context();
         using var stream = new MemoryStream();
         ml.Model.Save(TrainedModels.Multiclass, null, stream);
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Count();
         var model = ml.Model.Load(stream, out _);
         int answered = 0, refused = 0;
         using var underWay = new CountdownEvent(6);
@@ -137,15 +134,15 @@ public class PredictionEngineTests
         })).ToArray();
         foreach (var thread in threads)
             thread.Start();
-        underWay.Wait();
+        Assert.IsTrue(underWay.Wait(TimeSpan.FromMinutes(2)), "no row was answered");
 
         TrainedModels.Step(model).Dispose();
 
         foreach (var thread in threads)
-            Assert.IsTrue(thread.Join(TimeSpan.FromSeconds(60)));
+            Assert.IsTrue(thread.Join(TimeSpan.FromMinutes(2)));
         Assert.AreEqual(6, refused);
         Assert.IsTrue(answered >= 6);
-        Assert.AreEqual(before, Tensor.TotalCount);
+        LiveTensors.AssertNoMoreThan(before);
     }
 
     [TestMethod]
@@ -173,9 +170,7 @@ public class PredictionEngineTests
         ml.Model.Save(TrainedModels.Multiclass, null, stream);
         using (var engine = Engine())
             engine.Predict(Topics.Rows[0]);
-        GC.Collect(); // what other tests left must not be freed in between
-        GC.WaitForPendingFinalizers();
-        long before = Tensor.TotalCount;
+        long before = LiveTensors.Count();
 
         using (var engine = Engine())
         {
@@ -183,9 +178,9 @@ public class PredictionEngineTests
             Assert.IsTrue(loaded > before, "a model holds tensors");
             for (int i = 0; i < 200; i++)
                 engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
-            Assert.AreEqual(loaded, Tensor.TotalCount, "predictions hold none");
+            Assert.IsTrue(Tensor.TotalCount <= loaded, "predictions leave none, not even to the collector");
         }
-        Assert.AreEqual(before, Tensor.TotalCount, "nor does a disposed engine with its model");
+        Assert.IsTrue(Tensor.TotalCount <= before, "nor does a disposed engine with its model");
 
         PredictionEngine<Topics.Row, Topics.Prediction> Engine()
         {
@@ -202,28 +197,19 @@ public class PredictionEngineTests
         using var engine = ml.Model.CreatePredictionEngine<Topics.Row, Topics.Prediction>(TrainedModels.Multiclass, Shared);
         var rows = Enumerable.Range(0, 25_000).Select(i => Topics.Rows[i % Topics.Rows.Count]);
         Predict(2_000);
-        long before = WorkingSet();
+        long before = NativeHeap.Held();
 
         Predict(25_000);
         Assert.AreEqual(25_000, TrainedModels.Multiclass.Transform(Topics.View(ml, rows)).GetColumn<float[]>("Score").Count());
 
-        long growth = (WorkingSet() - before) >> 20;
-        Console.WriteLine($"Working set after 50,000 predictions: {growth:+0;-0} MB");
+        long growth = (NativeHeap.Held() - before) >> 20;
+        Console.WriteLine($"Memory after 50,000 predictions: {growth:+0;-0} MB");
         Assert.IsTrue(growth < 64, $"The process grew by {growth} MB.");
 
         void Predict(int count)
         {
             for (int i = 0; i < count; i++)
                 engine.Predict(Topics.Rows[i % Topics.Rows.Count]);
-        }
-
-        static long WorkingSet()
-        {
-            GC.Collect();
-            GC.WaitForPendingFinalizers();
-            GC.Collect();
-            using var process = System.Diagnostics.Process.GetCurrentProcess();
-            return process.WorkingSet64;
         }
     }
 

@@ -26,6 +26,17 @@ public sealed class RegistryTests
     }
 
     [TestMethod]
+    [DataRow("hrp:steps=x", "The setting 'steps' of the initialisation 'hrp' is 'x'; it must be a whole number.")]
+    [DataRow("hrp:side=q", "The setting 'side' of the initialisation 'hrp' is 'q'; it must be a or b.")]
+    public void AValueOfTheWrongKindIsSaidInWords(string text, string message) =>
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => LoraInitialization.Parse(text)).Message, message);
+
+    [TestMethod]
+    public void AMethodsValueOfTheWrongKindToo() =>
+        StringAssert.StartsWith(Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.Parse("adalora:target=x")).Message,
+            "The setting 'target' of the method 'adalora' is 'x'; it must be a whole number, or null for none.");
+
+    [TestMethod]
     public void SettingsComeBackFromJson()
     {
         LoraInitialization[] strategies =

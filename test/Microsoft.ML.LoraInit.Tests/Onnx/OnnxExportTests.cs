@@ -51,9 +51,9 @@ public sealed class OnnxExportTests
     {
         using var folder = new TemporaryFolder();
         using var model = Imported(["naïve", "b \"c\"", "d"]);
-        long before = LiveTensors();
+        long before = LiveTensors.Count();
         model.SaveOnnxModel(folder.File("m.onnx"));
-        Assert.AreEqual(before, LiveTensors());
+        LiveTensors.AssertNoMoreThan(before);
         var metadata = OnnxFile.Read(folder.File("m.onnx")).Metadata;
         Assert.AreEqual("mini", metadata["lorainit.base_model"]);
         Assert.AreEqual(model.BaseModelSha256, metadata["lorainit.base_model_sha256"]);
@@ -149,12 +149,5 @@ public sealed class OnnxExportTests
         Assert.AreEqual(expected.Length, actual.Length);
         var difference = expected.Zip(actual).Max(rows => rows.First.Zip(rows.Second).Max(v => Math.Abs(v.First - v.Second)));
         Assert.IsTrue(difference <= Tolerance, $"The outputs differ by {difference}.");
-    }
-
-    private static long LiveTensors()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        return TorchSharp.torch.Tensor.TotalCount;
     }
 }

@@ -92,7 +92,7 @@ public sealed class OnnxTextTransformerTests
         var ml = Topics.Context();
         using var onnx = Model("multiclass").ToOnnxRuntime(new() { CpuThreads = 1 });
         using var stop = new CancellationTokenSource();
-        var load = Task.Run(() =>
+        var load = OwnThread.Run(() =>
         {
             int passes = 0;
             for (; !stop.IsCancellationRequested; passes++)

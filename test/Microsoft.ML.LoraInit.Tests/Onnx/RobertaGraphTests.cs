@@ -138,14 +138,14 @@ public sealed class RobertaGraphTests
     public void EqualModelsGiveEqualBytesAndLeaveNoTensor()
     {
         using var folder = new TemporaryFolder();
-        long before = LiveTensors();
+        long before = LiveTensors.Count();
         using (NewDisposeScope())
         {
             Written(folder, Config, Weights(), Softmax, "a.onnx");
             Written(folder, Config, Weights(), Softmax, "b.onnx");
         }
         CollectionAssert.AreEqual(File.ReadAllBytes(folder.File("a.onnx")), File.ReadAllBytes(folder.File("b.onnx")));
-        Assert.AreEqual(before, LiveTensors());
+        LiveTensors.AssertNoMoreThan(before);
     }
 
     [TestMethod]
@@ -254,12 +254,5 @@ public sealed class RobertaGraphTests
         Assert.AreEqual(expected[0].Length, actual[0].Length);
         var difference = Difference(expected, actual);
         Assert.IsTrue(difference <= 2e-5, $"The outputs differ by {difference}.");
-    }
-
-    private static long LiveTensors()
-    {
-        GC.Collect();
-        GC.WaitForPendingFinalizers();
-        return Tensor.TotalCount;
     }
 }

@@ -53,6 +53,36 @@ public sealed class ColumnQuestionTests
     }
 
     [TestMethod]
+    [DataRow("train --kind multiclass --train rows.csv --model rows.csv", "--train and --model are both rows.csv")]
+    [DataRow("train --kind multiclass --train rows.csv --model m --json m", " are both m:")]
+    [DataRow("predict --model m --input ./rows.csv --output rows.csv", "--input and --output are both")]
+    [DataRow("evaluate --model m --data rows.csv --html m", "--model and --html are both")]
+    public async Task NothingIsWrittenOverWhatIsRead(string line, string refused)
+    {
+        var run = await CommandLineRun.InProcess(line.Split(' '));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors.Single(), refused);
+    }
+
+    [TestMethod]
+    [DataRow("train --train x --model m --kind multiclass --rank 4 --rank 8", "--rank is given 2 times")]
+    [DataRow("train --train x --model m --rank", "--rank needs a value")]
+    [DataRow("train --train x --model m --task cla", "--task: 'cla' is none of cola, ")]
+    [DataRow("train --train x --model m --task cola --method sorra", "Did you mean 'sora'?")]
+    [DataRow("inspect --against pisa", "--against: There is no initialisation 'pisa'")]
+    [DataRow("inspect --init eva", "give --train,")]
+    [DataRow("glue --data-dir x --out y --inits pisa", "Did you mean 'pissa'?")]
+    [DataRow("glue --data-dir x --out y --inits hrp:steps=0", "--inits: The setting 'steps' is 0; it must be at least 1.")]
+    [DataRow("glue --data-dir x --out y --warmup 2", "--warmup is a share")]
+    [DataRow("glue --data-dir x --out y --seeds a", "--seeds: 'a' is not a whole number.")]
+    public async Task AWrongOptionIsNamedAsItIsTyped(string line, string message)
+    {
+        var run = await CommandLineRun.InProcess(line.Split(' '));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors.Single(), message);
+    }
+
+    [TestMethod]
     public async Task ACommaIsNoDecimalPoint()
     {
         var run = await CommandLineRun.InProcess("predict", "--model", "m", "--text", "a", "--not-sure-below", "0,5");

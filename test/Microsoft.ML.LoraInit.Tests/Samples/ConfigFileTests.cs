@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
 using System.Text.Json.Nodes;
 using Microsoft.ML.LoraInit.MadeUp;
 using Microsoft.ML.LoraInit.Samples;
@@ -55,6 +57,21 @@ public sealed class ConfigFileTests
     }
 
     [TestMethod]
+    [OSCondition(OperatingSystems.Linux | OperatingSystems.OSX)]
+    public async Task RowsOfAPipeAreReadOnceAndTheReportHasTheirHash()
+    {
+        using var folder = new TemporaryFolder();
+        var pipe = folder.File("pipe.csv");
+        BankingIntents.WriteCsv(folder.File("rows.csv"), 77, seed: 0);
+        Process.Start("mkfifo", [pipe]).WaitForExit();
+        var write = OwnThread.Run(() => File.WriteAllBytes(pipe, File.ReadAllBytes(folder.File("rows.csv"))));
+        var report = OwnThread.Run(() => Report(folder, "run.json", "--train", pipe, "--kind", "multiclass", "--epochs", "1", "--max-length", "16").GetAwaiter().GetResult());
+        var files = (await report.WaitAsync(TimeSpan.FromMinutes(2)))["run"]!["files"]!;
+        await write;
+        Assert.AreEqual(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(folder.File("rows.csv")))), (string?)files["train"]!["sha256"]);
+    }
+
+    [TestMethod]
     public async Task FilesThatHaveChangedAreNamed()
     {
         using var folder = new TemporaryFolder();
@@ -72,6 +89,8 @@ public sealed class ConfigFileTests
     [DataRow("{ \"rslora\": 1 }", "'rslora' is true or false, not 1.")]
     [DataRow("[1]", "not a JSON object")]
     [DataRow("{", "not JSON (line 1)")]
+    [DataRow("{ \"rank\": 1, \"rank\": 2 }", "Duplicate property 'rank'")]
+    [DataRow("{ \"config\": \"x\" }", "'config', which is no option of train in a file.")]
     public async Task WhatIsNoConfigurationIsRefused(string json, string problem)
     {
         using var folder = new TemporaryFolder();

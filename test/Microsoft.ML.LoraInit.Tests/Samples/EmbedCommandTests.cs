@@ -42,12 +42,12 @@ public sealed class EmbedCommandTests
     [TestMethod]
     [DataRow("head-input", "trained head", "--pooling", "head-input")]
     [DataRow("both", "either it or", "--model", "m.mlnet", "--base-model", "mini")]
-    [DataRow("parquet", "Parquet", "--output", "x.parquet")]
-    [DataRow("pair", "one text a row", "--text2-column", "Text")]
+    [DataRow("parquet", "would be parquet", "--output", "x.parquet")]
+    [DataRow("pair", "one text a row", "--text2-column", "Other")]
     public async Task WhatCannotBeIsRefused(string _, string expected, params string[] arguments)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllLines(folder.File("in.tsv"), Rows);
+        File.WriteAllLines(folder.File("in.tsv"), ["Text\tOther", "The soup.\tThe rain."]);
         string[] output = arguments[0] == "--output" ? [] : ["--output", folder.File("out.tsv")];
         var run = await CommandLineRun.InProcess(["embed", "--input", folder.File("in.tsv"), .. output, .. arguments]);
         Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);

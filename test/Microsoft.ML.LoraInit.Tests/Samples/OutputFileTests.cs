@@ -61,12 +61,12 @@ public sealed class OutputFileTests
         var pipe = folder.File("pipe");
         using (var make = Process.Start("mkfifo", [pipe]))
             await make.WaitForExitAsync();
-        var read = Task.Run(() => File.ReadAllText(pipe));
+        var read = OwnThread.Run(() => File.ReadAllText(pipe));
 
         OutputPlace.Check(pipe, "--output");
         AtomicFile.Write(pipe, stream => stream.Write("new"u8));
 
-        Assert.AreEqual("new", await read.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.AreEqual("new", await read.WaitAsync(TimeSpan.FromMinutes(2)));
         Assert.HasCount(1, Directory.GetFileSystemEntries(folder.Path));
     }
 

@@ -42,7 +42,7 @@ public sealed class KillTests
         var killed = new Dictionary<string, int> { [Training] = 0, [Checkpointing] = 0, [Saving] = 0 };
         for (int tries = 0; killed.Values.Sum() < times; tries++)
         {
-            Assert.IsTrue(tries < 3 * times, $"Most processes ended before they were killed: {string.Join(", ", killed)}.");
+            Assert.IsTrue(tries < 20 * times, $"Most processes ended before they were killed: {string.Join(", ", killed)}.");
             using var folder = new TemporaryFolder();
             var kind = killed.MinBy(k => k.Value).Key;
             var path = kind == Saving ? folder.File("model.mlnet") : folder.Path;

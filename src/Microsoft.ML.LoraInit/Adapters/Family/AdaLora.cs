@@ -49,7 +49,7 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
     [JsonPropertyName("warmup")]
     public int? WarmupSteps { get; init => field = Adapters.Family.Setting.AtLeast(0, value, nameof(WarmupSteps)); }
 
-    /// <summary>Steps after the last cut (PEFT's tfinal); null (the default) for three tenths of the run.</summary>
+    /// <summary>Steps from the last cut on, which comes with the first of them (PEFT's tfinal; 0 is as 1); null (the default) for three tenths of the run.</summary>
     [JsonPropertyName("final")]
     public int? FinalSteps { get; init => field = Adapters.Family.Setting.AtLeast(0, value, nameof(FinalSteps)); }
 
@@ -86,6 +86,8 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
             : throw new ArgumentException($"The method 'adalora' has the target rank {target} above the initial rank {initial}: ranks can only be taken away. Raise InitialRank, or lower TargetRank.");
     }
 
+    private protected override string RankOption => $"{nameof(AdaLoraMethod)}.{nameof(InitialRank)}";
+
     // Its own start unless an initialisation was chosen: then with every λ at 1, which is what that made.
     internal override FamilyStart Start(FamilyLayer layer) => layer.StartsAtNothing
         ? new(new Dictionary<string, Tensor>(StringComparer.Ordinal)
@@ -108,7 +110,7 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
     {
         var total = TotalSteps ?? steps;
         var (warmup, final) = (WarmupSteps ?? (total / 10), FinalSteps ?? (3 * total / 10));
-        return warmup < total - final ? new(warmup, final, total, Interval, initial, Math.Min(initial, target))
+        return warmup < total - final && total > 1 ? new(warmup, final, total, Interval, initial, Math.Min(initial, target))
             : throw new ArgumentException($"The method 'adalora' has no step left to take ranks away in: of {total} steps, {warmup} come before the first cut and {final} after the last. Lower WarmupSteps or FinalSteps, or train for longer.");
     }
 }

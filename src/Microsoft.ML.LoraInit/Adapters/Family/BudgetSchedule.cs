@@ -9,8 +9,8 @@ namespace Microsoft.ML.LoraInit.Adapters.Family;
 /// <param name="Target">Triplets at the end.</param>
 internal sealed record BudgetSchedule(long Warmup, long Final, long Total, int Interval, int Initial, int Target)
 {
-    /// <summary>The step that settles which triplets stay.</summary>
-    public long LastCut => Total - Final;
+    /// <summary>The step that settles which triplets stay: the run's own last one where none is to come after it.</summary>
+    public long LastCut => Math.Min(Total - Final, Total - 1);
 
     /// <summary>How many triplets are left after a step; null where it cuts none.</summary>
     /// <param name="step">From 0, up to <see cref="LastCut"/>.</param>

@@ -83,7 +83,7 @@ internal sealed class DyloraKind(int? use, bool frozen) : AdapterKind
         new DyloraAdapter(parts.Target, parts[LinearAdapter.Names.A], parts[LinearAdapter.Names.B], use, frozen, parts.Dropout);
 
     public override AdapterFactors Factors(AdapterTarget target, Func<string, Tensor> part) =>
-        DyloraAdapter.First(part(LinearAdapter.Names.A), part(LinearAdapter.Names.B), use ?? target.Rank);
+        DyloraAdapter.First(part(LinearAdapter.Names.A), part(LinearAdapter.Names.B), use);
 }
 
 /// <summary>y = x Wᵀ + b + s · dropout(x) Aᵀ diag(r/b on the first b) Bᵀ, b drawn for each training step.</summary>
@@ -111,12 +111,12 @@ internal sealed class DyloraAdapter : LowRankAdapter
 
     public override Parameter B { get; }
 
-    public override AdapterFactors Factors => First(A.Value, B.Value, _use ?? Target.Rank);
+    public override AdapterFactors Factors => First(A.Value, B.Value, _use);
 
     public override IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>The first rows of A and columns of B at the scale of their number, over that of r; in the caller's scope.</summary>
-    public static AdapterFactors First(Tensor a, Tensor b, int count) => count == a.shape[0] ? new(a, b)
+    /// <summary>The first rows of A and columns of B at the scale of their number, over that of r; all where data chose a lower rank (EVA). In the caller's scope.</summary>
+    public static AdapterFactors First(Tensor a, Tensor b, int? use) => use is not { } count || count >= a.shape[0] ? new(a, b)
         : new(a.narrow(0, 0, count).Mul(a.shape[0] / (double)count), b.narrow(1, 0, count));
 
     /// <summary>Sets the rank of the passes to come, in place, so that recorded ones see it.</summary>

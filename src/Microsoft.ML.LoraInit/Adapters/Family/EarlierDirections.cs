@@ -20,7 +20,8 @@ internal sealed record EarlierDirections(int Count, int Rank, IReadOnlyDictionar
         Check(known);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var layers = known.Method is SdLoraMethod method
+        // A first stage may have corrected the base, as any LoRA.
+        var layers = known.Method is SdLoraMethod { Stages: > 1 } method
             ? known.Adapters.ToDictionary(a => a.Target.ModuleName, a => Stages(a, method, known.Tensors), StringComparer.Ordinal)
             : PlainLoraConversion.Convert(known, module => throw new InvalidOperationException($"The base weight of '{module}' is not needed."))
                 .ToDictionary(a => a.Target.ModuleName, a => new List<(Tensor A, Tensor B)> { (a.A.Mul(a.Target.Scaling), a.B) }, StringComparer.Ordinal);

@@ -13,8 +13,8 @@ internal sealed record FamilyLayer(AdapterTarget Target, InitializedAdapter Made
 {
     private Device Device => Made.A.device;
 
-    /// <summary>Whether what the initialisation made adds nothing yet, and leaves the base alone.</summary>
-    public bool StartsAtNothing => !Made.SubtractFromBase && Made.ReplacementBase is null && IsZero(Made.B.matmul(Made.A));
+    /// <summary>Whether what the initialisation made adds nothing yet, whatever stands between its factors, and leaves the base alone: one of them is zero.</summary>
+    public bool StartsAtNothing => !Made.SubtractFromBase && Made.ReplacementBase is null && (IsZero(Made.A) || IsZero(Made.B));
 
     /// <summary>A and B as they were made, and what was done to the base for them.</summary>
     public FamilyStart AsMade(params (string Suffix, Tensor Value)[] more)

@@ -19,7 +19,7 @@ public abstract partial record FineTuningMethod
 /// </summary>
 /// <remarks>
 /// As huggingface/peft (5d602fd, tuners/lora/variants.py, KasaLinearVariant) and the authors (juyongjiang/KaSA f85e88c, main.py) do: d ~ N(0, 1) and
-/// B zero, so that the start is the truncated base. The loss gets the mean over the layers of β·‖d‖² + γ·(‖A·Aᵀ − I‖ + ‖Bᵀ·B − I‖), the paper's
+/// B zero, so that the start is the truncated base; an initialisation whose factors both are not zero starts with d = 1. The loss gets the mean over the layers of β·‖d‖² + γ·(‖A·Aᵀ − I‖ + ‖Bᵀ·B − I‖), the paper's
 /// equations 9 to 11; the authors' script takes AᵀA and BBᵀ, which are no smaller than √(in − r), and PEFT sums over the layers. Goes with
 /// initialisations that leave the base alone, and not with a base in 4 bits. Merges into plain weights; as a LoRA over the untouched base it
 /// has twice the rank.
@@ -54,11 +54,16 @@ public sealed record KasaMethod : LoraFamilyMethod
     internal override FamilyStart Start(FamilyLayer layer)
     {
         var rank = layer.Target.Rank;
-        var (u, s, vh) = Linalg.Svd(layer.Weight.Value.to(ScalarType.Float32), false);
-        var first = s.shape[0] - rank;
+        var (u, s, vh) = Linalg.Svd(layer.Weight.Value.to(ScalarType.Float64), false); // in fp32 the smallest are rounding
+        // One triplet stays, also where data chose a rank as large as the weight's (EVA); zeros make up the number.
+        var first = Math.Max(1, s.shape[0] - rank);
+        var (lost, missing) = (s.shape[0] - first, rank - (s.shape[0] - first));
+        var a = s.narrow(0, first, lost).Div(layer.Target.Scaling).unsqueeze(1) * vh.narrow(0, first, lost);
         // The base becomes W − s·B₀·A₀: its stored form, of a few MB, and exact in bf16.
-        var smallest = new AdapterFactors(s.narrow(0, first, rank).Div(layer.Target.Scaling).unsqueeze(1) * vh.narrow(0, first, rank), u.narrow(1, first, rank));
-        return layer.AsMade((Diagonal, layer.Normal("kasa/diagonal", 1, rank))) with { Correction = BaseCorrection.Subtract(smallest) };
+        var smallest = new AdapterFactors(nn.functional.pad(a, [0, 0, 0, missing]), nn.functional.pad(u.narrow(1, first, lost), [0, missing]));
+        // Where the product is not zero, it is the one that was made.
+        var diagonal = layer.StartsAtNothing ? layer.Normal("kasa/diagonal", 1, rank) : layer.Ones(rank);
+        return layer.AsMade((Diagonal, diagonal)) with { Correction = BaseCorrection.Subtract(smallest) };
     }
 
     internal override MethodHooks Hooks(MethodRun run) => new KasaHooks(run.Adapters<GatedAdapter>(), Beta, Gamma);

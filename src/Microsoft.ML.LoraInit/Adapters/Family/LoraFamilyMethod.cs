@@ -44,7 +44,7 @@ public abstract record LoraFamilyMethod : FineTuningMethod
 
     internal sealed override IReadOnlyList<AdapterTarget> Targets(AdapterSettings settings, RobertaConfig config)
     {
-        var targets = AdapterPlanner.Plan(Adjust(settings), config);
+        var targets = AdapterPlanner.Plan(Adjust(settings), config, RankOption);
         foreach (var target in targets)
             Check(target);
         return targets;
@@ -76,6 +76,9 @@ public abstract record LoraFamilyMethod : FineTuningMethod
         foreach (var adapter in model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>())
             Prepare(adapter);
     }
+
+    /// <summary>What messages call the rank that <see cref="Adjust"/> gives.</summary>
+    private protected virtual string RankOption => nameof(AdapterSettings.Rank);
 
     /// <summary>The plan's settings with what the method decides.</summary>
     internal virtual AdapterSettings Adjust(AdapterSettings settings) => settings;

@@ -13,7 +13,7 @@ internal static class Orthogonality
         .Select(shape => Distance(stack(shape.Select(a => a.A.Value).ToArray())).Add(Distance(stack(shape.Select(a => a.B.Value.t()).ToArray()))))
         .Aggregate((a, b) => a.Add(b));
 
-    // rows: [k, r, n]
+    // rows: [k, r, n]. A norm of zero has the gradient zero here, as in the sources; that of a root would be no number.
     private static Tensor Distance(Tensor rows) =>
-        (rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device)).Square().sum([1L, 2L]).sqrt().sum();
+        (rows.matmul(rows.transpose(1, 2)) - eye(rows.shape[1], device: rows.device)).flatten(1).norm(1).sum();
 }

@@ -21,7 +21,7 @@ public abstract partial record FineTuningMethod
 /// <remarks>
 /// As the authors' code does (TsinghuaC3I/SoRA c275ac2, src/lora.py, src/sparse_optimizer.py, src/trainer.py): g ~ N(0, 1), trained by AdamW
 /// without decay, the loss gets η · mean |g|. The shrinking is the paper's proximal step, g ← sign(g)·max(|g| − ξ, 0); the code also sets to zero
-/// what lies below ξ after it. An initialisation whose product is not zero starts with g = 1. Merges into plain weights, and is a plain
+/// what lies below ξ after it. An initialisation whose factors both are not zero starts with g = 1. Merges into plain weights, and is a plain
 /// LoRA with A scaled by g.
 /// </remarks>
 public sealed record SoraMethod : LoraFamilyMethod

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Initialization.Numerics;
 using Microsoft.ML.LoraInit.Initialization.Strategies;
 using static TorchSharp.torch;
@@ -46,13 +47,15 @@ public enum EvaSettling
 /// </remarks>
 public sealed record EvaInitialization : LoraInitialization
 {
+    private const double InputRounding = 1e-7;
+
     /// <summary>A layer's rank is at most rho times the asked one. Default 2, as in PEFT; 1 for no redistribution.</summary>
     public double Rho { get; init => field = Setting.Between(value, 1, 1000); } = 2;
 
     /// <summary>The cosine at which a component counts as settled, from 0 to 1. Default 0.99, as in PEFT.</summary>
     public double Tau { get; init => field = Setting.Between(value, 0, 1); } = 0.99;
 
-    /// <summary>Whether A's rows are divided by √σ. Default false, as in PEFT.</summary>
+    /// <summary>Whether A's rows are divided by √σ. Default false, as in PEFT. Rows along which the inputs do not vary stay as they are (PEFT divides by zero).</summary>
     public bool Whiten { get; init; }
 
     /// <summary>Whether alpha follows the rank, so that s stays. Default true, as in PEFT.</summary>
@@ -169,13 +172,20 @@ public sealed record EvaInitialization : LoraInitialization
             var rank = ranks[target.ModuleName];
             var a = analysis(target).Components.narrow(0, 0, rank);
             if (Whiten)
-                a = a / analysis(target).SingularValues.narrow(0, 0, rank).sqrt().unsqueeze(1);
+                a = a / Deviations(analysis(target).SingularValues).narrow(0, 0, rank).unsqueeze(1);
             results.Add(new InitializedAdapter(a.to(ScalarType.Float32).clone(), zeros(target.OutFeatures, rank, device: context.Device))
             {
                 Alpha = AdjustScaling && rank != target.Rank && rank > 0 ? Alpha(target, rank) : null,
             });
         }
         return results;
+    }
+
+    /// <summary>√σ; 1 of directions in which the inputs do not vary, up to fp32's rounding of them.</summary>
+    private static Tensor Deviations(Tensor values)
+    {
+        var varies = values.gt(values[0].Mul(InputRounding)) & values.Gt(0);
+        return where(varies, values, ones_like(values)).sqrt();
     }
 
     private int Candidates(AdapterTarget target) => (int)Math.Round(target.Rank * Rho, MidpointRounding.ToEven);

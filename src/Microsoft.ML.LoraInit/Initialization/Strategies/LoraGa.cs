@@ -155,7 +155,7 @@ public sealed record LoraGaInitialization : LoraInitialization
         {
             LoraGaScale.Stable when peft => (1, Stable(target)),
             LoraGaScale.Stable => (Stable(target), Stable(target)),
-            LoraGaScale.WeightSvd when peft => (1, weightValues![0].item<double>() / Math.Max(valuesOfB[0].item<double>(), double.Epsilon)),
+            LoraGaScale.WeightSvd when peft => (1, Ratio(weightValues![0].item<double>(), valuesOfB[0].item<double>())),
             LoraGaScale.WeightSvd => Same(weightValues!.Div(target.Scaling).sqrt().mean().item<double>()),
             LoraGaScale.GdScale => Same(1 / target.Scaling),
             _ => (1.0, 1.0),
@@ -193,6 +193,9 @@ public sealed record LoraGaInitialization : LoraInitialization
     }
 
     private double Stable(AdapterTarget target) => Math.Pow(target.OutFeatures, 0.25) / Math.Sqrt(Gamma);
+
+    // B is zero with its singular values, whatever it is scaled by.
+    private static double Ratio(double wanted, double found) => found == 0 ? 1 : wanted / found;
 
     private static (double, double) Same(double factor) => (factor, factor);
 }

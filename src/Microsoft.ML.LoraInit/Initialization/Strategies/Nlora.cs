@@ -27,6 +27,9 @@ public abstract partial record LoraInitialization
 /// </remarks>
 public sealed record NloraInitialization : LoraInitialization
 {
+    // What an fp32 weight of a low rank has below its rank is rounding, which an inverse would blow up.
+    private const double WeightRounding = 1.2e-7;
+
     /// <summary>Whether only N is trained (IntTune). Default false.</summary>
     public bool TrainOnlyN { get; init; }
 
@@ -58,7 +61,7 @@ public sealed record NloraInitialization : LoraInitialization
             var core = rows.narrow(1, 0, target.Rank);
             return new InitializedAdapter(rows.clone(), w.narrow(1, 0, target.Rank).clone())
             {
-                N = PseudoInverse ? Linalg.Pinv(core.to(ScalarType.Float64)).to(ScalarType.Float32) : core.clone(),
+                N = PseudoInverse ? Linalg.Pinv(core.to(ScalarType.Float64), WeightRounding * target.Rank).to(ScalarType.Float32) : core.clone(),
                 FreezeA = TrainOnlyN,
                 FreezeB = TrainOnlyN,
             };

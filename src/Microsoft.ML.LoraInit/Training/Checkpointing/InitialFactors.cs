@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Initialization;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
@@ -18,10 +19,13 @@ internal sealed class InitialFactors : IDisposable
     public double Seconds { get; private set; }
 
     /// <summary>Takes what a strategy makes, with the time it takes.</summary>
+    /// <exception cref="InvalidOperationException">It made factors for other layers, or numbers that are not finite.</exception>
     public void Compute(LoraInitialization strategy, InitializationContext context, Device device)
     {
         var started = Stopwatch.GetTimestamp();
-        Keep(context.Targets, strategy.Initialize(context));
+        var made = strategy.Initialize(context);
+        StartCheck.Check(strategy, context, made);
+        Keep(context.Targets, made);
         if (device.type == TorchSharp.DeviceType.CUDA)
             cuda.synchronize(device); // else the time would be that of queueing the work
         Seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;

@@ -10,7 +10,7 @@ namespace Microsoft.ML.LoraInit.Samples.Commands.Options;
 /// </summary>
 internal static class ConfigFile
 {
-    private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+    private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false };
 
     /// <summary>A new option for a command.</summary>
     public static Option<string?> Create() => new("--config") { Description = "Take options from this JSON file, by their names without dashes, or repeat the run of a report of --json. What is typed counts more.", HelpName = "FILE" };
@@ -29,7 +29,7 @@ internal static class ConfigFile
         {
             var name = "--" + key.Replace('_', '-');
             var known = command.Options.FirstOrDefault(o => o.Name == name && o != option)
-                ?? throw new UsageException($"--config: {path} has '{key}', which is no option of {command.Name}.{Suggestion.For(key, command.Options.Select(o => o.Name.TrimStart('-')))}");
+                ?? throw new UsageException($"--config: {path} has '{key}', which is no option of {command.Name}{(name == option.Name ? " in a file" : "")}.{Suggestion.For(key, command.Options.Where(o => o != option).Select(o => o.Name.TrimStart('-')))}");
             if (parsed.GetResult(known) is { Implicit: false } || value is null)
                 continue;
             bool flag = known.ValueType == typeof(bool);
@@ -49,7 +49,7 @@ internal static class ConfigFile
         }
         catch (JsonException e)
         {
-            throw new UsageException($"--config: {path} is not JSON (line {e.LineNumber + 1}): {e.Message}", e);
+            throw new UsageException($"--config: {path} is not JSON (line {e.LineNumber + 1}): {e.Message.Split(" LineNumber:")[0].Split(" Path:")[0]}", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

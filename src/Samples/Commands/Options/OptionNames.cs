@@ -15,6 +15,9 @@ internal static class OptionNames
         return names;
     });
 
+    /// <summary>What is typed for a property of the trainers' options; its name where nothing is.</summary>
+    public static string Of(string property) => Names.Value.GetValueOrDefault(property, property);
+
     /// <summary>The message with every option's name as it is typed.</summary>
     public static string Translate(string message)
     {
@@ -28,7 +31,7 @@ internal static class OptionNames
             if (!word)
                 message = Regex.Replace(message, $@"(?<![\w-]){property}\b(?!\.\w|\()", name);
         }
-        return message.Replace(", or null for", ", or leave it out for", StringComparison.Ordinal).Replace(", or leave both null", ", or leave both out", StringComparison.Ordinal);
+        return message.Replace(", or null for", ", or leave it out for", StringComparison.Ordinal).Replace("set Data,", "give --train,", StringComparison.Ordinal).Replace(", or leave both null", ", or leave both out", StringComparison.Ordinal);
     }
 
     // Enums by their names here; numbers and names as they are.

@@ -40,7 +40,7 @@ internal sealed record OptionValue(string Help, Func<string, object> Parse, Func
         if (type == typeof(LoraInitialization))
             return new("NAME[:SETTING=VALUE,…]", Strategy, value => Glue.Grid.InitializationText.Label((LoraInitialization)value));
         if (type == typeof(FineTuningMethod))
-            return new("NAME", text => FineTuningMethod.Parse(text), value => ((FineTuningMethod)value).Name);
+            return new("NAME", Method, value => ((FineTuningMethod)value).Name);
         if (type == typeof(RobertaCheckpoint))
             return new("mini|DIR|HUB-ID", RobertaCheckpoint.Parse, Plain);
         if (type == typeof(TargetModules))
@@ -83,6 +83,19 @@ internal sealed record OptionValue(string Help, Func<string, object> Parse, Func
         catch (ArgumentException e) when (!LoraInitialization.Names.Contains(name, StringComparer.OrdinalIgnoreCase))
         {
             throw new FormatException(e.Message + Suggestion.For(name, LoraInitialization.Names), e);
+        }
+    }
+
+    private static object Method(string text)
+    {
+        var name = text.Split(':')[0];
+        try
+        {
+            return FineTuningMethod.Parse(text);
+        }
+        catch (ArgumentException e) when (!FineTuningMethod.Names.Contains(name, StringComparer.OrdinalIgnoreCase))
+        {
+            throw new FormatException(e.Message + Suggestion.For(name, FineTuningMethod.Names), e);
         }
     }
 

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Reflection;
-using System.Text.RegularExpressions;
 
 namespace Microsoft.ML.LoraInit.Samples.Commands.Options;
 
@@ -8,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Samples.Commands.Options;
 /// One option of the trainers as one of the command line. All of them are found in the trainers' option classes, so that a new one is here
 /// without a line of code: <see cref="TrainerOptionTable"/> has words for those it knows.
 /// </summary>
-internal sealed partial class TrainerOption
+internal sealed class TrainerOption
 {
     private static readonly Type[] Classes =
     [
@@ -110,13 +109,9 @@ internal sealed partial class TrainerOption
         }
         catch (Exception e) when (e is FormatException or ArgumentException or UsageException)
         {
-            return ParameterName().Replace(e.Message, "");
+            return ErrorText.Plain(e.Message);
         }
     }
-
-    // ArgumentException puts the parameter's name behind its message.
-    [GeneratedRegex(@" \(Parameter '\w+'\)")]
-    private static partial Regex ParameterName();
 
     private string? DefaultText(PropertyInfo property)
     {

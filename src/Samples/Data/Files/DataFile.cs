@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.LoraInit.Glue;
 using Microsoft.ML.LoraInit.Samples.Output;
@@ -44,7 +45,7 @@ internal sealed class DataFile : IDisposable
     /// <exception cref="GlueDataException">The file is missing or not readable, or its first line is not of its format.</exception>
     public static DataFile Open(string path, DataFormat format, char? delimiter, TextLayout layout, Terminal terminal)
     {
-        var stream = path == Standard ? terminal.OpenInput() : OpenFile(path);
+        var stream = path == Standard ? Hashed(terminal.OpenInput()) : OpenFile(path);
         try
         {
             var name = path == Standard ? StandardName : path;
@@ -64,6 +65,16 @@ internal sealed class DataFile : IDisposable
             stream.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Of the bytes of the file as it lies there, or that came from a pipe; to be asked for when the lines have been read.</summary>
+    public string Sha256()
+    {
+        var bytes = _stream is GZipStream packed ? packed.BaseStream : _stream;
+        if (bytes is HashedStream pipe)
+            return pipe.Sha256();
+        bytes.Position = 0;
+        return Convert.ToHexStringLower(SHA256.HashData(bytes));
     }
 
     /// <summary>All lines, the first one included; once. The layout says which column may hold lists, where the format has them.</summary>
@@ -96,13 +107,16 @@ internal sealed class DataFile : IDisposable
 
     private static StreamReader Text(Stream stream) => new(stream, StrictUtf8, detectEncodingFromByteOrderMarks: true, leaveOpen: true);
 
+    // What cannot be read again.
+    private static Stream Hashed(Stream stream) => stream.CanSeek ? stream : new HashedStream(stream);
+
     private static Stream OpenFile(string path)
     {
         if (Directory.Exists(path))
             throw new GlueDataException(path, null, null, "this is a folder, not a file.");
         try
         {
-            var file = File.OpenRead(path);
+            var file = Hashed(File.OpenRead(path));
             return DataFormats.IsGzip(path) ? new GZipStream(file, CompressionMode.Decompress) : file;
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)

@@ -56,6 +56,7 @@ internal sealed class GlueCommand
         var output = result.GetValue(_out) ?? (recipe is null
             ? throw new UsageException("Option '--out' is required: the folder of the results.")
             : Path.Combine("results", recipe.Name));
+        OutputPlace.CheckFolder(output, "--out");
         var shard = Shard.Resolve(result.GetValue(_shard)!, Environment.GetEnvironmentVariable);
         var budget = Minutes(result, _budget);
         var limit = Minutes(result, _limit);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Samples.Glue.Grid;
@@ -54,10 +55,10 @@ internal static class GridText
             SweepSeeds = Count("sweep-seeds"),
             Epochs = PerTask.ParseCounts("--epochs", Text("epochs"), TaskName),
             BatchSize = PerTask.ParseCounts("--batch-size", Text("batch-size"), TaskName),
-            WarmupRatio = Number("warmup", Text("warmup"), double.Parse),
-            WeightDecay = Number("weight-decay", Text("weight-decay"), double.Parse),
+            WarmupRatio = Number("warmup", Text("warmup"), double.Parse) is var share && share is >= 0 and < 1 ? share : throw new UsageException($"--warmup is a share from 0 to below 1, not {Text("warmup")}."),
+            WeightDecay = Number("weight-decay", Text("weight-decay"), double.Parse) is var decay && decay >= 0 && double.IsFinite(decay) ? decay : throw new UsageException($"--weight-decay must be a finite number of at least 0, not {Text("weight-decay")}."),
             DecayBiases = bool.TryParse(Text("decay-biases"), out var decays) ? decays : throw new UsageException($"--decay-biases is '{Text("decay-biases")}'; it must be true or false."),
-            MaxGradientNorm = Number("max-grad-norm", Text("max-grad-norm"), double.Parse) is var norm && norm >= 0 ? norm : throw new UsageException($"--max-grad-norm must be at least 0, not {norm}; 0 is no clipping."),
+            MaxGradientNorm = Number("max-grad-norm", Text("max-grad-norm"), double.Parse) is var norm && norm >= 0 && double.IsFinite(norm) ? norm : throw new UsageException($"--max-grad-norm must be a finite number of at least 0, not {Text("max-grad-norm")}; 0 is no clipping."),
             MaxLength = Count("max-length"),
             TrainRows = [.. Items("train-rows").Select(t => t == "all" ? null : (int?)AtLeastOne("train-rows", t)).Distinct()],
             DevRows = Count("dev-rows"),
@@ -76,14 +77,27 @@ internal static class GridText
     {
         if (text is Methods.RankStabilized or Methods.Dora)
             return text;
-        var method = FineTuningMethod.Parse(text); // throws with the names there are
+        var method = Named("--methods", text.Split(':')[0], FineTuningMethod.Names, () => FineTuningMethod.Parse(text)); // throws with the names there are
         var defaults = FineTuningMethod.Parse(method.Name).ToJson();
         var changed = method.ToJson().Where(s => s.Value?.ToJsonString() != defaults[s.Key]?.ToJsonString()).Select(s => $"{s.Key}={s.Value}").ToArray();
         return changed.Length == 0 ? method.Name : $"{method.Name}:{string.Join(',', changed)}";
     }
 
     private static LoraInitialization[] Initializations(string text) =>
-        text.Trim() == "all" ? [.. LoraInitialization.Published] : [.. Listed(text).SelectMany(InitializationText.Expand)];
+        text.Trim() == "all" ? [.. LoraInitialization.Published] : [.. Listed(text).SelectMany(item => Named("--inits", item.Split(':')[0].Trim(), LoraInitialization.Names, () => InitializationText.Expand(item)))];
+
+    /// <summary>Reads an item, and says of an error whose it is and, of an unknown name, which it may have been.</summary>
+    private static T Named<T>(string option, string name, IReadOnlyList<string> names, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (ArgumentException e)
+        {
+            throw new ArgumentException($"{option}: {ErrorText.Plain(e.Message)}{(names.Contains(name, StringComparer.OrdinalIgnoreCase) ? "" : Suggestion.For(name, names))}", e);
+        }
+    }
 
     private static int AtLeastOne(string name, string text) => Number(name, text, int.Parse) is var value && value >= 1
         ? value
@@ -97,7 +111,7 @@ internal static class GridText
         }
         catch (Exception e) when (e is FormatException or OverflowException)
         {
-            throw new UsageException($"--{name}: '{text}' is not a number of the kind wanted.", e);
+            throw new UsageException($"--{name}: '{text}' is not a {(typeof(T) == typeof(int) ? "whole " : "")}number.", e);
         }
     }
 }

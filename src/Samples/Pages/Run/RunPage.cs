@@ -69,10 +69,9 @@ internal static class RunPage
         body.Append("<dl class=\"figures\">\n");
         foreach (var (name, value) in figures.Concat(report.Calibration?.Present() ?? []))
             body.Append(CultureInfo.InvariantCulture, $"<div><dt>{Page.Encode(name)}</dt><dd>{value:0.0000}</dd></div>\n");
-        var bend = report.Calibration?.Bend;
-        (string Name, double? Value)[] temperatures = bend is null ? [("temperature", report.Calibration?.Temperature)] : [("near temperature", bend.Near), ("far temperature", bend.Far)];
-        foreach (var (name, value) in temperatures.Where(t => t.Value is not null))
-            body.Append(CultureInfo.InvariantCulture, $"<div><dt>{name}</dt><dd>{value:0.000}</dd></div>\n");
+        // Two temperatures need a sentence, which the settings have.
+        if (report.Calibration is { Bend: null, Temperature: { } temperature })
+            body.Append(CultureInfo.InvariantCulture, $"<div><dt>temperature</dt><dd>{temperature:0.000}</dd></div>\n");
         body.Append("</dl>\n");
     }
 

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Globalization;
 using System.Reflection;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Output;
 
 namespace Microsoft.ML.LoraInit.Samples.Pages.Run;
@@ -16,11 +17,19 @@ internal static class RunSettings
         nameof(LoraTrainerOptions.ExampleWeightColumnName), nameof(LoraTrainerOptions.ValidationData), nameof(LoraTrainerOptions.Progress), nameof(LoraTrainerOptions.CancellationToken),
     ];
 
-    /// <summary>Every option of a trainer.</summary>
-    public static IEnumerable<(string Name, string Value)> Of(LoraTrainerOptions options) =>
-        from property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).OrderBy(p => p.MetadataToken)
-        where !Hidden.Contains(property.Name)
-        select (property.Name, Text(property.GetValue(options)));
+    /// <summary>Every option of a trainer, by the name that is typed.</summary>
+    public static IEnumerable<(string Name, string Value)> Of(LoraTrainerOptions options)
+    {
+        var typed = TrainerOption.All().ToDictionary(o => o.Property);
+        foreach (var property in options.GetType().GetProperties(BindingFlags.Public | BindingFlags.Instance).OrderBy(p => p.MetadataToken))
+        {
+            var value = property.GetValue(options);
+            if (Hidden.Contains(property.Name) || (property.Name == nameof(LoraTrainerOptions.Devices) && value is null))
+                continue;
+            var option = typed.GetValueOrDefault(property.Name);
+            yield return (option?.Name ?? OptionNames.Of(property.Name), Text(option?.IsInverted == true && value is bool on ? !on : value));
+        }
+    }
 
     /// <summary>What a saved model tells of itself.</summary>
     public static IEnumerable<(string Name, string Value)> Of(LoraTextTransformer model)
@@ -33,6 +42,13 @@ internal static class RunSettings
         yield return ("Epochs", $"{model.History.Epochs.Count}, the best of them {model.History.BestEpoch}");
         yield return ("Steps", model.History.Steps.ToString("N0", CultureInfo.InvariantCulture));
         yield return ("Parameters", string.Create(CultureInfo.InvariantCulture, $"{model.History.TrainableParameters:N0} of {model.History.TotalParameters:N0} trained"));
+        foreach (var setting in Calibration(model))
+            yield return setting;
+    }
+
+    /// <summary>How a model's probabilities were calibrated, where they were.</summary>
+    public static IEnumerable<(string Name, string Value)> Calibration(LoraTextTransformer model)
+    {
         if (model.History.Calibration is { } calibration)
             yield return ("Calibration", string.Create(CultureInfo.InvariantCulture,
                 $"{CalibrationFigures.Says(calibration.Temperature, calibration.Bend)}, fitted on {calibration.FittedRows} validation rows; error on rows not fitted on {calibration.ExpectedCalibrationError:0.000}, {calibration.UncalibratedError:0.000} without it"));

@@ -31,15 +31,17 @@ public sealed class SdLoraTests
     }
 
     [TestMethod]
-    [DataRow("lora")]
-    [DataRow("sora")]
-    [DataRow("sd-lora")]
-    public void AStageStartsAsTheModelThatItGoesOnFrom(string first)
+    [DataRow("lora", false)]
+    [DataRow("sora", false)]
+    [DataRow("sd-lora", false)]
+    [DataRow("lora", true)]
+    [DataRow("sd-lora", true)]
+    public void AStageStartsAsTheModelThatItGoesOnFrom(string first, bool corrected)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var weights = TinyModel.Base();
-        using var state = Disturbed(weights, FineTuningMethod.Parse(first), null);
+        using var state = Disturbed(weights, FineTuningMethod.Parse(first), null, corrected: corrected);
         using var earlier = EarlierDirections.Of(state);
         using var second = Disturbed(weights, new SdLoraMethod { Stages = 2, EarlierRank = earlier.Rank }, earlier, disturb: false);
         var (before, after) = (state.MergedWeights(weights, CPU, ScalarType.Float32), second.MergedWeights(weights, CPU, ScalarType.Float32));
@@ -144,12 +146,12 @@ public sealed class SdLoraTests
     }
 
     /// <summary>A model of a method, its adapters' trained numbers disturbed, since zeros hide what is wrong with a product.</summary>
-    private static FineTunedState Disturbed(BaseWeights weights, FineTuningMethod method, EarlierDirections? earlier, bool disturb = true, int rank = 2)
+    private static FineTunedState Disturbed(BaseWeights weights, FineTuningMethod method, EarlierDirections? earlier, bool disturb = true, int rank = 2, bool corrected = false)
     {
         using var model = TinyModel.Create(weights);
         var settings = Settings with { Rank = rank };
         var targets = method.Targets(settings, model.Config);
-        method.Apply(model, new(settings, 3, targets, AdapterTests.RandomFactors(targets, f => f with { B = zeros_like(f.B) }), earlier));
+        method.Apply(model, new(settings, 3, targets, AdapterTests.RandomFactors(targets, f => corrected ? f with { SubtractFromBase = true } : f with { B = zeros_like(f.B) }), earlier));
         foreach (var parameter in model.Linears.SelectMany(l => l.Adapter!.Parameters).Where(p => disturb && p.Trained))
             parameter.Replace(parameter.Value + (randn(parameter.Shape, generator: new Generator(SeededRandom.Hash(9, parameter.Name))) * 0.3));
         return FineTunedState.Capture(model, method, null);

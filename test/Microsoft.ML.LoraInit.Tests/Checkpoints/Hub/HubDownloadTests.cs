@@ -105,12 +105,13 @@ public sealed class HubDownloadTests : HubTest
         });
 
         Assert.Throws<OperationCanceledException>(() => Get(progress: reports, cancellationToken: cancel.Token));
-        Assert.AreEqual(1000, new FileInfo(part).Length);
+        long length = new FileInfo(part).Length; // A part of the 1000 bytes, if they came in parts.
+        Assert.IsTrue(length is > 0 and <= 1000, $"{length} bytes");
 
         Hub.Storage.Requests.Clear();
         var folder = Get();
         CollectionAssert.AreEqual(Files[Weights], File.ReadAllBytes(Path.Combine(folder, Weights)));
-        Assert.AreEqual("bytes=1000-", Hub.Storage.Requests.Single().Range);
+        Assert.AreEqual($"bytes={length}-", Hub.Storage.Requests.Single().Range);
         Assert.IsFalse(File.Exists(part));
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Microsoft.ML.LoraInit.Tests.Checkpoints.Hub;
 
@@ -114,9 +115,10 @@ public sealed class HubRefusalTests : HubTest
     [TestMethod]
     public void AnUnreachableHubPointsAtTheOfflineMode()
     {
-        Uri address;
-        using (var server = new LoopbackServer())
-            address = server.Address;
+        // Taken, so that nobody else listens there, and not listened to.
+        using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        var address = new Uri($"http://127.0.0.1:{((IPEndPoint)taken.LocalEndPoint!).Port}");
         var error = Assert.ThrowsExactly<HttpRequestException>(() => Get(endpoint: address));
         StringAssert.Contains(error.Message, "HF_HUB_OFFLINE=1");
         StringAssert.Contains(error.Message, address.ToString());

@@ -8,7 +8,7 @@ namespace Microsoft.ML.LoraInit.Tests.Inference.Batching;
 [TestClass]
 public sealed class RowBatcherTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     [TestMethod]
     public void ARowAloneIsScoredAtOnceOnItsOwnThread()
@@ -49,7 +49,7 @@ public sealed class RowBatcherTests
 
         model.Open();
 
-        Task.WaitAll(callers, Patience);
+        Assert.IsTrue(Task.WaitAll(callers, Patience));
         Assert.AreEqual("0 | 1,2 | 3,4 | 5", model.Log);
     }
 
@@ -58,15 +58,15 @@ public sealed class RowBatcherTests
     {
         using var model = new BlockingModel();
         var batcher = new RowBatcher(model.Score, new() { MaxConcurrency = 2 });
-        var first = Task.Run(() => batcher.Score(Text(0)));
-        var second = Task.Run(() => batcher.Score(Text(0)));
+        var first = OwnThread.Run(() => batcher.Score(Text(0)));
+        var second = OwnThread.Run(() => batcher.Score(Text(0)));
         model.WaitFor(2);
         var callers = model.Enqueue(batcher, [1, 2, 3, 4]);
 
         model.Open();
 
         CollectionAssert.AreEqual(new[] { 1f, 2, 3, 4 }, callers.Select(c => Result(c)).ToArray());
-        Task.WaitAll([first, second], Patience);
+        Assert.IsTrue(Task.WaitAll([first, second], Patience));
         Assert.IsTrue(model.Batches.All(b => b.Length <= 2), model.Log);
     }
 
@@ -94,15 +94,15 @@ public sealed class RowBatcherTests
         var batcher = new RowBatcher(model.Score, new() { MaxBatch = 2 });
         using var stop = new CancellationTokenSource();
         var callers = model.FillQueue(batcher, [1]);
-        var cancelled = Task.Run(() => batcher.Score(Text(2), stop.Token));
-        SpinWait.SpinUntil(() => batcher.Waiting == 2, Patience);
+        var cancelled = OwnThread.Run(() => batcher.Score(Text(2), stop.Token));
+        Assert.IsTrue(SpinWait.SpinUntil(() => batcher.Waiting == 2, Patience));
         var last = model.Enqueue(batcher, [3]);
 
         stop.Cancel();
         Assert.ThrowsExactly<OperationCanceledException>(() => cancelled.GetAwaiter().GetResult(), "before the model is free");
         model.Open();
 
-        Task.WaitAll([.. callers, .. last], Patience);
+        Assert.IsTrue(Task.WaitAll([.. callers, .. last], Patience));
         Assert.AreEqual("0 | 1,3", model.Log);
         Assert.ThrowsExactly<OperationCanceledException>(() => batcher.Score(Text(4), new CancellationToken(true)));
     }
@@ -126,7 +126,7 @@ public sealed class RowBatcherTests
             }
         });
         thread.Start();
-        SpinWait.SpinUntil(() => batcher.Waiting == 1, Patience);
+        Assert.IsTrue(SpinWait.SpinUntil(() => batcher.Waiting == 1, Patience));
         var other = model.Enqueue(batcher, [2]);
 
         thread.Interrupt();
@@ -143,13 +143,11 @@ public sealed class RowBatcherTests
     {
         using var model = new BlockingModel();
         model.Open();
-        var batcher = new RowBatcher(model.Score, new() { MaxBatch = 4, MaxWait = Patience, MaxConcurrency = 2 });
-        var watch = Stopwatch.StartNew();
+        var batcher = new RowBatcher(model.Score, new() { MaxBatch = 4, MaxWait = 2 * Patience, MaxConcurrency = 2 });
 
-        var callers = Enumerable.Range(1, 4).Select(i => Task.Factory.StartNew(() => batcher.Score(Text(i))[0], TaskCreationOptions.LongRunning)).ToArray();
+        var callers = Enumerable.Range(1, 4).Select(i => OwnThread.Run(() => batcher.Score(Text(i)))).ToArray();
 
         Assert.IsTrue(Task.WaitAll(callers, Patience), "a full batch does not wait");
-        Assert.IsTrue(watch.Elapsed < Patience);
         Assert.AreEqual(4, model.Batches.Sum(b => b.Length));
         Assert.AreEqual(1, model.Batches.Count, model.Log);
     }
@@ -162,7 +160,7 @@ public sealed class RowBatcherTests
 
         Assert.AreEqual(5, batcher.Score(Text(5))[0]);
 
-        Assert.IsTrue(watch.ElapsedMilliseconds is >= 25 and < 20_000, $"{watch.ElapsedMilliseconds} ms");
+        Assert.IsTrue(watch.ElapsedMilliseconds is >= 25 and < 120_000, $"{watch.ElapsedMilliseconds} ms");
     }
 
     [TestMethod]
@@ -269,7 +267,7 @@ public sealed class RowBatcherTests
         /// <summary>Row 0 occupies the model, the others wait behind it in their order.</summary>
         public Task<float[]>[] FillQueue(RowBatcher batcher, int[] rows)
         {
-            var first = Task.Factory.StartNew(() => batcher.Score(Text(0)), TaskCreationOptions.LongRunning);
+            var first = OwnThread.Run(() => batcher.Score(Text(0)));
             WaitFor(1);
             return [first, .. Enqueue(batcher, rows)];
         }
@@ -279,7 +277,7 @@ public sealed class RowBatcherTests
             .. rows.Select(row =>
             {
                 int before = batcher.Waiting;
-                var caller = Task.Factory.StartNew(() => batcher.Score(Text(row)), TaskCreationOptions.LongRunning);
+                var caller = OwnThread.Run(() => batcher.Score(Text(row)));
                 Assert.IsTrue(SpinWait.SpinUntil(() => batcher.Waiting == before + 1, Patience));
                 return caller;
             }),

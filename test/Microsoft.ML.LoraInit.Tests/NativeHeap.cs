@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Microsoft.ML.LoraInit.Tests.Quantization;
+namespace Microsoft.ML.LoraInit.Tests;
 
 /// <summary>
 /// What native code holds at this moment. The resident set of the process would not tell: it keeps what was freed,
@@ -15,6 +15,15 @@ internal static class NativeHeap
     {
         var info = Read();
         return (long)(info.InUse + info.Mapped);
+    }
+
+    /// <summary>Bytes that the process holds when the collector has gone over them: native and managed; where the allocator does not tell, the resident set.</summary>
+    public static long Held()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        return CanBeRead ? InUse() + GC.GetTotalMemory(forceFullCollection: true) : Environment.WorkingSet;
     }
 
     [DllImport("libc.so.6", EntryPoint = "mallinfo2")]
