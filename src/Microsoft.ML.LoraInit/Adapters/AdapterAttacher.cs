@@ -7,6 +7,8 @@ namespace Microsoft.ML.LoraInit.Adapters;
 /// <summary>Puts initialised adapters on a model's linear layers and corrects the base where an initialisation asks for it.</summary>
 internal static class AdapterAttacher
 {
+    private const float Cancelled = 1e-5f; // of the factors' norms: fp32's rounding, and far from what training makes
+
     /// <param name="model">The model; its shared base weights are never written to.</param>
     /// <param name="targets">The layers, as planned.</param>
     /// <param name="initialized">One result a target, in the same order; their tensors are copied.</param>
@@ -54,6 +56,8 @@ internal static class AdapterAttacher
         using var scope = NewDisposeScope();
         if (blueprint.Correction is null)
         {
+            if (linear.Weight.ComputeType != ScalarType.Float32 && Cancelling(blueprint) is { } cancelling)
+                blueprint = blueprint with { Start = cancelling };
             linear.Adapter = blueprint.Build(linear.Weight.Value, model.Device);
             return;
         }
@@ -66,6 +70,19 @@ internal static class AdapterAttacher
         else
             linear.Weight.Replace(corrected.to(weight.dtype));
         linear.Adapter = blueprint.Build(corrected, model.Device);
+    }
+
+    /// <summary>
+    /// The factors of a product whose terms cancel (PEFT's <c>orthogonal</c>), or null. In half precision they do not, each term being
+    /// rounded by itself; as a start that is taken off they do, and what is taken off is nothing in fp32.
+    /// </summary>
+    private static AdapterFactors? Cancelling(AdapterBlueprint blueprint)
+    {
+        if (blueprint.Kind != AdapterKind.Lora && blueprint.Kind != AdapterKind.Dora)
+            return null;
+        var factors = blueprint.Kind.Factors(blueprint.Target, suffix => blueprint.Parts[suffix])!;
+        var most = (factors.A.norm() * factors.B.norm()).item<float>();
+        return most > 0 && factors.Product().norm().item<float>() < Cancelled * most ? factors : null;
     }
 
     /// <summary>

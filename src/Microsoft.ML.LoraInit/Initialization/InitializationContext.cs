@@ -39,6 +39,9 @@ public abstract class InitializationContext
     /// <summary>SHA-256 of the base, for caches.</summary>
     public abstract string BaseSha256 { get; }
 
+    /// <summary>What the base is held in, whose rounding <see cref="Weight"/> has; for caches.</summary>
+    internal virtual ScalarType WeightType => ScalarType.Float32;
+
     /// <summary>b of the target, fp32 [out]; null where the layer has none.</summary>
     public virtual Tensor? Bias(AdapterTarget target) => null;
 

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Initialization;
@@ -9,7 +10,7 @@ internal static class StartCheck
     /// <param name="strategy">Who made them.</param>
     /// <param name="context">Is told of directions that learn nothing.</param>
     /// <param name="made">One result a target.</param>
-    /// <exception cref="InvalidOperationException">There are more or fewer results than layers, or a number is not finite; the message names the layer.</exception>
+    /// <exception cref="InvalidOperationException">There are more or fewer results than layers, a shape does not fit, or a number is not finite; the message names the layer.</exception>
     public static void Check(LoraInitialization strategy, InitializationContext context, IReadOnlyList<InitializedAdapter> made)
     {
         if (made.Count != context.Targets.Count)
@@ -18,6 +19,9 @@ internal static class StartCheck
         var (dead, layers) = (0L, new List<string>());
         foreach (var (target, start) in context.Targets.Zip(made))
         {
+            if (start.Rank == 0)
+                continue; // the data gave the layer none
+            new AdapterFactors(start.A, start.B, start.N).Check(target with { Rank = start.Rank });
             foreach (var (name, value) in new[] { ("A", start.A), ("B", start.B), ("N", start.N), ("the base weight", start.ReplacementBase) })
                 if (value is not null && !FiniteNumbers.Hold(value))
                     throw new InvalidOperationException($"The initialisation '{strategy.Name}' made {name} of '{target.ModuleName}' with numbers that are not finite (NaN or infinity), from weights, inputs or a scaling (alpha {target.Alpha}, rank {target.Rank}) that it cannot start from. Choose another initialisation or alpha.");
@@ -34,7 +38,7 @@ internal static class StartCheck
     /// <summary>Directions whose row of A and column of B are both zero; the middle matrix of three learns by itself.</summary>
     private static long DeadDirections(InitializedAdapter start)
     {
-        if (start.Rank == 0 || start.N is not null)
+        if (start.N is not null)
             return 0;
         using var scope = NewDisposeScope();
         return (start.A.any(1) | start.B.any(0)).logical_not().sum().item<long>();

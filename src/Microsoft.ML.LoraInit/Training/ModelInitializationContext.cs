@@ -53,6 +53,8 @@ internal sealed class ModelInitializationContext : InitializationContext, IDispo
 
     public override string BaseSha256 => _model.Base.Identity.Sha256;
 
+    internal override ScalarType WeightType => _model.Base.DType;
+
     /// <inheritdoc/>
     /// <remarks>A copy in the caller's scope, so that working in place does not reach the shared base.</remarks>
     public override Tensor Weight(AdapterTarget target)

@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Initialization;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
 
@@ -12,6 +13,22 @@ public sealed class SubtractedStartTests
 {
     /// <summary>s·B·A of many times the weight's size, as of IniLoRA's alpha.</summary>
     private static InitializedAdapter Large(InitializedAdapter f) => f with { A = f.A * 3, B = f.B * 3, SubtractFromBase = true };
+
+    [TestMethod]
+    [DataRow(false, 0.0)]
+    [DataRow(true, 0.01)]
+    public void AProductThatCancelsIsNothingInBFloat16Too(bool dora, double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var weights = TinyModel.Base(dtype: ScalarType.BFloat16);
+        using var model = TinyModel.Create(weights);
+        var before = Last(model);
+        var settings = AdapterTests.Settings with { UseDora = dora };
+        var targets = AdapterPlanner.Plan(settings, model.Config);
+        AdapterAttacher.Attach(model, targets, LoraInitialization.Orthogonal().Initialize(FakeContext.Random(targets)), settings);
+        Assert.AreEqual(0, Distance(Last(model), before), tolerance);
+    }
 
     [TestMethod]
     [DataRow(false, false, 0.0, DisplayName = "LoRA")]

@@ -1,3 +1,7 @@
+using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
+using Microsoft.ML.LoraInit.Tests.Roberta;
+using Microsoft.ML.LoraInit.Training;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Initialization;
@@ -78,6 +82,22 @@ public sealed class IniLoraTests
         var result = new IniLoraInitialization { Steps = 0, AbsorbScaling = false, SigmaRule = IniLoraSigmaRule.WeightsAndBiases }.Initialize(context)[0];
         Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(0.029)) > 0.01);
         Assert.IsTrue(KolmogorovSmirnov.PValue(result.A, KolmogorovSmirnov.Normal(0.05)) < 1e-6);
+    }
+
+    // A run in bf16 fits what bf16 leaves of the weights, which a run in fp32 should not find.
+    [TestMethod]
+    public void FitsOfABaseInAnotherPrecisionAreKeptApart()
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryFolder();
+        foreach (var type in new[] { ScalarType.BFloat16, ScalarType.Float32 })
+        {
+            using var weights = TinyModel.Base(dtype: type);
+            using var model = TinyModel.Create(weights);
+            using var context = new ModelInitializationContext(model, AdapterPlanner.Plan(new AdapterSettings { Rank = 2 }, model.Config), 1, new ProgressReporter(null, null), default);
+            LoraInitialization.IniLora(steps: 3, cacheFolder: folder.Path).Initialize(context);
+        }
+        Assert.HasCount(2, Directory.GetFiles(folder.Path));
     }
 
     [TestMethod]

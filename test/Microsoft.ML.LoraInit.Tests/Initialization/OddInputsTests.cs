@@ -101,4 +101,22 @@ public sealed class OddInputsTests
         StringAssert.Contains(error.Message, "'nora' made A of 'one' with numbers that are not finite");
         StringAssert.Contains(error.Message, "alpha 1E-300");
     }
+
+    [TestMethod]
+    public void FactorsThatDoNotFitAreRefusedByLayer()
+    {
+        using var scope = NewDisposeScope();
+        using var start = new InitialFactors();
+        var error = Assert.ThrowsExactly<InvalidOperationException>(() => start.Compute(new Misfit(), FakeContext.Random([Target]), CPU));
+        StringAssert.Contains(error.Message, "'one' made B of the shape [32, 3] where [32, 4] is needed");
+    }
+
+    private sealed record Misfit : LoraInitialization
+    {
+        public override string Name => "misfit";
+
+        public override InitializationFamily Family => InitializationFamily.BaseUntouched;
+
+        public override IReadOnlyList<InitializedAdapter> Initialize(InitializationContext context) => [new(ones(4, 24), zeros(32, 3))];
+    }
 }

@@ -44,8 +44,8 @@ internal sealed class LoraProHooks : MethodHooks
     {
         var s = group.Scaling;
         var (a, b) = (Take(values, p => p.A), Take(values, p => p.B)); // [k, r, in], [k, out, r]
-        var (bb, aa) = (b.transpose(1, 2).matmul(b).to(ScalarType.Float64), a.matmul(a.transpose(1, 2)).to(ScalarType.Float64));
-        var (bbInverse, aaInverse) = (Inverse(bb), Inverse(aa));
+        var (bb, aa) = (Gram.Of(b.transpose(1, 2)), Gram.Of(a));
+        var (bbInverse, aaInverse) = (bb.Inverse(), aa.Inverse());
 
         var (ga, gb) = Equivalent(Take(gradient, p => p.A), Take(gradient, p => p.B));
         var full = b.matmul(ga).Add(gb.matmul(a)).Mul(s); // [k, out, in]
@@ -71,24 +71,37 @@ internal sealed class LoraProHooks : MethodHooks
         Tensor Take(Tensor flat, Func<(FlatPlace A, FlatPlace B), FlatPlace> place) => stack([.. group.Places.Select(p => place(p).Of(flat))]);
     }
 
-    /// <summary>
-    /// (M + δI)⁻¹ of each symmetric M [r, r], computed in fp64 since M's condition is the square of the factor's; zero along directions that
-    /// the factor has by fp32's rounding alone (as of a start whose factors are of a lower rank), which would be blown up by 1/δ.
-    /// </summary>
-    private static Tensor Inverse(Tensor gram)
-    {
-        var (values, vectors) = Linalg.Eigh(gram);
-        var real = values.gt(values.amax([-1L], true).Mul(Rounding));
-        var inverse = where(real, values.Add(Damping).reciprocal(), zeros_like(values));
-        return (vectors * inverse.unsqueeze(-2)).matmul(vectors.transpose(1, 2)).to(ScalarType.Float32);
-    }
-
     /// <summary>X with P·X + X·Q = C for symmetric P, Q of no negative eigenvalue; 0 where the eigenvalues' sum vanishes.</summary>
-    private static Tensor Sylvester(Tensor p, Tensor q, Tensor c)
+    private static Tensor Sylvester(Gram p, Gram q, Tensor c)
     {
-        var ((lp, u), (lq, v)) = (Linalg.Eigh(p), Linalg.Eigh(q));
-        var sums = lp.unsqueeze(2).Add(lq.unsqueeze(1));
+        var (u, v) = (p.Vectors, q.Vectors);
+        var sums = p.Values.unsqueeze(2).Add(q.Values.unsqueeze(1));
         var inner = u.transpose(1, 2).matmul(c).matmul(v);
         return u.matmul(where(sums.Gt(Damping), inner / sums, zeros_like(inner))).matmul(v.transpose(1, 2));
+    }
+
+    /// <summary>F·Fᵀ [k, r, r] of factors F, decomposed. fp64 from the factors on, since its condition is the square of theirs.</summary>
+    /// <param name="Values">[k, r], rising.</param>
+    /// <param name="Vectors">[k, r, r], as columns.</param>
+    private readonly record struct Gram(Tensor Values, Tensor Vectors)
+    {
+        /// <param name="factors">[k, r, n].</param>
+        public static Gram Of(Tensor factors)
+        {
+            var wide = factors.to(ScalarType.Float64);
+            var (values, vectors) = Linalg.Eigh(wide.matmul(wide.transpose(1, 2)));
+            return new(values, vectors);
+        }
+
+        /// <summary>
+        /// (F·Fᵀ + δI)⁻¹, fp32; zero along directions that F has by fp32's rounding alone (as of a start whose factors are of a lower rank),
+        /// which 1/δ would blow up.
+        /// </summary>
+        public Tensor Inverse()
+        {
+            var real = Values.gt(Values.amax([-1L], true).Mul(Rounding));
+            var inverse = where(real, Values.Add(Damping).reciprocal(), zeros_like(Values));
+            return (Vectors * inverse.unsqueeze(-2)).matmul(Vectors.transpose(1, 2)).to(ScalarType.Float32);
+        }
     }
 }

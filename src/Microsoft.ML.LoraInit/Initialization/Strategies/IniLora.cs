@@ -44,7 +44,7 @@ public enum IniLoraSigmaRule
 /// (<see cref="Steps"/> = 0, the paper's Table 7) leaves the drawn factors: N(0, σ²) both, taken out of the base.
 /// The authors' script (hihi885/IniLoRA 0c0597a, matrix_decomposition/model_weight_decomposition_roberta.py) takes σ over all
 /// parameters with the kind in their name, biases too: <see cref="SigmaRule"/>.
-/// All layers of one shape and rank are fitted in one batched run; fits are kept on disk under the hash of base, layers,
+/// All layers of one shape and rank are fitted in one batched run; fits are kept on disk under the hash of base, its precision, layers,
 /// ranks, steps, rate, σ and the fit's seed. Cost: 8·out·in·r operations a layer and step. The paper states 2.0 minutes and 0.8 GB
 /// for RoBERTa-base on an RTX 4090.
 /// </remarks>
@@ -116,6 +116,8 @@ public sealed record IniLoraInitialization : LoraInitialization
             $"steps {Steps} rate {LearningRate:R} sigma {Sigma:R} seed {Seed(context)} device {context.Device.type}");
         if (SigmaRule is not IniLoraSigmaRule.Weights)
             settings += " sigma of weights and biases";
+        if (context.WeightType is not ScalarType.Float32)
+            settings += $" weights in {context.WeightType}";
         var cache = CacheFolder is "" || Steps == 0
             ? null
             : new FactorizationCache(CacheFolder ?? FactorizationCache.DefaultFolder, context.BaseSha256, context.Targets, settings);
