@@ -1,5 +1,3 @@
-using Microsoft.ML.LoraInit.Glue;
-
 namespace Microsoft.ML.LoraInit.Samples.Data.Files;
 
 /// <summary>Reads a stream and refuses a line without an end, as a small archive or a device may have one, before it fills the memory.</summary>
