@@ -66,10 +66,10 @@ internal abstract class MethodHooks : IDisposable
 internal sealed record MethodRun(RobertaClassifier Model, TrainableParameters Parameters, long Steps, int Seed, AdapterSettings Settings)
 {
     /// <summary>AdamW's moments, aligned with what it updates, for what replaces numbers of these; the optimiser's own tensors, changed in place.</summary>
-    public (Tensor First, Tensor Second)? Moments { get; init; }
+    public required (Tensor First, Tensor Second) Moments { get; init; }
 
     /// <summary>The loss of the model as its parameters are, on the same few rows each time: validation rows, or training rows where there are none.</summary>
-    public Func<double>? Judge { get; init; }
+    public required Func<double> Judge { get; init; }
 
     /// <summary>Classes that the model knew before; the head's first rows are theirs.</summary>
     public int KnownClasses { get; init; }

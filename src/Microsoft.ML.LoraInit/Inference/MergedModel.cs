@@ -56,9 +56,10 @@ internal sealed class MergedModel : IDisposable
     /// <summary>From words and positions added up to logits, fp32 [batch, outputs].</summary>
     /// <param name="embedded">[batch, length, hidden].</param>
     /// <param name="attentionMask">Bool [batch, length], or null where no row is padded.</param>
-    public Tensor Encode(Tensor embedded, Tensor? attentionMask)
+    /// <param name="shares">As of <see cref="ScoringLayer.forward"/>.</param>
+    public Tensor Encode(Tensor embedded, Tensor? attentionMask, Action<int, Tensor>? shares = null)
     {
-        using var first = _encoder.Encode(embedded, attentionMask, []);
+        using var first = _encoder.Encode(embedded, attentionMask, [], shares);
         return _head.Logits(first);
     }
 

@@ -68,10 +68,11 @@ internal sealed class ScoringEncoder : IDisposable
     /// <param name="embedded">[batch, length, hidden].</param>
     /// <param name="attentionMask">Bool [batch, length], or null where no row is padded.</param>
     /// <param name="slices">Rows that adapters correct.</param>
-    public Tensor Encode(Tensor embedded, Tensor? attentionMask, IReadOnlyList<AdapterSlice> slices)
+    /// <param name="shares">As of <see cref="ScoringLayer.forward"/>.</param>
+    public Tensor Encode(Tensor embedded, Tensor? attentionMask, IReadOnlyList<AdapterSlice> slices, Action<int, Tensor>? shares = null)
     {
         using var scope = NewDisposeScope();
-        var first = States(embedded, attentionMask, slices).select(1, 0);
+        var first = States(embedded, attentionMask, slices, shares).select(1, 0);
         return (first.dtype == ScalarType.Float32 ? first : first.to(ScalarType.Float32)).MoveToOuterDisposeScope();
     }
 
@@ -87,14 +88,14 @@ internal sealed class ScoringEncoder : IDisposable
     }
 
     /// <summary>The last block's states: [batch, length, hidden], or [batch, 1, hidden] where the first token alone is computed.</summary>
-    private Tensor States(Tensor embedded, Tensor? attentionMask, IReadOnlyList<AdapterSlice> slices)
+    private Tensor States(Tensor embedded, Tensor? attentionMask, IReadOnlyList<AdapterSlice> slices, Action<int, Tensor>? shares = null)
     {
         using var scope = NewDisposeScope();
         var mask = Additive(attentionMask);
         var x = nn.functional.layer_norm(embedded, _normalized, _norm.Weight, _norm.Bias, _config.LayerNormEps);
         foreach (var layer in _layers)
         {
-            var next = layer.forward(x, mask, slices);
+            var next = layer.forward(x, mask, slices, shares);
             x.Dispose();
             x = next;
         }

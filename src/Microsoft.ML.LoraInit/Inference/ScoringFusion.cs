@@ -29,12 +29,15 @@ internal sealed class ScoringFusion
     public static ScoringFusion? TakeIfThere(WeightBag weights, string name, long hidden) =>
         weights.RowsOf($"{name}.{FusionPlacement.Score}.weight") is null ? null : new(weights, name, hidden);
 
-    /// <summary>x [..., hidden] → the same shape.</summary>
-    public Tensor forward(Tensor x)
+    /// <param name="x">[batch, length, hidden].</param>
+    /// <param name="shares">Gets s, [batch, length, n, 1], to read; or null.</param>
+    /// <returns>The same shape.</returns>
+    public Tensor forward(Tensor x, Action<Tensor>? shares)
     {
         var z = stack([.. _downs.Zip(_ups, (down, up) => Affine(nn.functional.gelu(Affine(x, down)), up))], -2); // [..., n, hidden]
-        var shares = nn.functional.softmax(z.matmul(Affine(x, _score).unsqueeze(-1)), -2); // [..., n, 1]
-        return x.Add(Affine(shares.transpose(-2, -1).matmul(z).squeeze(-2), _value));
+        var taken = nn.functional.softmax(z.matmul(Affine(x, _score).unsqueeze(-1)), -2); // [..., n, 1]
+        shares?.Invoke(taken);
+        return x.Add(Affine(taken.transpose(-2, -1).matmul(z).squeeze(-2), _value));
     }
 
     private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => nn.functional.linear(x, linear.Weight, linear.Bias);

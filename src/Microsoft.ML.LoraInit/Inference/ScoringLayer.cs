@@ -57,8 +57,9 @@ internal sealed class ScoringLayer
     /// <param name="x">[batch, length, hidden].</param>
     /// <param name="mask">Added to the attention's scores: [batch, 1, 1, length], 0 or −∞; null where no row is padded.</param>
     /// <param name="slices">Rows that adapters correct.</param>
+    /// <param name="shares">Gets the block's index and how much its fusion takes of each source, [batch, length, n, 1]; or null.</param>
     /// <returns>The same shape; [batch, 1, hidden] from the last block.</returns>
-    public Tensor forward(Tensor x, Tensor? mask, IReadOnlyList<AdapterSlice> slices)
+    public Tensor forward(Tensor x, Tensor? mask, IReadOnlyList<AdapterSlice> slices, Action<int, Tensor>? shares = null)
     {
         using var scope = NewDisposeScope(); // A block's intermediates are many times its result.
         long rows = x.shape[0], length = _firstOnly ? 1 : x.shape[1];
@@ -75,7 +76,7 @@ internal sealed class ScoringLayer
         using var inner = Product(x, _intermediate, slices, EncoderModule.Intermediate);
         using var activated = nn.functional.gelu(inner);
         var transformed = Product(activated, _output, slices, EncoderModule.Output);
-        transformed = _outputBottleneck?.forward(transformed) ?? _fusion?.forward(transformed) ?? transformed;
+        transformed = _outputBottleneck?.forward(transformed) ?? _fusion?.forward(transformed, shares is null ? null : taken => shares(_index, taken)) ?? transformed;
         x = Normalize(transformed.Add_(x), _outputNorm);
         return (_layerBottleneck?.forward(x) ?? x).MoveToOuterDisposeScope();
     }

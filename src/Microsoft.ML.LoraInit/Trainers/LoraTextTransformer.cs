@@ -119,11 +119,19 @@ public abstract class LoraTextTransformer : ITextTransformer, IDisposable
     /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
     public TextExplanation Explain(string text, string? text2 = null, ExplanationOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(text);
-        if (_model.ModelSettings.Texts.Text2 is null != text2 is null)
-            throw new ArgumentException(text2 is null ? "The model was trained on pairs of texts: give text2." : "The model was trained on single texts: leave text2 null.", nameof(text2));
-        return _model.Explainer.Explain(new(text, text2), _model.ModelSettings.Scores.Task, options ?? new());
+        return _model.Explainer.Explain(Checked(text, text2), _model.ModelSettings.Scores.Task, options ?? new());
     }
+
+    /// <summary>Says how much each layer of a fused model (<see cref="AdapterFusionMethod"/>) takes of each of its sources for a text.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="text2">The second text, for a model of pairs; null otherwise.</param>
+    /// <returns>A share for each layer and source, layer by layer in the sources' order.</returns>
+    /// <exception cref="NotSupportedException">The model was trained by another method.</exception>
+    /// <exception cref="ArgumentException">There are two texts for a model of one or the other way round.</exception>
+    /// <exception cref="ObjectDisposedException">The model was disposed.</exception>
+    public IReadOnlyList<FusionShare> FusionShares(string text, string? text2 = null) => Method is AdapterFusionMethod fusion
+        ? _model.Explainer.Shares(Checked(text, text2), [.. fusion.Sources.Select(s => s.Name)])
+        : throw new NotSupportedException($"The model was trained by the method '{Method.Name}' and fuses no sources: train one with FineTuningMethod.AdapterFusion.");
 
     /// <summary>Scores single rows.</summary>
     IRowToRowMapper ITransformer.GetRowToRowMapper(DataViewSchema inputSchema) =>
@@ -155,6 +163,13 @@ public abstract class LoraTextTransformer : ITextTransformer, IDisposable
         BinaryColumns => new LoraBinaryTextClassificationTransformer(model),
         _ => new LoraTextRegressionTransformer(model),
     };
+
+    private TextPair Checked(string text, string? text2)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return _model.ModelSettings.Texts.Text2 is null == text2 is null ? new(text, text2)
+            : throw new ArgumentException(text2 is null ? "The model was trained on pairs of texts: give text2." : "The model was trained on single texts: leave text2 null.", nameof(text2));
+    }
 
     private ScoringSchema Schema(DataViewSchema input)
     {

@@ -37,17 +37,18 @@ internal static class LibraryBenchmark
             });
             using var madeUp = new MadeUpAdapters();
             var count = result.GetValue(adapters);
-            var started = Stopwatch.GetTimestamp();
+            var (started, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             double[] adding = [.. Enumerable.Range(0, count).Select(i => madeUp.Add(library, $"adapter-{i}", i))];
             var filled = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            var fillingCpu = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / count;
 
             var requests = Requests(count, result.GetValue(rows), result.GetValue(words));
             var answers = library.Predict(requests);
             int repeated = result.GetValue(repeats);
             var wrong = MergedModels(library, requests, answers, result.GetValue(checks), repeated, out var merged);
-            var alone = Seconds(repeated, () => library.Predict(requests));
+            var alone = Time(repeated, () => library.Predict(requests));
             var changing = new ChangingLibrary(library, madeUp, Tolerance);
-            var (loaded, different) = changing.Run(work => Seconds(repeated, () => work()), () => library.Predict(requests), answers);
+            var (loaded, different) = changing.Run(work => Time(repeated, () => work()).Seconds, () => library.Predict(requests), answers);
             report.Add(new("library", BenchmarkReport.Ours, new(StringComparer.Ordinal)
             {
                 ["base"] = opened.Name,
@@ -58,15 +59,18 @@ internal static class LibraryBenchmark
                 ["device"] = device.type == TorchSharp.DeviceType.CUDA ? "cuda" : "cpu",
             }, new(StringComparer.Ordinal)
             {
-                [BenchmarkRow.Speed] = requests.Length / alone,
+                [BenchmarkRow.Speed] = requests.Length / alone.Seconds,
+                [BenchmarkRow.Cpu] = alone.CpuMilliseconds / requests.Length,
                 ["under_load_samples_per_second"] = requests.Length / loaded,
                 ["changes_under_load"] = changing.Changes,
                 ["changed_answers_under_load"] = changing.Answers,
-                ["merged_samples_per_second"] = requests.Length / merged,
-                ["share_of_merged"] = merged / alone,
+                ["merged_samples_per_second"] = requests.Length / merged.Seconds,
+                ["merged_cpu_ms_per_sample"] = merged.CpuMilliseconds / requests.Length,
+                ["share_of_merged"] = merged.Seconds / alone.Seconds,
                 ["add_ms"] = adding.Average(),
                 ["add_last_ms"] = Statistics.Median([.. adding.TakeLast(Math.Max(1, count / 10))]),
                 ["fill_seconds"] = filled,
+                ["fill_cpu_ms_per_adapter"] = fillingCpu,
                 ["tensors_a_batch_1_adapter"] = TensorsMade(library, Math.Min(64, count), 1),
                 ["tensors_a_batch_64_adapters"] = TensorsMade(library, Math.Min(64, count), 64),
                 ["wrong_against_merged"] = wrong,
@@ -91,20 +95,20 @@ internal static class LibraryBenchmark
     /// <param name="answers">The library's.</param>
     /// <param name="count">How many adapters.</param>
     /// <param name="repeats">Passes that are timed.</param>
-    /// <param name="seconds">What one of the models takes for the texts of all rows.</param>
+    /// <param name="time">What one of the models takes for the texts of all rows.</param>
     /// <returns>Rows whose scores differ.</returns>
-    private static int MergedModels(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, out double seconds)
+    private static int MergedModels(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, out (double Seconds, double CpuMilliseconds) time)
     {
         var wrong = 0;
-        seconds = double.NaN;
+        time = (double.NaN, double.NaN);
         foreach (var name in requests.Select(r => r.Adapter).Distinct().Take(count))
         {
             using var model = library.CreateModel(name);
             var own = Enumerable.Range(0, requests.Length).Where(i => requests[i].Adapter == name).ToArray();
             var scores = Scores(model, own.Select(i => requests[i].Text));
             wrong += own.Zip(scores).Count(r => answers[r.First].Score.Zip(r.Second).Any(s => !(Math.Abs(s.First - s.Second) <= Tolerance)));
-            if (double.IsNaN(seconds))
-                seconds = Seconds(repeats, () => Scores(model, requests.Select(r => r.Text)));
+            if (double.IsNaN(time.Seconds))
+                time = Time(repeats, () => Scores(model, requests.Select(r => r.Text)));
         }
         return wrong;
     }
@@ -122,10 +126,16 @@ internal static class LibraryBenchmark
         return statistics.CreatedInScopeCount + statistics.CreatedOutsideScopeCount - before;
     }
 
-    private static double Seconds(int repeats, Action work) => Statistics.Median(Enumerable.Range(0, repeats).Select(_ =>
+    /// <summary>The median pass's seconds, and a pass's milliseconds of all threads.</summary>
+    private static (double Seconds, double CpuMilliseconds) Time(int repeats, Action work)
     {
-        var started = Stopwatch.GetTimestamp();
-        work();
-        return Stopwatch.GetElapsedTime(started).TotalSeconds;
-    }).ToArray());
+        var cpu = Environment.CpuUsage.TotalTime;
+        var seconds = Statistics.Median(Enumerable.Range(0, repeats).Select(_ =>
+        {
+            var started = Stopwatch.GetTimestamp();
+            work();
+            return Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }).ToArray());
+        return (seconds, (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / repeats);
+    }
 }

@@ -25,9 +25,16 @@ internal sealed class TinyRun : IDisposable
         var targets = method.Targets(settings, Model.Config);
         method.Apply(Model, new(settings, 3, targets, AdapterTests.RandomFactors(targets, start ?? (f => f))));
         Parameters = new TrainableParameters(Model.Parameters);
-        _run = new(Model, Parameters, 9, 0, settings) { Decay = _ => decay };
+        _run = Of(Model, Parameters, 9, settings) with { Decay = _ => decay };
         _hooks = method.Hooks(_run);
     }
+
+    /// <summary>A run of methods that look at neither moments nor the loss.</summary>
+    public static MethodRun Of(RobertaClassifier model, TrainableParameters parameters, long steps, AdapterSettings settings) => new(model, parameters, steps, 0, settings)
+    {
+        Moments = default((Tensor, Tensor)),
+        Judge = () => throw new InvalidOperationException("This run has no rows to judge by."),
+    };
 
     public FineTuningMethod Method { get; }
 

@@ -30,7 +30,7 @@ internal static class SnippetNames
         ["docs/hosting.md"] = Web,
         ["src/Microsoft.ML.LoraInit.Hosting/PACKAGE.md"] = Web,
         // "Classes that arrive over time": a pipeline as in the README and two views of rows; "Fusing what models know": two trained models.
-        ["docs/methods.md"] = "public static IEstimator<ITransformer> pipeline = null!; public static IDataView rowsOfJanuary = null!, rowsOfFebruary = null!; public static ITransformer topics = null!, urgency = null!;",
+        ["docs/methods.md"] = "public static IEstimator<ITransformer> pipeline = null!; public static IDataView rowsOfJanuary = null!, rowsOfFebruary = null!; public static ITransformer topics = null!, urgency = null!; public static LoraTextTransformer fused = null!;",
         // The first block of "From text to ids".
         ["docs/onnx.md"] = "public static RobertaTextTokenizer tokenizer = null!; public static long[] inputIds = null!, attentionMask = null!; public static int length; public static IDataView data = null!;",
         // The second block goes on with the first.

@@ -133,6 +133,41 @@ public sealed class DataFileTests
     }
 
     [TestMethod]
+    public void ALineWithoutAnEndIsRefusedBeforeItFillsTheMemory()
+    {
+        using var folder = new TemporaryFolder();
+        using (var pack = new GZipStream(File.Create(folder.File("rows.tsv.gz")), CompressionLevel.Fastest))
+        {
+            pack.Write("Text\tLabel\n"u8);
+            for (int i = 0; i < 70; i++)
+                pack.Write(new byte[1 << 20].AsSpan());
+        }
+        using var file = DataFile.Open(folder.File("rows.tsv.gz"), DataFormat.Tsv, null, Columns, Terminal.System);
+        StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => file.ReadAll(Columns, Terminal.System)).Message, "line 2: the line has more than 64 MB");
+    }
+
+    /// <summary>At the end of a line nothing but the archive itself tells. In a process of its own: .NET is told once to look.</summary>
+    [TestMethod]
+    public async Task AnArchiveThatWasCutOffIsNotTakenForAWholeOne()
+    {
+        using var folder = new TemporaryFolder();
+        using (var file = File.Create(folder.File("rows.tsv.gz")))
+        using (var pack = new GZipStream(file, CompressionLevel.Fastest))
+        {
+            pack.Write("Text\tLabel\na\t0\nb\t1\n"u8);
+            pack.Flush();
+            long whole = file.Length;
+            pack.Write("c\t1\n"u8);
+            pack.Dispose();
+            using var cut = new FileStream(folder.File("rows.tsv.gz"), FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
+            cut.SetLength(whole);
+        }
+        var run = await CommandLineRun.ChildProcess("train", "--train", folder.File("rows.tsv.gz"), "--kind", "binary", "--model", folder.File("m.mlnet"));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode, run.Output);
+        StringAssert.Contains(run.Errors.Single(), "rows.tsv.gz: this cannot be unpacked as gzip");
+    }
+
+    [TestMethod]
     public void AFileThatIsNotParquetIsNamed() =>
         StringAssert.Contains(Assert.ThrowsExactly<GlueDataException>(() => Read(DataFormat.Parquet, "Text,Label\n")).Message, "Parquet");
 

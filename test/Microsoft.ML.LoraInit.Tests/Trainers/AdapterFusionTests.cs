@@ -108,6 +108,20 @@ public sealed class AdapterFusionTests
     }
 
     [TestMethod]
+    public void TheSharesOfItsSourcesAreTold()
+    {
+        var model = LazyFused.Value.Lora();
+        var shares = model.FusionShares(Topics.Rows[0].Text);
+        CollectionAssert.AreEqual(new[] { "0 topics", "0 sport", "1 topics", "1 sport" }, shares.Take(4).Select(s => $"{s.Layer} {s.Source}").ToArray());
+        foreach (var layer in shares.GroupBy(s => s.Layer))
+            Assert.AreEqual(1, layer.Sum(s => s.Share), 1e-5);
+        Assert.AreEqual(8, shares.Count);
+        CollectionAssert.AreNotEqual(shares.ToArray(), model.FusionShares(Topics.Rows[1].Text).ToArray());
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => LazyTopics.Value.FusionShares("a")).Message, "'pfeiffer'");
+        Assert.ThrowsExactly<ArgumentException>(() => model.FusionShares("a", "b"));
+    }
+
+    [TestMethod]
     public void SourcesThatDoNotGoTogetherAreNamed()
     {
         var first = Fusions.Source(ToyRun.Base, "first", 1, 0.02, new PfeifferMethod(8));

@@ -76,8 +76,7 @@ internal sealed class AloraHooks : MethodHooks
         var (a, b) = (_run.Place(_adapters[layer].A), _run.Place(_adapters[layer].B));
         start(a.Of(values).select(0, rank));
         b.Of(values).select(1, rank).zero_();
-        var (first, second) = _run.Moments ?? throw new InvalidOperationException("ALoRA needs the optimiser's moments.");
-        foreach (var moment in new[] { first, second })
+        foreach (var moment in new[] { _run.Moments.First, _run.Moments.Second })
         {
             a.Of(moment).select(0, rank).zero_();
             b.Of(moment).select(1, rank).zero_();
@@ -87,7 +86,6 @@ internal sealed class AloraHooks : MethodHooks
     /// <summary>S(M with it alone) − S(M without it) of each open rank; NaN for closed ones.</summary>
     private double[][] Importance(Tensor[] gates)
     {
-        var judge = _run.Judge ?? throw new InvalidOperationException("ALoRA needs rows to judge by.");
         var before = Array.ConvertAll(gates, g => g.clone());
         var importance = Array.ConvertAll(gates, g => Enumerable.Repeat(double.NaN, (int)g.shape[0]).ToArray());
         for (int i = 0; i < gates.Length; i++)
@@ -98,11 +96,11 @@ internal sealed class AloraHooks : MethodHooks
                 if (open[rank] == 0)
                     continue;
                 gates[i][rank] = 0f;
-                var without = -judge();
+                var without = -_run.Judge();
                 foreach (var gate in gates)
                     gate.zero_();
                 gates[i][rank] = 1f;
-                var alone = -judge();
+                var alone = -_run.Judge();
                 for (int j = 0; j < gates.Length; j++)
                     gates[j].copy_(before[j]);
                 importance[i][rank] = alone - without;

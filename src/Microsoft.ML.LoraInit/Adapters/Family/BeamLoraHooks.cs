@@ -29,7 +29,7 @@ internal sealed class BeamLoraHooks : MethodHooks
     public override void AfterUpdate(long step, double learningRate)
     {
         var done = step + 1;
-        var (first, second) = _run.Moments ?? throw new InvalidOperationException("BeamLoRA needs the optimiser's moments.");
+        var (first, second) = _run.Moments;
         var values = _run.Parameters.Flat.detach();
         if (done % _every == _every / 2)
         {

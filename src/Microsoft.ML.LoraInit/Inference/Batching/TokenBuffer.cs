@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -35,20 +36,22 @@ internal sealed class TokenBuffer
             total += (long)batches[i].Length * length;
         }
 
-        var ids = new long[total];
+        // Written where it stays: an array of this size would be garbage that only full collections free.
+        var host = empty(total, ScalarType.Int64, CPU);
         for (int i = 0; i < batches.Count; i++)
         {
-            var (start, _, length, _) = _batches[i];
-            for (int r = 0; r < batches[i].Length; r++)
+            var (start, rows, length, _) = _batches[i];
+            using var piece = host.narrow(0, start, (long)rows * length);
+            var ids = MemoryMarshal.Cast<byte, long>(piece.bytes);
+            for (int r = 0; r < rows; r++)
             {
                 var text = texts[batches[i][r]].Ids;
-                var target = ids.AsSpan((int)(start + ((long)r * length)), length);
+                var target = ids.Slice(r * length, length);
                 for (int j = 0; j < text.Length; j++)
                     target[j] = text[j];
                 target[text.Length..].Fill(padId);
             }
         }
-        var host = tensor(ids);
         // From pinned memory the copy is queued like a kernel, and nothing waits for it.
         _ids = device.type == DeviceType.CUDA ? host.pin_memory().to(device, false, false, true) : host.to(device);
     }

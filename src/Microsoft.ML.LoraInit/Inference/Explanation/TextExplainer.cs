@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -27,6 +28,25 @@ internal sealed class TextExplainer(SubwordTokenizer tokenizer, TextScorer score
         };
         var result = scorer.With(model => Compute(model, encoded, [.. places.Select(p => p is not null)], baseline, options));
         return new(Names(task), Tokens(texts, places, result.PerColumn), result.Scores, result.BaselineScores);
+    }
+
+    /// <summary>How much each layer of a fused model takes of each source.</summary>
+    /// <param name="texts">The text.</param>
+    /// <param name="sources">The sources' names, in the model's order.</param>
+    /// <exception cref="ObjectDisposedException">The scorer was disposed of.</exception>
+    public IReadOnlyList<FusionShare> Shares(TextPair texts, IReadOnlyList<string> sources)
+    {
+        var encoded = tokenizer.Encode(texts.First, texts.Second, maxLength);
+        return scorer.With(model =>
+        {
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            var ids = tensor(Array.ConvertAll(encoded.Ids, id => (long)id), [1, encoded.Length], device: model.Device);
+            var shares = new List<FusionShare>();
+            model.Encode(model.Words(ids).Add(model.Positions(encoded.Length)), null, (layer, taken) =>
+                shares.AddRange(taken.to(ScalarType.Float32).mean([0L, 1L, 3L]).cpu().data<float>().Zip(sources, (share, source) => new FusionShare(layer, source, share))));
+            return shares;
+        });
     }
 
     private static void Check(ExplanationOptions options)

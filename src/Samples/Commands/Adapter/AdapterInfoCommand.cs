@@ -65,6 +65,8 @@ internal sealed class AdapterInfoCommand
         if (file.Classes.Count > 0)
             Line("classes", string.Join(", ", file.Classes));
         Line("method", trained.Method.Name);
+        foreach (var source in (trained.Method as AdapterFusionMethod)?.Sources ?? [])
+            Line("source", $"{source.Name}, bottlenecks of size {source.Size}{(source.Skip > 0 ? $" from layer {source.Skip} on" : "")}, SHA-256 {source.Sha256}");
         Line("initialisation", trained.Initialization is { } start ? Measure.Strategy(start.ToJson()) : "none");
         foreach (var adapter in trained.FineTuning["adapters"]!.AsArray())
             Line("adapter", $"{adapter!["module"]}, {adapter["kind"]} of rank {adapter["rank"]}, alpha {adapter["alpha"]}, base {adapter["correction"]}");

@@ -18,6 +18,9 @@ internal sealed class DataFile : IDisposable
     /// <summary>What messages call standard input.</summary>
     public const string StandardName = "standard input";
 
+    // A list of JSON may stand in one line.
+    private const long LongestLine = 64 << 20, LongestList = 512 << 20;
+
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly Stream _stream;
@@ -54,10 +57,10 @@ internal sealed class DataFile : IDisposable
             var json = new JsonRows { LabelDelimiter = layout.LabelDelimiter };
             return new(name, format, stream, format switch
             {
-                DataFormat.Csv => CsvLines.Read(Text(stream), name, delimiter, layout.SkipMalformed),
-                DataFormat.Jsonl => JsonLines.Read(Text(stream), name, json, layout.SkipMalformed),
+                DataFormat.Csv => CsvLines.Read(Text(new LineGuard(stream, name, LongestLine)), name, delimiter, layout.SkipMalformed),
+                DataFormat.Jsonl => JsonLines.Read(Text(new LineGuard(stream, name, LongestList)), name, json, layout.SkipMalformed),
                 DataFormat.Parquet => ParquetLines.Read(Seekable(stream), name),
-                _ => TextFile.ReadLines(stream, name),
+                _ => TextFile.ReadLines(new LineGuard(stream, name, LongestLine), name),
             }, json);
         }
         catch

@@ -117,7 +117,7 @@ public sealed class FamilyFormulaTests
         using var scope = NewDisposeScope();
         using var model = Apply(TinyModel.Base(), new SoraMethod { Threshold = 0.5, Penalty = 2 });
         using var parameters = new TrainableParameters(model.Parameters);
-        using var hooks = new SoraMethod { Threshold = 0.5, Penalty = 2 }.Hooks(new(model, parameters, 1, 0, Settings));
+        using var hooks = new SoraMethod { Threshold = 0.5, Penalty = 2 }.Hooks(TinyRun.Of(model, parameters, 1, Settings));
         parameters.Bind();
         var gates = Adapters<GatedAdapter>(model).SelectMany(a => a.Gate.Value.data<float>().ToArray()).ToArray();
         Assert.AreEqual(2 * gates.Average(Math.Abs), hooks.Penalty()!.item<float>(), Tolerance);
@@ -143,7 +143,7 @@ public sealed class FamilyFormulaTests
             TensorAssert.Close((u * s).matmul(vh), adapter.EffectiveWeight(model.Linears.Single(l => l.Adapter == adapter).Weight.Value), 1e-5, adapter.Target.ModuleName);
         }
         Disturb(model);
-        using var hooks = new KasaMethod { Beta = 0.5, Gamma = 2 }.Hooks(new(model, null!, 1, 0, Settings));
+        using var hooks = new KasaMethod { Beta = 0.5, Gamma = 2 }.Hooks(TinyRun.Of(model, null!, 1, Settings));
         var expected = Adapters<GatedAdapter>(model).Average(a => (0.5 * a.Gate.Value.square().sum().item<float>()) + (2 * (Distance(a.A.Value) + Distance(a.B.Value.t()))));
         Assert.AreEqual(expected, hooks.Penalty()!.item<float>(), 1e-4 * expected);
 
@@ -179,7 +179,8 @@ public sealed class FamilyFormulaTests
         using var model = Apply(TinyModel.Base(), FineTuningMethod.LoraPro(), Settings with { TargetModules = TargetModules.Named("query") });
         Disturb(model);
         using var parameters = new TrainableParameters(model.Parameters);
-        using var hooks = FineTuningMethod.LoraPro().Hooks(new(model, parameters, 9, 0, Settings))!;
+        var run = TinyRun.Of(model, parameters, 9, Settings);
+        using var hooks = FineTuningMethod.LoraPro().Hooks(run)!;
         using var noGrad = no_grad();
         var plain = new PlainLoraPro();
         for (int step = 0; step < 3; step++)
@@ -187,7 +188,6 @@ public sealed class FamilyFormulaTests
             parameters.Gradient().copy_(randn(parameters.Count, generator: new Generator((ulong)step)));
             parameters.Bind();
             var adapter = Adapters<LoraAdapter>(model).First();
-            var run = new MethodRun(model, parameters, 9, 0, Settings);
             var (gradientA, gradientB) = (run.Place(adapter.A).Of(parameters.Gradient()), run.Place(adapter.B).Of(parameters.Gradient()));
             var (a, b) = plain.Step(adapter.A.Value.clone(), adapter.B.Value.clone(), gradientA, gradientB, 1.5, 0.01);
             hooks.BeforeUpdate(step, 0.01);

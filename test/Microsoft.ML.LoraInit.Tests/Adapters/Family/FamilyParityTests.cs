@@ -27,7 +27,7 @@ public sealed class FamilyParityTests
         run.Attach(model, file);
         using var parameters = new TrainableParameters(model.Parameters);
         using var optimizer = new FlatAdamW(parameters, new AdamWSettings { WeightDecay = 0.1, DecayEverything = true });
-        using var hooks = run.Method.Hooks(new(model, parameters, run.Steps.Count, 0, run.Settings));
+        using var hooks = run.Method.Hooks(TinyRun.Of(model, parameters, run.Steps.Count, run.Settings));
         var (batch, labels) = (ParityModel.Batch(forward), file.Read("labels"));
         var schedule = new LearningRate(LearningRateSchedule.Linear, run.Rate, 1, run.Steps.Count);
         TensorAssert.Close(file.Read("logits_before"), Logits(), LogitsTolerance, "logits_before");

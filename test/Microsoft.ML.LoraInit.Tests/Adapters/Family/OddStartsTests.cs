@@ -75,8 +75,9 @@ public sealed class OddStartsTests
         run.Backward();
         using var noGrad = no_grad();
         var before = run.Parameters.Flat.detach().clone();
-        run.Hooks.BeforeUpdate(0, 1e-3);
-        Assert.IsTrue((run.Parameters.Flat.detach() - before).abs().max().item<float>() < 1, $"{(run.Parameters.Flat.detach() - before).abs().max().item<float>()}");
+        run.Hooks.BeforeUpdate(0, 1);
+        var largest = (run.Parameters.Flat.detach() - before).abs().max().item<float>();
+        Assert.IsTrue(largest < 20, $"{largest}");
     }
 
     [TestMethod]

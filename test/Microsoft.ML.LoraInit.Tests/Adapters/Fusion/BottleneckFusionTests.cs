@@ -99,6 +99,27 @@ public sealed class BottleneckFusionTests
     }
 
     [TestMethod]
+    public void TheSharesThatAreToldAreTheAttentions()
+    {
+        using var scope = NewDisposeScope();
+        using var run = new TinyRun(Fusions.Tiny(1, 2));
+        using var noGrad = no_grad();
+        // No query, no preference; then one that all keys answer in layer 1.
+        foreach (var parameter in run.Parameters.Parameters.Where(p => p.Name.Contains("fusion", StringComparison.Ordinal)))
+            run.Place(parameter).Of(run.Parameters.Flat.detach()).zero_();
+        using var even = FineTunedState.Capture(run.Model, run.Method, null, run.Parameters.Snapshot());
+        foreach (var share in Shares(even, run.Weights))
+            Assert.AreEqual(0.5, share, 1e-6);
+        run.Place("roberta.encoder.layer.1.output.fusion.query.bias").Of(run.Parameters.Flat.detach()).add_(1);
+        run.Place("roberta.encoder.layer.1.output.fusion.key.weight").Of(run.Parameters.Flat.detach()).add_(1);
+        using var moved = FineTunedState.Capture(run.Model, run.Method, null, run.Parameters.Snapshot());
+        var shares = Shares(moved, run.Weights);
+        Assert.AreEqual(0.5, shares[0], 1e-6);
+        Assert.AreNotEqual(0.5, shares[2], 1e-2);
+        Assert.AreEqual(1, shares[2] + shares[3], 1e-6);
+    }
+
+    [TestMethod]
     public void BothEncodersScoreAsTheModelInTraining()
     {
         using var run = Moved(1, 2, 3);
@@ -114,6 +135,17 @@ public sealed class BottleneckFusionTests
             var actual = predictor.Predict(texts);
             Assert.IsTrue(expected.Zip(actual, (e, a) => e.Zip(a, (x, y) => Math.Abs(x - y)).Max()).Max() < 1e-4, onCpu ? "vector code" : "tensors");
         }
+    }
+
+    /// <summary>Layer by layer, of each source.</summary>
+    private static List<float> Shares(FineTunedState state, BaseWeights weights)
+    {
+        var merged = state.MergedWeights(weights, CPU, ScalarType.Float32).Concat(state.Bottlenecks.Select(b => KeyValuePair.Create(b.Key, b.Value.clone().DetachFromDisposeScope()))).ToDictionary();
+        using var model = new MergedModel(TinyModel.Config, merged);
+        var shares = new List<float>();
+        var ids = TinyModel.Batch().InputIds;
+        model.Encode(model.Words(ids).add(model.Positions(ids.shape[1])), null, (_, taken) => shares.AddRange(taken.mean([0L, 1L, 3L]).data<float>()));
+        return shares;
     }
 
     private static float[] Logits(RobertaClassifier model, EncodedText text)
