@@ -11,6 +11,8 @@ namespace Microsoft.ML.LoraInit.Benchmarks.Steps;
 /// <summary>Training steps of the library's engine, as <c>Fit</c> runs them.</summary>
 internal static class EngineSteps
 {
+    private const int FusedModels = 3;
+
     public static BenchmarkRow Measure(string benchmark, StepSetup setup, string variant = BenchmarkReport.Ours)
     {
         using var memory = new PeakMemory(setup.Device);
@@ -19,7 +21,7 @@ internal static class EngineSteps
         double? peak = null;
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Settings = Settings(setup, weights.Config),
+            Settings = Settings(setup, weights),
             Task = new MulticlassTask(StepSetup.Classes),
             Train = setup.Data(weights.Config.VocabularySize),
             Base = weights,
@@ -42,7 +44,7 @@ internal static class EngineSteps
         using var weights = ModelShape.RandomWeights(setup.Shape, setup.Dropout, setup.Type, setup.Device);
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Settings = Settings(setup, weights.Config),
+            Settings = Settings(setup, weights),
             Task = new MulticlassTask(StepSetup.Classes),
             Train = setup.Data(weights.Config.VocabularySize, rows),
             Base = weights,
@@ -62,7 +64,7 @@ internal static class EngineSteps
         var started = Stopwatch.GetTimestamp();
         using var result = FineTuningRun.Execute(new FineTuningRequest
         {
-            Settings = Settings(setup, weights.Config),
+            Settings = Settings(setup, weights),
             Task = new MulticlassTask(StepSetup.Classes),
             Train = data,
             Base = weights,
@@ -89,15 +91,15 @@ internal static class EngineSteps
         return new(benchmark, variant, setup.Configuration(), metrics);
     }
 
-    private static FineTuningSettings Settings(StepSetup setup, RobertaConfig config) => new()
+    private static FineTuningSettings Settings(StepSetup setup, BaseWeights weights) => new()
     {
-        Method = FineTuningMethod.Parse(setup.Method),
+        Method = FineTuningMethod.Parse(setup.Method) is AdapterFusionMethod fusion ? fusion with { Sources = Sources(setup, weights) } : FineTuningMethod.Parse(setup.Method),
         Initialization = LoraInitialization.Parse(setup.Initialization),
         Adapters = new()
         {
             Rank = setup.Rank,
             Alpha = setup.Alpha,
-            LayersToTransform = setup.AdaptedLayers is { } layers ? [.. Enumerable.Range(config.Layers - layers, layers)] : null,
+            LayersToTransform = setup.AdaptedLayers is { } layers ? [.. Enumerable.Range(weights.Config.Layers - layers, layers)] : null,
         },
         Optimizer = new() { MaxGradientNorm = 1 },
         Schedule = new()
@@ -109,4 +111,18 @@ internal static class EngineSteps
             WarmupRatio = 0,
         },
     };
+
+    /// <summary>What a fusion chooses from: bottlenecks that were trained for a step each.</summary>
+    private static FusionSource[] Sources(StepSetup setup, BaseWeights weights) => [.. Enumerable.Range(0, FusedModels).Select(i =>
+    {
+        using var result = FineTuningRun.Execute(new FineTuningRequest
+        {
+            Settings = Settings(setup with { Method = "pfeiffer" }, weights),
+            Task = new MulticlassTask(StepSetup.Classes),
+            Train = setup.Data(weights.Config.VocabularySize, setup.Batch),
+            Base = weights,
+            Seed = i,
+        });
+        return FusionSource.Of($"source {i}", result.State);
+    })];
 }

@@ -42,5 +42,5 @@ internal static class MethodsBenchmark
         return command;
     }
 
-    private static string[] Variants => ["lora", .. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod or FullMethod or FullFamilyMethod)];
+    private static string[] Variants => ["lora", .. FineTuningMethod.Names.Where(n => FineTuningMethod.Parse(n) is LoraFamilyMethod or FullMethod or FullFamilyMethod or PfeifferMethod or AdapterFusionMethod)];
 }
