@@ -16,22 +16,25 @@ internal static class SettingMessage
     {
         var key = e.Path?.StartsWith("$.", StringComparison.Ordinal) == true ? e.Path[2..] : null;
         var property = type.GetProperties().FirstOrDefault(p => (p.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? p.Name).Equals(key, StringComparison.OrdinalIgnoreCase));
-        return property is null
-            ? $"The settings of {owner} cannot be read: {e.Message}"
-            : $"The setting '{key}' of {owner} is {(settings[key!] is { } value ? $"'{value}'" : "missing")}; it must be {Kind(property.PropertyType)}.";
+        return property is not null && Kind(property.PropertyType) is { } kind
+            ? $"The setting '{key}' of {owner} is {(settings[key!] is { } value ? $"'{value}'" : "missing")}; it must be {kind}."
+            : $"The settings of {owner} cannot be read: {e.Message}";
     }
 
     // As the readers of settings have them.
     private static string Text(FieldInfo value) =>
         value.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name ?? JsonNamingPolicy.KebabCaseLower.ConvertName(value.Name);
 
-    private static string Kind(Type type)
+    // Null where the type has a reader of its own, whose words are better.
+    private static string? Kind(Type type)
     {
         var inner = Nullable.GetUnderlyingType(type) ?? type;
-        return (inner.IsEnum ? string.Join(" or ", inner.GetFields(BindingFlags.Public | BindingFlags.Static).Select(Text))
+        var kind = inner.IsEnum ? string.Join(" or ", inner.GetFields(BindingFlags.Public | BindingFlags.Static).Select(Text))
             : inner == typeof(bool) ? "true or false"
             : inner == typeof(int) || inner == typeof(long) ? "a whole number"
             : inner == typeof(double) || inner == typeof(float) ? "a number"
-            : "a text") + (inner == type ? "" : ", or null for none");
+            : inner == typeof(string) ? "a text"
+            : null;
+        return kind is null || inner == type ? kind : kind + ", or null for none";
     }
 }

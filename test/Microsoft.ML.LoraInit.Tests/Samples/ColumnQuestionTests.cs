@@ -65,6 +65,18 @@ public sealed class ColumnQuestionTests
     }
 
     [TestMethod]
+    [OSCondition(ConditionMode.Exclude, OperatingSystems.Windows)] // links need rights there
+    public async Task ALinkToWhatIsReadIsNotWrittenTo()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("rows.csv"), "text\na\n");
+        File.CreateSymbolicLink(folder.File("out.csv"), "rows.csv");
+        var run = await CommandLineRun.InProcess("predict", "--model", "m", "--input", folder.File("rows.csv"), "--output", folder.File("out.csv"));
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors.Single(), "--input and --output are both");
+    }
+
+    [TestMethod]
     [DataRow("train --train x --model m --kind multiclass --rank 4 --rank 8", "--rank is given 2 times")]
     [DataRow("train --train x --model m --rank", "--rank needs a value")]
     [DataRow("train --train x --model m --task cla", "--task: 'cla' is none of cola, ")]

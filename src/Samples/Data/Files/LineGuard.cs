@@ -4,23 +4,9 @@ namespace Microsoft.ML.LoraInit.Samples.Data.Files;
 /// <param name="inner">Stays open.</param>
 /// <param name="name">What messages call it.</param>
 /// <param name="most">The most bytes of a line.</param>
-internal sealed class LineGuard(Stream inner, string name, long most) : Stream
+internal sealed class LineGuard(Stream inner, string name, long most) : ForwardStream
 {
     private long _number = 1, _length;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <exception cref="GlueDataException">A line is too long.</exception>
     public override int Read(Span<byte> buffer)
@@ -40,14 +26,4 @@ internal sealed class LineGuard(Stream inner, string name, long most) : Stream
         }
         return count;
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush() => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

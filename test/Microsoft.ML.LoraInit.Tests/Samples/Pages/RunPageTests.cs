@@ -75,7 +75,7 @@ public sealed class RunPageTests
         foreach (var page in new[] { first, second })
             foreach (var part in new[] { "Loss by step", "Reliability", "Class by class", "The worst errors", "Settings" })
                 Has(page, part);
-        Has(first, "InitialLearningRate");
+        Has(first, "--learning-rate");
         Has(second, "<mark class=");
         var alone = await CommandLineRun.InProcess("evaluate", "--model", model, "--data", data, "--explain-errors");
         Assert.AreEqual(ExitCodes.BadInput, alone.ExitCode);
