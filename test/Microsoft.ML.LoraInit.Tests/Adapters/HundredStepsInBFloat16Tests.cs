@@ -23,11 +23,16 @@ public sealed class HundredStepsInBFloat16Tests
     private const double OfPlain = 1.25;
 
     [TestMethod]
-    [DataRow(1, false, false, DisplayName = "LoRA")]
-    [DataRow(Large, false, false, DisplayName = "LoRA with a large start")]
+    public void WhatTrainingAddedIsAsNearToFullPrecisionAsPlainLoras() => IsAsNear(Large, dora: false, middle: false);
+
+    [TestMethod]
+    [TestCategory("Long")]
+    [DataRow(1, false, false, DisplayName = "LoRA with a start of the usual size")]
     [DataRow(1, true, false, DisplayName = "DoRA")]
     [DataRow(1, false, true, DisplayName = "three matrices")]
-    public void WhatTrainingAddedIsAsNearToFullPrecisionAsPlainLoras(int size, bool dora, bool middle)
+    public void SoItIsInOtherForms(int size, bool dora, bool middle) => IsAsNear(size, dora, middle);
+
+    private static void IsAsNear(int size, bool dora, bool middle)
     {
         var (plain, plainShare) = Plain.Value;
         var (corrected, share) = Measure(f => f with { A = f.A * Math.Sqrt(size), B = f.B * Math.Sqrt(size), SubtractFromBase = true }, dora, middle);

@@ -84,6 +84,7 @@ public sealed class TaskSampleTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public async Task EmbeddingsTellClassesApart()
     {
         var run = await CommandLineRun.InProcess("sample", "embeddings", "--epochs", "1");
