@@ -64,6 +64,7 @@ public class GlueGridRunTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public async Task ShardsMergedEqualTheWhole()
     {
         string[] shards = [Folder.File("shard0"), Folder.File("shard1")];

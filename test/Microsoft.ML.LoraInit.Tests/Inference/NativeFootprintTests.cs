@@ -21,6 +21,7 @@ public class NativeFootprintTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public void ForgottenTensorsAreCollectedBecauseTheirSizeIsKnown()
     {
         // Enough that the collector answers whatever else the process holds: it weighs the pressure against the heap.

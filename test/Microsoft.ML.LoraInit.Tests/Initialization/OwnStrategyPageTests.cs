@@ -21,6 +21,7 @@ public sealed partial class OwnStrategyPageTests
     }
 
     [TestMethod]
+    [TestCategory("Long")]
     public async Task TheSampleInspectsTrainsAndCompares()
     {
         // A process of its own: it registers its strategy.
