@@ -6,8 +6,8 @@ namespace Microsoft.ML.LoraInit.Benchmarks.Libraries;
 /// </summary>
 /// <param name="library">The library.</param>
 /// <param name="madeUp">Makes adapters.</param>
-/// <param name="tolerance">How far scores may be apart.</param>
-internal sealed class ChangingLibrary(AdapterLibrary library, MadeUpAdapters madeUp, float tolerance)
+/// <param name="answers">What answers are added to, those of the passing adapters and of the rows.</param>
+internal sealed class ChangingLibrary(AdapterLibrary library, MadeUpAdapters madeUp, AnswerComparison answers)
 {
     private const int FirstSeed = 1_000_000, Seeds = 5, Names = 7;
     private const string Probe = "the river never likes a quiet market";
@@ -15,28 +15,22 @@ internal sealed class ChangingLibrary(AdapterLibrary library, MadeUpAdapters mad
     /// <summary>Adapters added or replaced.</summary>
     public int Changes { get; private set; }
 
-    /// <summary>Answers of such adapters that were compared.</summary>
-    public int Answers { get; private set; }
-
     /// <summary>Runs something while the library changes.</summary>
     /// <param name="seconds">What is run; says how long it took.</param>
     /// <param name="score">Scores rows once more.</param>
     /// <param name="expected">What the rows' scores are to be.</param>
-    /// <returns>The seconds, and how many answers were wrong.</returns>
-    public (double Seconds, int Wrong) Run(Func<Func<IReadOnlyList<AdapterPrediction>>, double> seconds, Func<IReadOnlyList<AdapterPrediction>> score, IReadOnlyList<AdapterPrediction> expected)
+    /// <returns>The seconds.</returns>
+    public double Run(Func<Func<IReadOnlyList<AdapterPrediction>>, double> seconds, Func<IReadOnlyList<AdapterPrediction>> score, IReadOnlyList<AdapterPrediction> expected)
     {
         var probes = Enumerable.Range(0, Seeds).Select(Merged).ToArray();
         using var stop = new CancellationTokenSource();
-        int wrong = 0;
         var other = Task.Run(() =>
         {
             for (int i = 0; !stop.IsCancellationRequested; i++, Changes++)
             {
                 var name = $"passing-{i % Names}";
                 madeUp.Add(library, name, FirstSeed + (i % Seeds), replace: true);
-                if (IsOther(library.Predict(name, Probe).Score, probes[i % Seeds]))
-                    Interlocked.Increment(ref wrong);
-                Answers++;
+                answers.Add(library.Predict(name, Probe).Score, probes[i % Seeds]);
                 if (i % 3 == 0)
                     library.Remove(name);
             }
@@ -44,17 +38,14 @@ internal sealed class ChangingLibrary(AdapterLibrary library, MadeUpAdapters mad
         var taken = seconds(() =>
         {
             var actual = score();
-            Interlocked.Add(ref wrong, actual.Zip(expected).Count(r => r.First.Adapter != r.Second.Adapter || IsOther(r.First.Score, r.Second.Score)));
+            foreach (var (one, other) in actual.Zip(expected))
+                answers.Add(one.Adapter == other.Adapter ? one.Score : [], other.Score);
             return actual;
         });
         stop.Cancel();
         other.GetAwaiter().GetResult();
-        return (taken, wrong);
+        return taken;
     }
-
-    /// <summary>Whether scores differ.</summary>
-    public bool IsOther(IReadOnlyList<float> actual, IReadOnlyList<float> expected) =>
-        actual.Count != expected.Count || actual.Zip(expected).Any(s => !(Math.Abs(s.First - s.Second) <= tolerance));
 
     /// <summary>What a passing adapter's merged model says of the probe.</summary>
     private float[] Merged(int seed)

@@ -11,8 +11,6 @@ namespace Microsoft.ML.LoraInit.Benchmarks.Libraries;
 /// <summary><c>library</c>: many adapters beside one base against one merged model.</summary>
 internal static class LibraryBenchmark
 {
-    private const float Tolerance = 1e-3f;
-
     public static CliCommand Create()
     {
         var command = new CliCommand("library", "Many adapters of many ranks and numbers of labels beside one base, rows in random order, also while adapters are added and removed; against one merged model. Counts wrong answers.");
@@ -29,13 +27,14 @@ internal static class LibraryBenchmark
         CommonOptions.Attach(command, (result, device, report) =>
         {
             using var opened = bases.Open(result);
+            var computed = CommonOptions.Parse(result.GetRequiredValue(precision));
             using var library = AdapterLibrary.Create(opened.Checkpoint, new()
             {
                 Device = device,
-                Precision = CommonOptions.Parse(result.GetRequiredValue(precision)),
+                Precision = computed,
                 OnShelves = result.GetValue(store) is { } chosen ? chosen == "shelves" : null,
             });
-            using var madeUp = new MadeUpAdapters();
+            using var madeUp = new MadeUpAdapters(computed);
             var count = result.GetValue(adapters);
             var (started, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             double[] adding = [.. Enumerable.Range(0, count).Select(i => madeUp.Add(library, $"adapter-{i}", i))];
@@ -45,10 +44,11 @@ internal static class LibraryBenchmark
             var requests = Requests(count, result.GetValue(rows), result.GetValue(words));
             var answers = library.Predict(requests);
             int repeated = result.GetValue(repeats);
-            var wrong = MergedModels(library, requests, answers, result.GetValue(checks), repeated, out var merged);
+            var (right, others, loaded) = (AnswerComparison.For(computed), AnswerComparison.For(computed), AnswerComparison.For(computed));
+            var merged = MergedModels(library, requests, answers, result.GetValue(checks), repeated, right, others);
             var alone = Time(repeated, () => library.Predict(requests));
-            var changing = new ChangingLibrary(library, madeUp, Tolerance);
-            var (loaded, different) = changing.Run(work => Time(repeated, () => work()).Seconds, () => library.Predict(requests), answers);
+            var changing = new ChangingLibrary(library, madeUp, loaded);
+            var underLoad = changing.Run(work => Time(repeated, () => work()).Seconds, () => library.Predict(requests), answers);
             report.Add(new("library", BenchmarkReport.Ours, new(StringComparer.Ordinal)
             {
                 ["base"] = opened.Name,
@@ -61,9 +61,8 @@ internal static class LibraryBenchmark
             {
                 [BenchmarkRow.Speed] = requests.Length / alone.Seconds,
                 [BenchmarkRow.Cpu] = alone.CpuMilliseconds / requests.Length,
-                ["under_load_samples_per_second"] = requests.Length / loaded,
+                ["under_load_samples_per_second"] = requests.Length / underLoad,
                 ["changes_under_load"] = changing.Changes,
-                ["changed_answers_under_load"] = changing.Answers,
                 ["merged_samples_per_second"] = requests.Length / merged.Seconds,
                 ["merged_cpu_ms_per_sample"] = merged.CpuMilliseconds / requests.Length,
                 ["share_of_merged"] = merged.Seconds / alone.Seconds,
@@ -73,8 +72,15 @@ internal static class LibraryBenchmark
                 ["fill_cpu_ms_per_adapter"] = fillingCpu,
                 ["tensors_a_batch_1_adapter"] = TensorsMade(library, Math.Min(64, count), 1),
                 ["tensors_a_batch_64_adapters"] = TensorsMade(library, Math.Min(64, count), 64),
-                ["wrong_against_merged"] = wrong,
-                ["wrong_under_load"] = different,
+                ["compared_with_merged"] = right.Compared,
+                ["wrong_against_merged"] = right.Wrong,
+                ["largest_difference_from_merged"] = right.Largest,
+                ["compared_under_load"] = loaded.Compared,
+                ["wrong_under_load"] = loaded.Wrong,
+                ["largest_difference_under_load"] = loaded.Largest,
+                ["other_adapters_compared"] = others.Compared,
+                ["other_adapters_counted_wrong"] = others.Wrong,
+                ["other_adapters_smallest_difference"] = others.Smallest,
             }));
         });
         return command;
@@ -95,22 +101,29 @@ internal static class LibraryBenchmark
     /// <param name="answers">The library's.</param>
     /// <param name="count">How many adapters.</param>
     /// <param name="repeats">Passes that are timed.</param>
-    /// <param name="time">What one of the models takes for the texts of all rows.</param>
-    /// <returns>Rows whose scores differ.</returns>
-    private static int MergedModels(AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, out (double Seconds, double CpuMilliseconds) time)
+    /// <param name="right">What the library's answers are added to.</param>
+    /// <param name="others">What its answers by another adapter of as many labels are added to: they are to be counted wrong.</param>
+    /// <returns>What one of the models takes for the texts of all rows.</returns>
+    private static (double Seconds, double CpuMilliseconds) MergedModels(
+        AdapterLibrary library, AdapterRequest[] requests, IReadOnlyList<AdapterPrediction> answers, int count, int repeats, AnswerComparison right, AnswerComparison others)
     {
-        var wrong = 0;
-        time = (double.NaN, double.NaN);
+        var time = (Seconds: double.NaN, CpuMilliseconds: double.NaN);
         foreach (var name in requests.Select(r => r.Adapter).Distinct().Take(count))
         {
             using var model = library.CreateModel(name);
             var own = Enumerable.Range(0, requests.Length).Where(i => requests[i].Adapter == name).ToArray();
             var scores = Scores(model, own.Select(i => requests[i].Text));
-            wrong += own.Zip(scores).Count(r => answers[r.First].Score.Zip(r.Second).Any(s => !(Math.Abs(s.First - s.Second) <= Tolerance)));
+            var other = library.Names.FirstOrDefault(n => n != name && library[n].Labels.Count == library[name].Labels.Count);
+            foreach (var (row, expected) in own.Zip(scores))
+            {
+                right.Add(answers[row].Score, expected);
+                if (other is not null)
+                    others.Add(library.Predict(other, requests[row].Text).Score, expected);
+            }
             if (double.IsNaN(time.Seconds))
                 time = Time(repeats, () => Scores(model, requests.Select(r => r.Text)));
         }
-        return wrong;
+        return time;
     }
 
     /// <summary>Scores of texts by a model.</summary>

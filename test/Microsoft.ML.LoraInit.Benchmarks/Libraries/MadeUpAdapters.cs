@@ -13,7 +13,8 @@ namespace Microsoft.ML.LoraInit.Benchmarks.Libraries;
 /// Adapters of random numbers on query and value, of ranks from 4 to 64 and 2 to 150 labels, as training would leave them. The numbers are
 /// pieces of one long draw, since drawing takes longer than all else.
 /// </summary>
-internal sealed class MadeUpAdapters : IDisposable
+/// <param name="precision">What models of their own compute in: the library's, since another rounding would be counted against it.</param>
+internal sealed class MadeUpAdapters(Precision precision) : IDisposable
 {
     private static readonly int[] Ranks = [4, 8, 16, 32, 64];
     private static readonly int[] Labels = [2, 5, 20, 77, 150];
@@ -53,7 +54,7 @@ internal sealed class MadeUpAdapters : IDisposable
         var head = ClassificationHead.Layout(config, labels).ToDictionary(l => l.Name, l => Piece(l.Shape), StringComparer.Ordinal);
         var weights = new PeftWeights(adapters, head, 0);
         var scores = PeftAdapter.Scores(new PeftAdapterOptions { Labels = [.. Enumerable.Range(0, labels).Select(i => $"{name} {i}")] }, labels);
-        var settings = new FineTunedModel.Settings(scores, new TextColumns("Text", null), Math.Min(128, config.MaxLength), Precision.Auto, ModelSaveMode.AdapterOnly);
+        var settings = new FineTunedModel.Settings(scores, new TextColumns("Text", null), Math.Min(128, config.MaxLength), precision, ModelSaveMode.AdapterOnly);
         return new(weights.ToState(library.Base.Identity, config), settings, PeftAdapter.History(weights, library.Base.Parameters, scores));
 
         Tensor Piece(params long[] shape)

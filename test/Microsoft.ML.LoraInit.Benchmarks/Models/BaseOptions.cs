@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Benchmarks.Models;
 internal sealed class BaseOptions
 {
     private readonly Option<string> _base = new("--base") { Description = "Real weights. Default: mini, unless --shape is given.", HelpName = "mini|DIR", DefaultValueFactory = _ => "mini" };
-    private readonly Option<string?> _shape = new Option<string?>("--shape") { Description = "Random weights of this shape instead; needs --tokenizer." }.AcceptOnlyFromAmong(ModelShape.Names);
+    private readonly Option<string?> _shape = new Option<string?>("--shape") { Description = "Random weights of this shape instead; needs --tokenizer, and has as many tokens as that where it knows more than the shape." }.AcceptOnlyFromAmong(ModelShape.Names);
     private readonly Option<string?> _tokenizer = new("--tokenizer") { Description = "Folder with vocab.json and merges.txt.", HelpName = "DIR" };
     private readonly Option<double> _dropout = new("--dropout") { Description = "Of hidden states, attention and head; with --shape.", DefaultValueFactory = _ => 0.1 };
 

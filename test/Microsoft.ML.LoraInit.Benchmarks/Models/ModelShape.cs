@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -40,9 +41,25 @@ internal static class ModelShape
     /// <summary>The encoder with normal weights, gains of 1 and biases of 0, as transformers starts an untrained model; the caller's.</summary>
     public static BaseWeights RandomWeights(string name, double dropout, ScalarType type, Device device) => RandomWeights(name, Config(name, dropout), type, device);
 
-    /// <summary>Writes such a model in the Hugging Face layout, with the vocabulary of another folder.</summary>
+    /// <inheritdoc cref="RandomWeights(string, double, ScalarType, Device)"/>
+    public static BaseWeights RandomWeights(string name, RobertaConfig config, ScalarType type, Device device)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var generator = new Generator(1, CPU);
+        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var (tensor, shape) in EncoderTensors.Expected(config))
+        {
+            var value = shape.Length == 2 ? empty(shape).normal_(0, Deviation, generator)
+                : tensor.EndsWith("LayerNorm.weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
+            tensors.Add(tensor, value.to(type).to(device).DetachFromDisposeScope());
+        }
+        return new BaseWeights(config, new BaseIdentity($"random {name}", new string('0', 64)), tensors);
+    }
+
+    /// <summary>Writes such a model in the Hugging Face layout, with the vocabulary of another folder, and embeddings for all of it.</summary>
     public static void Write(string name, double dropout, string vocabularyFolder, string folder) =>
-        Write(name, dropout, vocabularyFolder, folder, Config(name, dropout).VocabularySize, "roberta", ScalarType.Float16);
+        Write(name, dropout, vocabularyFolder, folder, Math.Max(Config(name, dropout).VocabularySize, Ids(vocabularyFolder)), "roberta", ScalarType.Float16);
 
     /// <summary>Writes such a model of any kind and vocabulary.</summary>
     public static void Write(string name, double dropout, string vocabularyFolder, string folder, int vocabulary, string modelType, ScalarType type)
@@ -65,18 +82,10 @@ internal static class ModelShape
         static string Text(double value) => value.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
     }
 
-    private static BaseWeights RandomWeights(string name, RobertaConfig config, ScalarType type, Device device)
+    /// <summary>The ids that a folder's <c>vocab.json</c> needs.</summary>
+    private static int Ids(string vocabularyFolder)
     {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using var generator = new Generator(1, CPU);
-        var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var (tensor, shape) in EncoderTensors.Expected(config))
-        {
-            var value = shape.Length == 2 ? empty(shape).normal_(0, Deviation, generator)
-                : tensor.EndsWith("LayerNorm.weight", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
-            tensors.Add(tensor, value.to(type).to(device).DetachFromDisposeScope());
-        }
-        return new BaseWeights(config, new BaseIdentity($"random {name}", new string('0', 64)), tensors);
+        using var stream = File.OpenRead(Path.Combine(vocabularyFolder, TokenizerNames.Vocabulary));
+        return JsonSerializer.Deserialize<Dictionary<string, int>>(stream)!.Values.Max() + 1;
     }
 }

@@ -23,7 +23,8 @@ internal static class PlainRows
         const int Warmup = 20;
         using var files = opened.Checkpoint.Open(null, CancellationToken.None);
         var tokenizer = files.OpenTokenizer();
-        using var weights = ModelShape.RandomWeights(setup.Shape, 0, setup.Type, setup.Device);
+        var config = ModelShape.Config(setup.Shape, 0) with { VocabularySize = files.Config.VocabularySize };
+        using var weights = ModelShape.RandomWeights(setup.Shape, config, setup.Type, setup.Device);
         using var model = new PlainRoberta(weights, setup);
         for (int i = 0; i < Warmup; i++)
             Score(rows[i % rows.Length]);
