@@ -41,6 +41,7 @@ public class CudaAvailabilityTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void GraphsAndKernelsCanBeTurnedOff()
     {
         TurnOff(CudaGraph.Switch, () => Assert.IsFalse(CudaGraph.IsAvailable(out var why), why));

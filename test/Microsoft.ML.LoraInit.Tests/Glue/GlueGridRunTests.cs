@@ -7,6 +7,7 @@ namespace Microsoft.ML.LoraInit.Tests.Glue;
 
 /// <summary>The <c>glue</c> verb end to end on the embedded model and a few made-up rows: two tasks, three strategies, two seeds.</summary>
 [TestClass]
+[DoNotParallelize]
 public class GlueGridRunTests
 {
     private static readonly TemporaryFolder Folder = new();

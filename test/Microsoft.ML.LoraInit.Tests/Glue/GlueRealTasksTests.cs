@@ -9,6 +9,7 @@ namespace Microsoft.ML.LoraInit.Tests.Glue;
 /// two cores.
 /// </summary>
 [TestClass]
+[DoNotParallelize]
 public class GlueRealTasksTests
 {
     private static readonly TemporaryFolder Folder = new();

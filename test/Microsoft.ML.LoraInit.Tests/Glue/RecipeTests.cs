@@ -105,6 +105,7 @@ public class RecipeTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public async Task AUsersRecipeRunsFromMadeUpMnliToAnAdapterThatRteStartsFrom()
     {
         using var folder = new TemporaryFolder();

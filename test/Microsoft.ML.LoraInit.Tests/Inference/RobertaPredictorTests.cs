@@ -95,6 +95,7 @@ public sealed class RobertaPredictorTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void DisposingUnderLoadLetsCallsFinishAndRefusesLaterOnes()
     {
         long before = LiveTensors.Count();
@@ -135,6 +136,7 @@ public sealed class RobertaPredictorTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void PredictionsLeaveNoTensorBehind()
     {
         using var predictor = Predictor();
@@ -147,6 +149,7 @@ public sealed class RobertaPredictorTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     [TestCategory("Long")]
     public void FiftyThousandPredictionsKeepTheProcessSmall()
     {
@@ -183,6 +186,7 @@ public sealed class RobertaPredictorTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void WeightsThatDoNotFitAreNamedAndFreed()
     {
         long before = LiveTensors.Count();

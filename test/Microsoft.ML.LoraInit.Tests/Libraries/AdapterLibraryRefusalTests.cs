@@ -12,6 +12,7 @@ namespace Microsoft.ML.LoraInit.Tests.Libraries;
 public sealed class AdapterLibraryRefusalTests
 {
     [TestMethod]
+    [DoNotParallelize]
     [DataRow("full", "base's own weights")]
     [DataRow("bitfit", "base's own weights")]
     [DataRow("houlsby:size=4", "bottlenecks")]

@@ -119,6 +119,7 @@ public sealed class AdapterLibraryTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void AnAdapterTakesItsFactorsAndItsHeadAndNoCopyOfTheBase()
     {
         using var library = AdapterLibrary.Create(RobertaCheckpoint.Mini);
@@ -195,6 +196,7 @@ public sealed class AdapterLibraryTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     [DataRow(false)]
     [DataRow(true)]
     public void ThreadsPredictWhileAdaptersComeAndGo(bool onShelves)

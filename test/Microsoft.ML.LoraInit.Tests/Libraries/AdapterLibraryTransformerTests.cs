@@ -128,6 +128,7 @@ public sealed class AdapterLibraryTransformerTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void ASavedStepComesBackWithItsAdaptersAndFreesThem()
     {
         var ml = new MLContext();

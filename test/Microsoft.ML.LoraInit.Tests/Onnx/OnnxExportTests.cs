@@ -47,6 +47,7 @@ public sealed class OnnxExportTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void TheFileSaysWhereItComesFrom()
     {
         using var folder = new TemporaryFolder();

@@ -135,6 +135,7 @@ public sealed class RobertaGraphTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void EqualModelsGiveEqualBytesAndLeaveNoTensor()
     {
         using var folder = new TemporaryFolder();

@@ -43,6 +43,7 @@ public sealed class Nf4ProductTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void TheTapeDoesNotKeepTheDequantisedWeight()
     {
         if (!NativeHeap.CanBeRead)

@@ -126,6 +126,7 @@ public class TrainingLoopTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void NothingNativeGrowsOverTwentyEpochs()
     {
         // Tensors alive, counted at each epoch's first step: native memory that stays would show here, whatever the allocator keeps.

@@ -34,6 +34,7 @@ public sealed class BatchBuilderTests
     public void NoRowsAreRefused() => Assert.ThrowsExactly<ArgumentException>(() => BatchBuilder.Build(Texts, [], 1, torch.CPU));
 
     [TestMethod]
+    [DoNotParallelize]
     public void TheScopeFreesTheBatch()
     {
         using (torch.NewDisposeScope())

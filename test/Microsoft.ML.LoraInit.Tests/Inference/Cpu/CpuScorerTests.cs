@@ -43,6 +43,7 @@ public sealed class CpuScorerTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void OthersComputeWithTheWeightsThatScore()
     {
         using var predictor = Predictor(WithBottlenecks(Odd), Odd);
@@ -62,6 +63,7 @@ public sealed class CpuScorerTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void WeightsThatDoNotFitAreNamedAndFreed()
     {
         long before = LiveTensors.Count();
@@ -92,6 +94,7 @@ public sealed class CpuScorerTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void NoTensorIsLeft()
     {
         long before = LiveTensors.Count();

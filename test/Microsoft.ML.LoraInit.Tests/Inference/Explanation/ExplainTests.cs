@@ -85,6 +85,7 @@ public sealed class ExplainTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void ManyThreadsGetTheSameAndNothingIsLeft()
     {
         var step = TrainedModels.Step(TrainedModels.Multiclass);

@@ -41,6 +41,7 @@ public sealed class ShelfTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void WhoReadsKeepsTheTensorsOfAShelfThatGrowsOrEmpties()
     {
         long before = LiveTensors.Count();

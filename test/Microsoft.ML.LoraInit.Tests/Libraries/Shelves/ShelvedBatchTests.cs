@@ -24,6 +24,7 @@ public sealed class ShelvedBatchTests
     }
 
     [TestMethod]
+    [DoNotParallelize]
     public void ARemovedAdaptersPlaceIsFreeOnceItsCallsHaveEnded()
     {
         long before = LiveTensors.Count();
