@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -86,6 +85,6 @@ internal static class ModelShape
     private static int Ids(string vocabularyFolder)
     {
         using var stream = File.OpenRead(Path.Combine(vocabularyFolder, TokenizerNames.Vocabulary));
-        return JsonSerializer.Deserialize<Dictionary<string, int>>(stream)!.Values.Max() + 1;
+        return VocabularyReader.ReadVocabulary(stream).Values.Max() + 1;
     }
 }
