@@ -30,7 +30,8 @@ internal sealed class ScoringEncoder : IDisposable
         _positions = weights.Keep(weights.Take(RobertaNames.Positions, config.MaxPositions, hidden)
             .Add(weights.Take(RobertaNames.TokenTypes, config.TypeVocabularySize, hidden).select(0, 0)));
         _norm = weights.KeepAffine(RobertaNames.EmbeddingNorm, hidden);
-        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new ScoringLayer(config, i, weights, firstOnly: !everyToken && i == config.Layers - 1))];
+        var math = ScoringMath.For(_words, config.LayerNormEps);
+        _layers = [.. Enumerable.Range(0, config.Layers).Select(i => new ScoringLayer(config, math, i, weights, firstOnly: !everyToken && i == config.Layers - 1))];
         Tensors = [.. weights.Kept];
         Device = _words.device;
     }

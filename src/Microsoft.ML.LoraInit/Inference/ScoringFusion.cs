@@ -40,5 +40,5 @@ internal sealed class ScoringFusion
         return x.Add(Affine(taken.transpose(-2, -1).matmul(z).squeeze(-2), _value));
     }
 
-    private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => nn.functional.linear(x, linear.Weight, linear.Bias);
+    private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => Products.Affine(x, linear.Weight, linear.Bias);
 }

@@ -11,7 +11,7 @@ namespace Microsoft.ML.LoraInit.Inference;
 internal sealed class ScoringLayer
 {
     private readonly RobertaConfig _config;
-    private readonly long[] _normalized;
+    private readonly ScoringMath _math;
     private readonly int _index;
     private readonly bool _firstOnly;
     private readonly (Tensor Weight, Tensor Bias) _query, _keyValue, _queryKeyValue, _attentionOutput, _intermediate, _output, _attentionNorm, _outputNorm;
@@ -19,14 +19,14 @@ internal sealed class ScoringLayer
     private readonly ScoringFusion? _fusion; // in the place of _outputBottleneck
 
     /// <param name="config">The model's shape.</param>
+    /// <param name="math">What is computed between the products.</param>
     /// <param name="index">The block, from 0.</param>
     /// <param name="weights">Taken from, checked and kept.</param>
     /// <param name="firstOnly">Whether the first token of each row alone goes on: the last block, unless all tokens are wanted.</param>
-    public ScoringLayer(RobertaConfig config, int index, WeightBag weights, bool firstOnly)
+    public ScoringLayer(RobertaConfig config, ScoringMath math, int index, WeightBag weights, bool firstOnly)
     {
-        (_config, _index, _firstOnly) = (config, index, firstOnly);
+        (_config, _math, _index, _firstOnly) = (config, math, index, firstOnly);
         long hidden = config.HiddenSize;
-        _normalized = [hidden];
         string[] projections = [.. new[] { EncoderModule.Query, EncoderModule.Key, EncoderModule.Value }.Select(m => RobertaNames.Linear(index, m))];
         var weight = weights.Keep(cat(projections.Select(p => weights.Take($"{p}.weight", hidden, hidden)).ToArray(), 0));
         var bias = weights.Keep(cat(projections.Select(p => weights.Take($"{p}.bias", hidden)).ToArray(), 0));
@@ -70,14 +70,14 @@ internal sealed class ScoringLayer
         if (_firstOnly)
             x = x.narrow(1, 0, 1);
         attended = _attentionBottleneck?.forward(attended) ?? attended;
-        x = Normalize(attended.Add_(x), _attentionNorm);
+        x = _math.AddNorm(attended, x, _attentionNorm);
 
         // The widest of the intermediates does not wait for the scope's end.
         using var inner = Product(x, _intermediate, slices, EncoderModule.Intermediate);
-        using var activated = nn.functional.gelu(inner);
+        using var activated = _math.Gelu(inner);
         var transformed = Product(activated, _output, slices, EncoderModule.Output);
         transformed = _outputBottleneck?.forward(transformed) ?? _fusion?.forward(transformed, shares is null ? null : taken => shares(_index, taken)) ?? transformed;
-        x = Normalize(transformed.Add_(x), _outputNorm);
+        x = _math.AddNorm(transformed, x, _outputNorm);
         return (_layerBottleneck?.forward(x) ?? x).MoveToOuterDisposeScope();
     }
 
@@ -107,10 +107,7 @@ internal sealed class ScoringLayer
     private Tensor[] Heads(Tensor x, int parts) =>
         x.view(x.shape[0], x.shape[1], parts, _config.Heads, _config.HeadSize).permute(2, 0, 3, 1, 4).unbind(0);
 
-    private Tensor Normalize(Tensor x, (Tensor Weight, Tensor Bias) norm) =>
-        nn.functional.layer_norm(x, _normalized, norm.Weight, norm.Bias, _config.LayerNormEps);
-
-    private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => nn.functional.linear(x, linear.Weight, linear.Bias);
+    private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => Products.Affine(x, linear.Weight, linear.Bias);
 
     /// <summary>A bottleneck adapter, which no merge removes: see <see cref="BottleneckAdapter"/>.</summary>
     private sealed record Bottleneck((Tensor Weight, Tensor Bias) Down, (Tensor Weight, Tensor Bias) Up, (Tensor Weight, Tensor Bias)? Norm, double Eps)

@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
@@ -12,11 +13,12 @@ namespace Microsoft.ML.LoraInit.Libraries;
 internal sealed class MixedLogits(
     IReadOnlyList<(LibraryAdapter Adapter, TextPair Text)> rows, EncodedText[][] encoded, Tensor? values, IReadOnlyList<(int Row, int Width)> placed) : IDisposable
 {
+    private readonly Readback? _values = values is null ? null : new(values);
+
     /// <summary>Waits for the device; each text's logits, in the texts' order, as many as its adapter has.</summary>
     public float[][] Read()
     {
-        using var host = values?.cpu();
-        var numbers = host is null ? [] : host.data<float>().ToArray();
+        var numbers = _values?.Read() ?? [];
         var pieces = new ArraySegment<float>[placed.Count];
         int start = 0;
         foreach (var (row, width) in placed)
@@ -36,5 +38,5 @@ internal sealed class MixedLogits(
         return result;
     }
 
-    public void Dispose() => values?.Dispose();
+    public void Dispose() => _values?.Dispose();
 }

@@ -60,9 +60,9 @@ internal sealed class BottleneckAdapter : InsertedLayer
         var type = x.dtype;
         // The norm's weights are fp32 while trained, whatever x is.
         var normed = _norm is null ? x : nn.functional.layer_norm(x, _norm.Weight.Shape, _norm.Weight.Value.to(type), _norm.Bias.Value.to(type), Eps);
-        var low = nn.functional.linear(normed, Down.Value.to(type), DownBias.Value.to(type));
+        var low = Products.Affine(normed, Down.Value.to(type), DownBias.Value.to(type));
         low = _norm is null ? nn.functional.gelu(low) : nn.functional.relu(low);
-        return nn.functional.linear(low, Up.Value.to(type), UpBias.Value.to(type));
+        return Products.Affine(low, Up.Value.to(type), UpBias.Value.to(type));
     }
 
     public override InsertedLayer Over(IReadOnlyDictionary<string, Tensor> values) => new BottleneckAdapter(_name, values, Eps);

@@ -47,7 +47,7 @@ internal sealed class BottleneckFusion : InsertedLayer
     {
         var type = x.dtype;
         var z = stack([.. _sources.Select(s => s.Change(x))], -2); // [..., n, hidden]
-        var query = nn.functional.linear(x, _query.Value.to(type), _queryBias.Value.to(type));
+        var query = Products.Affine(x, _query.Value.to(type), _queryBias.Value.to(type));
         // query · (K z + k) = (query K) · z + query · k: one product with K, however many sources; likewise V after the sum.
         var asked = query.matmul(_key.Value.to(type));
         var scores = z.matmul(asked.unsqueeze(-1)).squeeze(-1).Add(query.matmul(_keyBias.Value.to(type)).unsqueeze(-1)); // [..., n]

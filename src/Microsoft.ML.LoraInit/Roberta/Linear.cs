@@ -41,7 +41,7 @@ internal sealed class Linear
 
     /// <summary>The layer without its adapter.</summary>
     public Tensor Affine(Tensor x) => Weight.Quantized is null
-        ? nn.functional.linear(x, Weight.Value, Bias.Value)
+        ? Products.Affine(x, Weight.Value, Bias.Value)
         : Product(x).Add_(Bias.Value);
 
     /// <summary>x Wᵀ alone, [..., in] → [..., out].</summary>

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Roberta;
@@ -33,5 +34,5 @@ internal sealed class MaskedLanguageHead
     /// <param name="hidden">The last hidden states.</param>
     /// <param name="words">The word embeddings [vocabulary, hidden].</param>
     public Tensor forward(Tensor hidden, Parameter words) =>
-        nn.functional.linear(_norm.forward(nn.functional.gelu(_dense.Affine(hidden))), words.Value, _bias.Value);
+        Products.Affine(_norm.forward(nn.functional.gelu(_dense.Affine(hidden))), words.Value, _bias.Value);
 }

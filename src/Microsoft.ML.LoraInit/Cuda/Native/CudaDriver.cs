@@ -27,6 +27,9 @@ internal sealed unsafe class CudaDriver
     private readonly delegate* unmanaged<nint*, nint, ulong, int> _instantiate;
     private readonly delegate* unmanaged<nint, nint, int> _launchGraph;
     private readonly delegate* unmanaged<nint, int> _destroyGraph, _destroyExecutable;
+    private readonly delegate* unmanaged<nint*, uint, int> _createEvent;
+    private readonly delegate* unmanaged<nint, nint, int> _record;
+    private readonly delegate* unmanaged<nint, int> _waitFor, _destroyEvent;
     private readonly delegate* unmanaged<nint*, void*, int> _loadModule;
     private readonly delegate* unmanaged<nint*, nint, byte*, int> _function;
     private readonly delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int> _launch;
@@ -50,6 +53,10 @@ internal sealed unsafe class CudaDriver
         _launchGraph = (delegate* unmanaged<nint, nint, int>)table["cuGraphLaunch"];
         _destroyGraph = (delegate* unmanaged<nint, int>)table["cuGraphDestroy"];
         _destroyExecutable = (delegate* unmanaged<nint, int>)table["cuGraphExecDestroy"];
+        _createEvent = (delegate* unmanaged<nint*, uint, int>)table["cuEventCreate"];
+        _record = (delegate* unmanaged<nint, nint, int>)table["cuEventRecord"];
+        _waitFor = (delegate* unmanaged<nint, int>)table["cuEventSynchronize"];
+        _destroyEvent = (delegate* unmanaged<nint, int>)table["cuEventDestroy_v2"];
         _loadModule = (delegate* unmanaged<nint*, void*, int>)table["cuModuleLoadData"];
         _function = (delegate* unmanaged<nint*, nint, byte*, int>)table["cuModuleGetFunction"];
         _launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)table["cuLaunchKernel"];
@@ -131,6 +138,20 @@ internal sealed unsafe class CudaDriver
     public int DestroyGraph(nint graph) => _destroyGraph(graph);
 
     public int DestroyExecutable(nint executable) => _destroyExecutable(executable);
+
+    public int CreateEvent(uint flags, out nint handle)
+    {
+        nint made = 0;
+        int code = _createEvent(&made, flags);
+        handle = made;
+        return code;
+    }
+
+    public int Record(nint handle, nint stream) => _record(handle, stream);
+
+    public int WaitFor(nint handle) => _waitFor(handle);
+
+    public int DestroyEvent(nint handle) => _destroyEvent(handle);
 
     /// <summary>Loads machine code or PTX, which ends with a zero, into the current context.</summary>
     public nint LoadModule(ReadOnlySpan<byte> image)

@@ -8,7 +8,8 @@ namespace Microsoft.ML.LoraInit.Inference.Batching;
 /// <param name="use">The use of the model.</param>
 internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches, SharedLifetime.Use use) : IDisposable
 {
-    private Tensor? _logits = logits;
+    private readonly Readback? _logits = logits is null ? null : new(logits);
+    private readonly int _outputs = logits is null ? 0 : (int)logits.shape[1];
     private float[][] _ready = [];
     private bool _isDisposed;
 
@@ -23,16 +24,14 @@ internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches
         {
             if (_logits is null)
                 return _ready;
-            int outputs = (int)_logits.shape[1];
-            using var host = _logits.cpu();
-            var values = host.data<float>().ToArray();
-            var result = new float[values.Length / outputs][];
+            var values = _logits.Read();
+            var result = new float[values.Length / _outputs][];
             int start = 0;
             foreach (var rows in batches)
                 foreach (int row in rows)
                 {
-                    result[row] = values[start..(start + outputs)];
-                    start += outputs;
+                    result[row] = values[start..(start + _outputs)];
+                    start += _outputs;
                 }
             return result;
         }
@@ -48,7 +47,6 @@ internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches
             return;
         _isDisposed = true;
         _logits?.Dispose();
-        _logits = null;
         use.Dispose();
     }
 }
