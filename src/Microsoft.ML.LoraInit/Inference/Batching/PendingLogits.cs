@@ -8,8 +8,8 @@ namespace Microsoft.ML.LoraInit.Inference.Batching;
 /// <param name="use">The use of the model.</param>
 internal sealed class PendingLogits(Tensor? logits, IReadOnlyList<int[]> batches, SharedLifetime.Use use) : IDisposable
 {
-    private readonly Readback? _logits = logits is null ? null : new(logits);
     private readonly int _outputs = logits is null ? 0 : (int)logits.shape[1];
+    private readonly Readback? _logits = logits is null ? null : new(logits);
     private float[][] _ready = [];
     private bool _isDisposed;
 
