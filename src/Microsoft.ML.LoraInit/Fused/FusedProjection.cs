@@ -71,9 +71,6 @@ internal sealed class FusedProjection : IDisposable
     /// <summary>The <see cref="RowRoom"/> that the input should have; so should the output's gradient.</summary>
     public long Room => _linears.Length > 1 ? _width : 0;
 
-    /// <summary>Whether the A of every adapter are trained, as the products need it.</summary>
-    public bool IsTrained => _adapted.All(p => p.Adapter.A.Trained);
-
     /// <summary>Reserves the matrices and says which trained numbers go where.</summary>
     public void Place(MatrixPlan plan, TrainableParameters parameters)
     {

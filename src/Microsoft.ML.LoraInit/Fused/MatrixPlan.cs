@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Core;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Fused;
@@ -80,10 +81,10 @@ internal sealed class MatrixPlan
     {
         private long Count => Rows * Columns;
 
-        public Tensor Flat() => Core.Numbers.Arange(Count, dtype: ScalarType.Int64).Add_(FlatStart);
+        public Tensor Flat() => Numbers.Arange(Count, dtype: ScalarType.Int64).Add_(FlatStart);
 
-        public Tensor At(long start) => Core.Numbers.Arange(Rows, dtype: ScalarType.Int64).Mul_(Stride).unsqueeze(1)
-            .add(Core.Numbers.Arange(Columns, dtype: ScalarType.Int64)).Add_(start).reshape(-1);
+        public Tensor At(long start) => Numbers.Arange(Rows, dtype: ScalarType.Int64).Mul_(Stride).unsqueeze(1)
+            .add(Numbers.Arange(Columns, dtype: ScalarType.Int64)).Add_(start).reshape(-1);
 
         public Tensor All(double value) => full(Count, value, ScalarType.Float32);
 
