@@ -41,7 +41,7 @@ internal sealed class FusedEncoder : IDisposable
     public static FusedEncoder? TryCreate(RobertaClassifier model, TrainableParameters parameters, EncoderKernels kernels)
     {
         var adapters = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().ToArray();
-        var plain = adapters.Length > 0
+        var plain = adapters.Any(a => a is LoraAdapter lora && lora.A.Shape[0] > 0)
             && adapters.All(a => a is LoraAdapter { Dropout: 0 })
             && adapters.Select(a => a.Start is null).Distinct().Count() == 1
             && !model.Base.IsQuantized

@@ -17,8 +17,8 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// </remarks>
 internal sealed class FusedProjection : IDisposable
 {
-    /// <summary>On a GPU the ranks' sum is filled up with zeros to a multiple of this, so that rows stay aligned.</summary>
-    private const long GpuRanks = 8;
+    /// <summary>The ranks' sum is filled up with zeros to a multiple of this, so that rows stay aligned.</summary>
+    private const long RankStep = 8;
 
     private readonly Linear[] _linears;
     private readonly Part[] _adapted;
@@ -46,7 +46,7 @@ internal sealed class FusedProjection : IDisposable
         long width = 0;
         foreach (var linear in linears)
         {
-            if (linear.Adapter is LoraAdapter adapter)
+            if (linear.Adapter is LoraAdapter adapter && adapter.A.Shape[0] > 0)
             {
                 adapted.Add(new(adapter, _outputs, linear.OutFeatures, width, adapter.A.Shape[0]));
                 width += (_hasStart ? 2 : 1) * adapter.A.Shape[0];
@@ -54,8 +54,7 @@ internal sealed class FusedProjection : IDisposable
             _outputs += linear.OutFeatures;
         }
         _adapted = [.. adapted];
-        long multiple = linears[0].Weight.Value.device_type == TorchSharp.DeviceType.CUDA ? GpuRanks : 1;
-        _width = (width + multiple - 1) / multiple * multiple;
+        _width = (width + RankStep - 1) / RankStep * RankStep;
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         _bias = linears.Length == 1 ? linears[0].Bias.Value : Own(cat(linears.Select(l => l.Bias.Value).ToArray(), 0));
