@@ -14,14 +14,15 @@ internal sealed partial class CudaKernels
     /// <summary>Compute capability 8.0 brings the tensor cores' BFloat16 and asynchronous copies.</summary>
     private const int AttentionArchitecture = 80;
 
-    public override AttentionResult? TryAttend(Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout)
+    public override AttentionResult? TryAttend(
+        Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout, long room = 0)
     {
         int size = HeadSize(projected, (long)batch * length, 3, heads);
         if (projected.dtype != ScalarType.BFloat16 || size is not (32 or 64) || length % 8 != 0 || _launcher.Architecture < AttentionArchitecture
-            || (long)length * 3 * heads * size > int.MaxValue || !KernelLauncher.Aligned(projected) || dropout is { Drops: true, Threshold: 0 })
+            || length * ((3L * heads * size) + room) > int.MaxValue || room % 2 != 0 || !KernelLauncher.Aligned(projected) || dropout is { Drops: true, Threshold: 0 })
             return null;
         var call = new AttentionCall(_launcher, projected, batch, length, heads, size, lengths, scale, dropout);
-        return new(call.Attend(Arguments(dropout)), gradient => [call.Backward(gradient)]);
+        return new(call.Attend(Arguments(dropout)), gradient => [call.Backward(gradient, room)]);
     }
 
     /// <summary>One forward pass and what its backward pass needs of it.</summary>
@@ -64,21 +65,23 @@ internal sealed partial class CudaKernels
             return _output.alias(); // the caller may dispose of its own
         }
 
-        public Tensor Backward(Tensor gradient)
+        public Tensor Backward(Tensor gradient, long room)
         {
             _launcher.Check(gradient, nameof(gradient), _output.dtype, _output.numel());
             using var copy = KernelLauncher.Aligned(gradient) ? null : gradient.clone();
             var incoming = KernelLauncher.Value(copy ?? gradient);
-            var result = empty(_projected.shape, _projected.dtype, _projected.device);
+            long width = 3L * _output.shape[1];
+            var result = RowRoom.Make(_output.shape[0], width, room, _projected.dtype, _projected.device);
+            int stride = checked((int)(width + room));
             using var products = empty(_logs.shape, _logs.dtype, _logs.device);
             _launcher.Launch(_program, "attend_backward_queries", _blocks, AttentionThreads,
                 KernelLauncher.Value(_projected), KernelLauncher.Value(_lengths), KernelLauncher.Value(_output), incoming, KernelLauncher.Value(_logs),
                 KernelLauncher.Value(_kept), KernelLauncher.Value(result), KernelLauncher.Value(products),
-                KernelLauncher.Value(_length), KernelLauncher.Value(_heads), KernelLauncher.Value(_tiles), KernelLauncher.Value(_scale), KernelLauncher.Value(_rescale));
+                KernelLauncher.Value(_length), KernelLauncher.Value(_heads), KernelLauncher.Value(_tiles), KernelLauncher.Value(stride), KernelLauncher.Value(_scale), KernelLauncher.Value(_rescale));
             _launcher.Launch(_program, "attend_backward_keys", _blocks, AttentionThreads,
                 KernelLauncher.Value(_projected), KernelLauncher.Value(_lengths), incoming, KernelLauncher.Value(_logs), KernelLauncher.Value(products),
                 KernelLauncher.Value(_kept), KernelLauncher.Value(result),
-                KernelLauncher.Value(_length), KernelLauncher.Value(_heads), KernelLauncher.Value(_tiles), KernelLauncher.Value(_scale), KernelLauncher.Value(_rescale));
+                KernelLauncher.Value(_length), KernelLauncher.Value(_heads), KernelLauncher.Value(_tiles), KernelLauncher.Value(stride), KernelLauncher.Value(_scale), KernelLauncher.Value(_rescale));
             foreach (var used in new[] { _projected, _output, _logs, _kept })
                 used?.Dispose();
             return result;

@@ -9,25 +9,28 @@ internal sealed partial class CudaKernels
     private const int Warp = 32;
     private const int WarpsABlock = 4;
 
-    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
+    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout, long room = 0)
     {
         var (type, device) = (update.dtype, update.device);
         var (rows, hidden) = Rows(update, nameof(update));
         _launcher.Check(update, nameof(update), type, rows * hidden);
-        _launcher.Check(residual, nameof(residual), type, rows * hidden);
+        int residualStride = _launcher.CheckRows(residual, nameof(residual), type, rows, hidden);
         bool floats = CheckWeights(weight, nameof(weight), type, hidden);
         if (CheckWeights(bias, nameof(bias), type, hidden) != floats)
             throw new ArgumentException($"Weight is of {weight.dtype} and bias of {bias.dtype}: they must be of one type.", nameof(bias));
-        var output = empty(update.shape, type, device);
+        var output = room == 0 ? empty(update.shape, type, device) : RowRoom.Make(rows, hidden, room, type, device);
+        int outputStride = checked((int)(hidden + room));
         var sum = empty(update.shape, type, device);
         var mean = empty(rows, ScalarType.Float32, device);
         var inverse = empty(rows, ScalarType.Float32, device);
         var (seed, index, threshold, scale) = Arguments(dropout);
-        var (program, blocks, threads) = NormLaunch(type, rows, hidden, KernelLauncher.Aligned(update, residual, weight, bias, output, sum));
+        bool aligned = residualStride % Wide(type) == 0 && outputStride % Wide(type) == 0 && KernelLauncher.Aligned(update, residual, weight, bias, output, sum);
+        var (program, blocks, threads) = NormLaunch(type, rows, hidden, aligned);
         _launcher.Launch(program, "add_norm", blocks, threads,
             KernelLauncher.Value(update), KernelLauncher.Value(residual), KernelLauncher.Value(weight), KernelLauncher.Value(bias),
             KernelLauncher.Value(floats ? 1 : 0), KernelLauncher.Value(output), KernelLauncher.Value(sum), KernelLauncher.Value(mean),
-            KernelLauncher.Value(inverse), KernelLauncher.Value((int)rows), KernelLauncher.Value((int)hidden), KernelLauncher.Value((float)eps),
+            KernelLauncher.Value(inverse), KernelLauncher.Value((int)rows), KernelLauncher.Value((int)hidden),
+            KernelLauncher.Value(residualStride), KernelLauncher.Value(outputStride), KernelLauncher.Value((float)eps),
             seed, index, threshold, scale);
         return new MeasuredNorm(output, sum, mean, inverse);
     }

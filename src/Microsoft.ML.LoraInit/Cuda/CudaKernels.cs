@@ -73,13 +73,13 @@ internal sealed partial class CudaKernels : EncoderKernels
         return output;
     }
 
-    public override Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads)
+    public override Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads, long room = 0)
     {
         long tokens = (long)batch * length;
         int size = HeadSize(x, tokens, parts, heads);
         _launcher.Check(x, nameof(x), x.dtype, tokens * parts * heads * size);
-        var output = empty([tokens, (long)parts * heads * size], x.dtype, x.device);
-        Permute("join_heads", x, output, batch, length, parts, heads, size);
+        var output = RowRoom.Make(tokens, (long)parts * heads * size, room, x.dtype, x.device);
+        Permute("join_heads", x, output, batch, length, parts, heads, size, room);
         return output;
     }
 
@@ -117,15 +117,17 @@ internal sealed partial class CudaKernels : EncoderKernels
             : throw new ArgumentException($"[{string.Join(", ", x.shape)}] does not hold {tokens} tokens of {parts} parts of {heads} heads.", nameof(x));
     }
 
-    private void Permute(string kernel, Tensor x, Tensor output, int batch, int length, int parts, int heads, int size)
+    private void Permute(string kernel, Tensor x, Tensor output, int batch, int length, int parts, int heads, int size, long room = 0)
     {
         int wide = Wide(x.dtype);
-        bool vectors = size % wide == 0 && KernelLauncher.Aligned(x, output);
+        bool vectors = size % wide == 0 && room % wide == 0 && KernelLauncher.Aligned(x, output);
         int each = vectors ? size / wide : size;
-        long width = (long)parts * heads * each;
+        long width = (long)parts * heads * each, stride = width + (vectors ? room / wide : room);
+        if (stride > int.MaxValue)
+            throw new ArgumentException($"Rows lie {stride} numbers apart, {int.MaxValue} at most.", nameof(room));
         int threads = (int)Math.Min(512, (width + 31) / 32 * 32);
         _launcher.Launch(HeadsProgram(x.dtype), kernel + (vectors ? "_wide" : "_single"), (long)batch * length, threads,
             KernelLauncher.Value(x), KernelLauncher.Value(output), KernelLauncher.Value(batch), KernelLauncher.Value(length),
-            KernelLauncher.Value(parts), KernelLauncher.Value(heads), KernelLauncher.Value(each));
+            KernelLauncher.Value(parts), KernelLauncher.Value(heads), KernelLauncher.Value(each), KernelLauncher.Value((int)stride));
     }
 }

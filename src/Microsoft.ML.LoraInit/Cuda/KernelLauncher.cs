@@ -87,13 +87,32 @@ internal sealed unsafe class KernelLauncher
     /// <exception cref="ArgumentException">The tensor is of another device, type or size, or not contiguous.</exception>
     public void Check(Tensor tensor, string name, ScalarType type, long count)
     {
+        CheckKind(tensor, name, type, count);
+        if (!tensor.is_contiguous())
+            throw new ArgumentException($"'{name}' is not contiguous: call contiguous() on it first.", name);
+    }
+
+    /// <summary>For rows that are contiguous each; there may be something between them.</summary>
+    /// <returns>Numbers from a row to the next.</returns>
+    /// <exception cref="ArgumentException">The tensor is of another device, type or size, or a row is not contiguous.</exception>
+    public int CheckRows(Tensor tensor, string name, ScalarType type, long rows, long width)
+    {
+        CheckKind(tensor, name, type, rows * width);
+        if (tensor.is_contiguous())
+            return checked((int)width);
+        return tensor.dim() == 2 && tensor.shape[1] == width && tensor.stride(1) == 1 && tensor.stride(0) >= width && tensor.stride(0) <= int.MaxValue
+            ? (int)tensor.stride(0)
+            : throw new ArgumentException(
+                $"'{name}' is [{string.Join(", ", tensor.shape)}] with strides [{string.Join(", ", tensor.stride())}], not {rows} contiguous rows of {width}.", name);
+    }
+
+    private void CheckKind(Tensor tensor, string name, ScalarType type, long count)
+    {
         if (tensor.device_type != TorchSharp.DeviceType.CUDA || tensor.device_index != Device)
             throw new ArgumentException($"'{name}' lies on {tensor.device} where CUDA device {Device} is expected.", name);
         if (tensor.dtype != type)
             throw new ArgumentException($"'{name}' is of {tensor.dtype} where {type} is expected.", name);
         if (tensor.numel() != count)
             throw new ArgumentException($"'{name}' is [{string.Join(", ", tensor.shape)}], {tensor.numel()} values, where {count} are expected.", name);
-        if (!tensor.is_contiguous())
-            throw new ArgumentException($"'{name}' is not contiguous: call contiguous() on it first.", name);
     }
 }

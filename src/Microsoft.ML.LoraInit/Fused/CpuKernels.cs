@@ -12,15 +12,15 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// </summary>
 internal sealed class CpuKernels : TensorKernels
 {
-    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
+    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout, long room = 0)
     {
         if (update.dtype != ScalarType.Float32)
-            return base.AddNorm(update, residual, weight, bias, eps, dropout);
+            return base.AddNorm(update, residual, weight, bias, eps, dropout, room);
         var sum = dropout.Drops ? Mask(update.shape, update.dtype, dropout).mul_(update).Add_(residual) : update.Add(residual);
         using var tape = enable_grad();
         sum.requires_grad_(true);
         var output = nn.functional.layer_norm(sum, [sum.shape[1]], weight, bias, eps);
-        return new TapedNorm(output.detach(), output, sum);
+        return new TapedNorm(RowRoom.Copy(output.detach(), room), output, sum);
     }
 
     public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)

@@ -9,14 +9,18 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// </summary>
 internal abstract class EncoderKernels
 {
+    /// <summary>Whether layers are to ask for <see cref="RowRoom"/>: here it costs nothing, and spares products.</summary>
+    public virtual bool GivesRoom => false;
+
     /// <summary>y = LN(dropout(update) + residual) over the last dimension.</summary>
     /// <param name="update">[rows, hidden], contiguous.</param>
-    /// <param name="residual">[rows, hidden], contiguous.</param>
+    /// <param name="residual">[rows, hidden], each row contiguous.</param>
     /// <param name="weight">γ [hidden].</param>
     /// <param name="bias">β [hidden].</param>
     /// <param name="eps">Added to the variance.</param>
     /// <param name="dropout">On <paramref name="update"/>.</param>
-    public abstract NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout);
+    /// <param name="room">The <see cref="RowRoom"/> that y gets.</param>
+    public abstract NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout, long room = 0);
 
     /// <summary>The gradients of <see cref="AddNorm"/>'s two inputs. Weight and bias are frozen.</summary>
     /// <param name="gradient">∂y, [rows, hidden].</param>
@@ -34,8 +38,8 @@ internal abstract class EncoderKernels
     /// <summary>[batch · length, parts · hidden] → [parts, batch · heads, length, head size].</summary>
     public abstract Tensor SplitHeads(Tensor x, int batch, int length, int parts, int heads);
 
-    /// <summary>[parts, batch · heads, length, head size] → [batch · length, parts · hidden].</summary>
-    public abstract Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads);
+    /// <summary>[parts, batch · heads, length, head size] → [batch · length, parts · hidden], with <see cref="RowRoom"/> where that is asked for.</summary>
+    public abstract Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads, long room = 0);
 
     /// <summary>Softmax of scale · scores over the last dimension, keys past a row's length left out; then dropout.</summary>
     /// <param name="scores">[batch · heads, queries, length]; may be overwritten.</param>
@@ -60,7 +64,22 @@ internal abstract class EncoderKernels
     /// <param name="lengths">Int64 [batch], tokens a row that are attended to; null where all are.</param>
     /// <param name="scale">1 / √head size.</param>
     /// <param name="dropout">On the probabilities, elements counted as in [batch · heads, length, length].</param>
-    public virtual AttentionResult? TryAttend(Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout) => null;
+    /// <param name="room">The <see cref="RowRoom"/> that the gradient of <paramref name="projected"/> gets.</param>
+    public virtual AttentionResult? TryAttend(
+        Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout, long room = 0) => null;
+
+    /// <summary>Brings trained numbers to the matrices that products read: values[to] = scale · (flat[from] − share · start[from]).</summary>
+    /// <param name="flat">fp32, all trained numbers.</param>
+    /// <param name="start">fp32, aligned with <paramref name="flat"/>; null where the map has no shares.</param>
+    /// <param name="map">Which numbers, and where to.</param>
+    /// <param name="values">The matrices, one after another.</param>
+    public abstract void Spread(Tensor flat, Tensor? start, SpreadMap map, Tensor values);
+
+    /// <summary>Adds the matrices' gradients to those of the trained numbers: flat[to] += scale · (gradients[first] + gradients[second]), sums in fp32.</summary>
+    /// <param name="gradients">As products wrote them, one after another.</param>
+    /// <param name="map">Which, and where to.</param>
+    /// <param name="flat">fp32, the gradient of all trained numbers.</param>
+    public abstract void Collect(Tensor gradients, CollectMap map, Tensor flat);
 
     /// <summary>A mask as a tensor: 1 / keep where kept, else 0.</summary>
     public abstract Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout);

@@ -15,12 +15,15 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
     private readonly double _scale = 1 / Math.Sqrt(config.HeadSize);
 
     /// <summary>Every token attends. projected [rows, 3 · hidden], taken over, → [rows, hidden], and what gives ∂projected from its gradient.</summary>
-    public AttentionResult All(Tensor projected, EncoderPass pass)
+    /// <param name="projected">Queries, keys and values.</param>
+    /// <param name="pass">The pass.</param>
+    /// <param name="room">The <see cref="RowRoom"/> that ∂projected gets where that takes no copy.</param>
+    public AttentionResult All(Tensor projected, EncoderPass pass, long room = 0)
     {
-        if (kernels.TryAttend(projected, pass.Batch, pass.Length, config.Heads, pass.Lengths, _scale, Mask(pass)) is { } attended)
+        if (kernels.TryAttend(projected, pass.Batch, pass.Length, config.Heads, pass.Lengths, _scale, Mask(pass), room) is { } attended)
             return attended;
         return Drops(pass)
-            ? WithDropout(projected, pass)
+            ? WithDropout(projected, pass, room)
             : Native([projected], leaves =>
             {
                 var parts = leaves[0].view(pass.Batch, pass.Length, 3, config.Heads, config.HeadSize).unbind(2);
@@ -29,8 +32,12 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
     }
 
     /// <summary>Each row's first token attends to all. query [batch, hidden], projected [rows, 2 · hidden], taken over, → [batch, hidden].</summary>
-    public AttentionResult First(Tensor query, Tensor projected, EncoderPass pass) => Drops(pass)
-        ? FirstWithDropout(query, projected, pass)
+    /// <param name="query">The first tokens' queries.</param>
+    /// <param name="projected">All keys and values.</param>
+    /// <param name="pass">The pass.</param>
+    /// <param name="room">The <see cref="RowRoom"/> that ∂projected gets where that takes no copy.</param>
+    public AttentionResult First(Tensor query, Tensor projected, EncoderPass pass, long room = 0) => Drops(pass)
+        ? FirstWithDropout(query, projected, pass, room)
         : Native([query, projected], leaves =>
         {
             var parts = leaves[1].view(pass.Batch, pass.Length, 2, config.Heads, config.HeadSize).unbind(2);
@@ -50,7 +57,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
         return new(output.detach(), gradient => Tape.Gradients(output, gradient, leaves));
     }
 
-    private AttentionResult WithDropout(Tensor projected, EncoderPass pass)
+    private AttentionResult WithDropout(Tensor projected, EncoderPass pass, long room)
     {
         var heads = kernels.SplitHeads(projected, pass.Batch, pass.Length, 3, config.Heads);
         projected.Dispose();
@@ -69,11 +76,11 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
             var incoming = kernels.SplitHeads(gradient, pass.Batch, pass.Length, 1, config.Heads)[0];
             var (dq, dk, dv) = Backward(incoming, q, k, v, softmax, pass);
             Release(softmax);
-            return [kernels.JoinHeads(stack([dq, dk, dv], 0), pass.Batch, pass.Length, 3, config.Heads)];
+            return [kernels.JoinHeads(stack([dq, dk, dv], 0), pass.Batch, pass.Length, 3, config.Heads, room)];
         });
     }
 
-    private AttentionResult FirstWithDropout(Tensor query, Tensor projected, EncoderPass pass)
+    private AttentionResult FirstWithDropout(Tensor query, Tensor projected, EncoderPass pass, long room)
     {
         var heads = kernels.SplitHeads(projected, pass.Batch, pass.Length, 2, config.Heads);
         projected.Dispose();
@@ -82,7 +89,7 @@ internal sealed class FusedAttention(RobertaConfig config, EncoderKernels kernel
         return new(softmax.Dropped.bmm(v).view(query.shape), gradient =>
         {
             var (dq, dk, dv) = Backward(gradient.view(q.shape), q, k, v, softmax, pass);
-            return [dq.view(query.shape), kernels.JoinHeads(stack([dk, dv], 0), pass.Batch, pass.Length, 2, config.Heads)];
+            return [dq.view(query.shape), kernels.JoinHeads(stack([dk, dv], 0), pass.Batch, pass.Length, 2, config.Heads, room)];
         });
     }
 

@@ -14,9 +14,9 @@ internal sealed class FusedEncoder : IDisposable
     private readonly RobertaClassifier _model;
     private readonly TrainableParameters _parameters;
     private readonly EncoderKernels _kernels;
+    private readonly AdapterMatrices _matrices;
     private readonly FusedLayer[] _layers;
     private readonly int _firstAdapted;
-    private readonly Tensor? _start; // fp32, aligned with the flat parameters
 
     private FusedEncoder(RobertaClassifier model, TrainableParameters parameters, EncoderKernels kernels)
     {
@@ -29,26 +29,26 @@ internal sealed class FusedEncoder : IDisposable
             ? (FusedLayer)new FusedLastLayer(layer, model.Config, kernels, math, i)
             : new FusedInnerLayer(layer, model.Config, kernels, math, i))];
         _firstAdapted = Array.FindIndex(_layers, l => l.IsAdapted);
-        _start = Start();
+        var plan = new MatrixPlan();
+        foreach (var projection in Projections)
+            projection.Place(plan, parameters);
+        _matrices = new(plan, kernels, model.Base.DType, model.Device, Start());
+        foreach (var projection in Projections)
+            projection.Bind(_matrices);
     }
 
     /// <summary>The encoder of a model with its adapters on, or null where it trains something else than plain LoRA.</summary>
     public static FusedEncoder? TryCreate(RobertaClassifier model, TrainableParameters parameters, EncoderKernels kernels)
     {
         var adapters = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().ToArray();
-        var plain = adapters.Length > 0
+        var plain = adapters.Any(a => a is LoraAdapter lora && lora.A.Shape[0] > 0)
             && adapters.All(a => a is LoraAdapter { Dropout: 0 })
             && adapters.Select(a => a.Start is null).Distinct().Count() == 1
             && !model.Base.IsQuantized
             && model.BaseParameters.All(p => !p.Trained)
+            && adapters.All(a => a is LoraAdapter { A.Trained: true }) // as the products need it
             && model.Layers.All(l => l.Bottlenecks.Count == 0);
-        if (!plain)
-            return null;
-        var encoder = new FusedEncoder(model, parameters, kernels);
-        if (encoder.Projections.All(p => p.LiesTogether(parameters)))
-            return encoder;
-        encoder.Dispose();
-        return null;
+        return plain ? new(model, parameters, kernels) : null;
     }
 
     /// <summary>The last hidden state of each row's first token.</summary>
@@ -60,20 +60,26 @@ internal sealed class FusedEncoder : IDisposable
     public (Tensor First, Action<Tensor> Backward) forward(EncodedBatch batch, Tensor? lengths, Tensor? seed, Tensor gradient)
     {
         using var noGrad = no_grad();
-        var views = new AdapterViews(_parameters, gradient, _model.Base.DType, _start);
+        _matrices.Load(_parameters.Flat);
         foreach (var projection in Projections)
-            projection.Bind(views);
+            projection.Refresh();
         var pass = new EncoderPass((int)batch.Rows, (int)batch.Length, lengths, batch.AttentionMask?.unsqueeze(1).unsqueeze(1), seed);
         using var dropout = seed is null ? null : new KernelDropout(_kernels, seed);
         var x = _model.Embeddings.forward(batch, new ForwardContext { Dropout = dropout }).view(batch.Rows * batch.Length, -1);
         var results = new Stack<LayerResult>();
         for (int i = 0; i < _layers.Length; i++)
-            x = i < _firstAdapted ? Frozen(_layers[i], x, pass) : Adapted(i);
+            x = i < _firstAdapted ? Frozen(i) : Adapted(i);
         return (x, Backward);
+
+        Tensor Frozen(int i)
+        {
+            using var scope = NewDisposeScope();
+            return _layers[i].forward(x, pass, wantsInput: false, RoomAfter(i)).Output.MoveToOuterDisposeScope();
+        }
 
         Tensor Adapted(int i)
         {
-            results.Push(_layers[i].forward(x, pass, wantsInput: i > _firstAdapted));
+            results.Push(_layers[i].forward(x, pass, wantsInput: i > _firstAdapted, RoomAfter(i)));
             return results.Peek().Output;
         }
 
@@ -83,8 +89,11 @@ internal sealed class FusedEncoder : IDisposable
             Tensor? current = incoming;
             while (results.TryPop(out var result))
                 current = Back(result, current!);
+            _matrices.AddGradients(gradient);
         }
     }
+
+    private long RoomAfter(int layer) => layer + 1 < _layers.Length ? _layers[layer + 1].Room : 0;
 
     private IEnumerable<FusedProjection> Projections => _layers.SelectMany(l => l.Projections);
 
@@ -92,7 +101,7 @@ internal sealed class FusedEncoder : IDisposable
     {
         foreach (var layer in _layers)
             layer.Dispose();
-        _start?.Dispose();
+        _matrices.Dispose();
     }
 
     private Tensor? Start()
@@ -115,12 +124,6 @@ internal sealed class FusedEncoder : IDisposable
             if (_parameters.Start(parameter) is { } first)
                 start.narrow(0, first, parameter.Count).copy_(value.reshape(-1));
         }
-    }
-
-    private static Tensor Frozen(FusedLayer layer, Tensor x, EncoderPass pass)
-    {
-        using var scope = NewDisposeScope();
-        return layer.forward(x, pass, wantsInput: false).Output.MoveToOuterDisposeScope();
     }
 
     private static Tensor? Back(LayerResult result, Tensor gradient)

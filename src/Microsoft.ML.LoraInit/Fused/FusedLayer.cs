@@ -12,10 +12,12 @@ internal abstract class FusedLayer : IDisposable
 
     private readonly LayerMath _math;
 
+    private readonly bool _givesRoom;
+
     protected FusedLayer(RobertaLayer layer, RobertaConfig config, EncoderKernels kernels, LayerMath math, int index)
     {
         Config = config;
-        _math = math;
+        (_math, _givesRoom) = (math, kernels.GivesRoom);
         Index = index;
         Attention = new FusedAttention(config, kernels, index);
         AttentionOutput = new FusedProjection(layer.AttentionOutput);
@@ -41,18 +43,27 @@ internal abstract class FusedLayer : IDisposable
 
     public bool IsAdapted => Projections.Any(p => p.IsAdapted);
 
+    /// <summary>The <see cref="RowRoom"/> that x should have.</summary>
+    public long Room => _givesRoom ? OverInput.Room : 0;
+
+    /// <summary>The product over every row of x; its output's gradient should have room too.</summary>
+    protected abstract FusedProjection OverInput { get; }
+
     /// <summary>x [rows, hidden] → the block's output, and what gives ∂x from its gradient.</summary>
     /// <param name="x">The block's input.</param>
     /// <param name="pass">The pass.</param>
     /// <param name="wantsInput">Whether ∂x will be used.</param>
-    public abstract LayerResult forward(Tensor x, EncoderPass pass, bool wantsInput);
+    /// <param name="nextRoom">The next block's <see cref="Room"/>.</param>
+    public abstract LayerResult forward(Tensor x, EncoderPass pass, bool wantsInput, long nextRoom);
 
     /// <summary>Everything after attention: projection, residual, norm, feed-forward, residual, norm.</summary>
     /// <param name="attended">What attention gave, [rows, hidden].</param>
     /// <param name="x">The block's input of the same rows.</param>
     /// <param name="pass">The pass.</param>
+    /// <param name="nextRoom">The output's <see cref="RowRoom"/>.</param>
     /// <returns>The output, and what gives ∂attended and the residual's ∂x.</returns>
-    protected (Tensor Output, Func<Tensor, (Tensor Attended, Tensor Residual)> Backward) AfterAttention(Tensor attended, Tensor x, EncoderPass pass)
+    protected (Tensor Output, Func<Tensor, (Tensor Attended, Tensor Residual)> Backward) AfterAttention(
+        Tensor attended, Tensor x, EncoderPass pass, long nextRoom)
     {
         var (onAttention, onOutput) = (pass.OnAttentionOutput(Index, Config.HiddenDropout), pass.OnOutput(Index, Config.HiddenDropout));
         var (projected, projectedLow) = AttentionOutput.forward(attended);
@@ -62,7 +73,7 @@ internal abstract class FusedLayer : IDisposable
         var (raised, raisedLow) = Up.forward(middle);
         var (activated, activatedBackward) = _math.Gelu(raised);
         var (lowered, loweredLow) = Down.forward(activated);
-        var (last, lastBackward) = _math.AddNorm(lowered, middle, _outputNorm, onOutput);
+        var (last, lastBackward) = _math.AddNorm(lowered, middle, _outputNorm, onOutput, nextRoom);
         if (!Down.IsAdapted)
             activated.Dispose();
         if (!Up.IsAdapted)
@@ -98,11 +109,13 @@ internal sealed class FusedInnerLayer(RobertaLayer layer, RobertaConfig config, 
 
     public override IEnumerable<FusedProjection> Projections => [_projection, .. base.Projections];
 
-    public override LayerResult forward(Tensor x, EncoderPass pass, bool wantsInput)
+    protected override FusedProjection OverInput => _projection;
+
+    public override LayerResult forward(Tensor x, EncoderPass pass, bool wantsInput, long nextRoom)
     {
         var (projected, low) = _projection.forward(x);
-        var attention = Attention.All(projected, pass);
-        var (output, backward) = AfterAttention(attention.Output, x, pass);
+        var attention = Attention.All(projected, pass, Room);
+        var (output, backward) = AfterAttention(attention.Output, x, pass, nextRoom);
         return new(output, gradient =>
         {
             var (attended, residual) = backward(gradient);
@@ -122,13 +135,15 @@ internal sealed class FusedLastLayer(RobertaLayer layer, RobertaConfig config, E
 
     public override IEnumerable<FusedProjection> Projections => [_query, _keyValue, .. base.Projections];
 
-    public override LayerResult forward(Tensor x, EncoderPass pass, bool wantsInput)
+    protected override FusedProjection OverInput => _keyValue;
+
+    public override LayerResult forward(Tensor x, EncoderPass pass, bool wantsInput, long nextRoom)
     {
         var first = x.view(pass.Batch, pass.Length, -1).select(1, 0).contiguous();
         var (query, queryLow) = _query.forward(first);
         var (projected, low) = _keyValue.forward(x);
-        var attention = Attention.First(query, projected, pass);
-        var (output, backward) = AfterAttention(attention.Output, first, pass);
+        var attention = Attention.First(query, projected, pass, Room);
+        var (output, backward) = AfterAttention(attention.Output, first, pass, nextRoom);
         return new(output, gradient =>
         {
             var (attended, residual) = backward(gradient);

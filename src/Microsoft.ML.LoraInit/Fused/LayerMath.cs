@@ -9,10 +9,10 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// </summary>
 internal sealed class LayerMath(EncoderKernels kernels)
 {
-    /// <summary>LN(dropout(update) + residual) over the last dimension; <paramref name="update"/> is taken over.</summary>
-    public (Tensor Output, Func<Tensor, NormGradient> Backward) AddNorm(Tensor update, Tensor residual, LayerNorm norm, DropoutMask dropout)
+    /// <summary>LN(dropout(update) + residual) over the last dimension; <paramref name="update"/> is taken over; the output has <paramref name="room"/>.</summary>
+    public (Tensor Output, Func<Tensor, NormGradient> Backward) AddNorm(Tensor update, Tensor residual, LayerNorm norm, DropoutMask dropout, long room = 0)
     {
-        var result = kernels.AddNorm(update, residual, norm.Weight.Value, norm.Bias.Value, norm.Eps, dropout);
+        var result = kernels.AddNorm(update, residual, norm.Weight.Value, norm.Bias.Value, norm.Eps, dropout, room);
         update.Dispose();
         return (result.Output, gradient => kernels.AddNormBackward(gradient, result, norm.Weight.Value, dropout));
     }

@@ -6,7 +6,7 @@ namespace Microsoft.ML.LoraInit.Fused;
 /// <summary>The encoder's kernels in tensor operations: slow and plain, for any device and precision; sums are in fp32.</summary>
 internal class TensorKernels : EncoderKernels
 {
-    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
+    public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout, long room = 0)
     {
         var sum = (dropout.Drops ? update * Mask(update.shape, update.dtype, dropout) : update).Add(residual);
         var wide = sum.to(ScalarType.Float32);
@@ -14,7 +14,7 @@ internal class TensorKernels : EncoderKernels
         var centred = wide - mean;
         var inverse = centred.Square().mean([-1L], true).Add_(eps).rsqrt_();
         var output = centred.mul_(inverse).mul_(weight).Add_(bias).to(update.dtype);
-        return new MeasuredNorm(output, sum, mean.squeeze(-1), inverse.squeeze(-1));
+        return new MeasuredNorm(RowRoom.Copy(output, room), sum, mean.squeeze(-1), inverse.squeeze(-1));
     }
 
     public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout)
@@ -40,8 +40,8 @@ internal class TensorKernels : EncoderKernels
     public override Tensor SplitHeads(Tensor x, int batch, int length, int parts, int heads) =>
         x.view(batch, length, parts, heads, -1).permute(2, 0, 3, 1, 4).contiguous().view(parts, (long)batch * heads, length, -1);
 
-    public override Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads) =>
-        x.view(parts, batch, heads, length, -1).permute(1, 3, 0, 2, 4).reshape((long)batch * length, -1);
+    public override Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads, long room = 0) =>
+        RowRoom.Copy(x.view(parts, batch, heads, length, -1).permute(1, 3, 0, 2, 4).reshape((long)batch * length, -1), room);
 
     public override SoftmaxResult Softmax(Tensor scores, Tensor? lengths, int heads, double scale, DropoutMask dropout)
     {
@@ -59,6 +59,26 @@ internal class TensorKernels : EncoderKernels
         var wide = (dropout.Drops ? gradient * Mask(gradient.shape, gradient.dtype, dropout) : gradient).to(ScalarType.Float32);
         var weighted = wide * probabilities;
         return weighted.sub(probabilities * weighted.sum([-1L], true)).Mul_(scale).to(gradient.dtype);
+    }
+
+    public override void Spread(Tensor flat, Tensor? start, SpreadMap map, Tensor values)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var numbers = flat.index_select(0, map.From);
+        if (map.Share is not null)
+            numbers.sub_((start ?? throw new ArgumentNullException(nameof(start))).index_select(0, map.From).mul_(map.Share));
+        values.index_copy_(0, map.To, numbers.mul_(map.Scale).to(values.dtype));
+    }
+
+    public override void Collect(Tensor gradients, CollectMap map, Tensor flat)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var numbers = gradients.index_select(0, map.First).to(ScalarType.Float32);
+        if (map.Second is not null)
+            numbers.add_(gradients.index_select(0, map.Second.relu()).to(ScalarType.Float32).MaskedFill_(map.Second.Lt(0), 0));
+        flat.index_add_(0, map.To, numbers.mul_(map.Scale), 1);
     }
 
     public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout)

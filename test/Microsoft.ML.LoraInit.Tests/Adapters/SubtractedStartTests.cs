@@ -1,6 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Fused;
 using Microsoft.ML.LoraInit.Tests.Initialization;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using static TorchSharp.torch;
@@ -99,7 +100,9 @@ public sealed class SubtractedStartTests
     }
 
     [TestMethod]
-    public void TheFusedEncoderComputesWhatThePlainOneDoes()
+    [DataRow(false)]
+    [DataRow(true)]
+    public void TheFusedEncoderComputesWhatThePlainOneDoes(bool room)
     {
         using var scope = NewDisposeScope();
         using var weights = TinyModel.Base(TinyModel.Config with { HiddenDropout = 0, AttentionDropout = 0 });
@@ -113,7 +116,7 @@ public sealed class SubtractedStartTests
         parameters.Bind();
         var expected = model.Encode(batch, ForwardContext.Inference).select(1, 0);
         (expected * weight).sum().backward();
-        using var encoder = FusedEncoder.TryCreate(model, parameters, new TensorKernels())!;
+        using var encoder = FusedEncoder.TryCreate(model, parameters, room ? new RoomyKernels() : new TensorKernels())!;
         var gradient = zeros_like(parameters.Flat.detach());
         var (first, backward) = encoder.forward(batch, batch.AttentionMask!.sum([1L]), null, gradient);
         backward(weight);

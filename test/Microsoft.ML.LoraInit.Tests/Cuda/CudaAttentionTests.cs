@@ -41,6 +41,27 @@ public class CudaAttentionTests
     }
 
     [TestMethod]
+    [DataRow(0.0)]
+    [DataRow(0.1)]
+    public void GradientsWithRoomAreThoseWithout(double dropout)
+    {
+        var kernels = CudaTest.Kernels(ScalarType.BFloat16);
+        using var scope = NewDisposeScope();
+        var config = TinyModel.Config with { HiddenSize = 256, Heads = 4, AttentionDropout = dropout };
+        foreach (int length in new[] { 200, 20 }) // in one kernel each way, and by scores
+        {
+            var pass = Pass(length, padded: true);
+            var projected = CudaTest.Random(1, ScalarType.BFloat16, Batch * length, 3 * config.HiddenSize);
+            var gradient = CudaTest.Random(2, ScalarType.BFloat16, Batch * length, config.HiddenSize);
+            var expected = new FusedAttention(config, kernels, Layer).All(projected.clone(), pass).Backward(gradient)[0];
+            var actual = new FusedAttention(config, kernels, Layer).All(projected.clone(), pass, 24).Backward(gradient)[0];
+            if (length == 200 || dropout > 0)
+                Assert.IsNotNull(RowRoom.Whole(actual, 24), $"length {length}");
+            CudaTest.Close(expected, actual, 0, 0, $"length {length}");
+        }
+    }
+
+    [TestMethod]
     public void ASecondPassGivesTheSameBits()
     {
         var kernels = CudaTest.Kernels(ScalarType.BFloat16);

@@ -1,5 +1,6 @@
 using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Fused;
+using Microsoft.ML.LoraInit.Tests.Fused;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Cuda;
@@ -39,6 +40,52 @@ public class CudaKernelsTests
                     Same(back.Update, other.Update, what + " ∂update");
                     Assert.AreEqual(keep == 1, ReferenceEquals(other.Residual, other.Update));
                 }
+    }
+
+    [TestMethod]
+    [DataRow(ScalarType.BFloat16)]
+    [DataRow(ScalarType.Float32)]
+    public void NormsOfRowsWithRoomAreThoseWithout(ScalarType type)
+    {
+        var kernels = CudaTest.Kernels(type);
+        foreach (var (rows, hidden, room) in new[] { (130, 768, 16), (7, 256, 8), (33, 100, 8), (5, 1024, 3), (3, 1100, 24), (1, 48, 8) })
+        {
+            using var scope = NewDisposeScope();
+            var what = $"{type} [{rows}, {hidden}] and {room}";
+            var (update, residual, gain) = (CudaTest.Random(1, type, rows, hidden), CudaTest.Random(2, type, rows, hidden), CudaTest.Random(4, type, hidden));
+            var expected = (MeasuredNorm)kernels.AddNorm(update, residual, gain, gain, 1e-5, Mask(0.9, 3));
+            var actual = (MeasuredNorm)kernels.AddNorm(update, RowRoom.Copy(residual, room), gain, gain, 1e-5, Mask(0.9, 3), room);
+            Assert.IsNotNull(RowRoom.Whole(actual.Output, room), what);
+            Same(expected.Output, actual.Output, what);
+            Same(expected.Sum, actual.Sum, what + " sum");
+        }
+    }
+
+    [TestMethod]
+    [DataRow(ScalarType.BFloat16)]
+    [DataRow(ScalarType.Float32)]
+    public void NumbersGoToMatricesAndBackAsByTensorOperations(ScalarType type)
+    {
+        var kernels = CudaTest.Kernels(type);
+        foreach (bool starts in new[] { false, true })
+        {
+            using var scope = NewDisposeScope();
+            var plan = NumberMapTests.Plan(starts);
+            var (flat, start) = (CudaTest.Random(1, ScalarType.Float32, 5000), CudaTest.Random(2, ScalarType.Float32, 5000));
+            using var values = plan.Values(CUDA);
+            using var gradients = plan.Gradients(CUDA);
+            var (expected, actual) = (zeros(plan.ValueCount, type, CUDA), zeros(plan.ValueCount, type, CUDA));
+            Reference.Spread(flat, starts ? start : null, values, expected);
+            kernels.Spread(flat, starts ? start : null, values, actual);
+            Assert.IsTrue(expected.abs().max().to(ScalarType.Float32).item<float>() > 1);
+            Same(expected, actual, $"{type} {starts} values");
+            var source = CudaTest.Random(3, type, plan.GradientCount);
+            var (sum, other) = (start.clone(), start.clone());
+            Reference.Collect(source, gradients, sum);
+            kernels.Collect(source, gradients, other);
+            Assert.IsFalse(sum.eq(start).all().item<bool>());
+            Same(sum, other, $"{type} {starts} gradients");
+        }
     }
 
     [TestMethod]
@@ -98,6 +145,8 @@ public class CudaKernelsTests
             var split = kernels.SplitHeads(x, batch, length, parts, heads);
             CudaTest.Close(Reference.SplitHeads(x, batch, length, parts, heads), split, 0, 0, $"{type} size {size}");
             CudaTest.Close(x, kernels.JoinHeads(split, batch, length, parts, heads), 0, 0, $"{type} size {size} and back");
+            foreach (long room in new[] { 3, 8 })
+                CudaTest.Close(x, kernels.JoinHeads(split, batch, length, parts, heads, room), 0, 0, $"{type} size {size} and back, with room for {room}");
         }
     }
 
@@ -146,6 +195,7 @@ public class CudaKernelsTests
         var gain = CudaTest.Random(2, ScalarType.Float32, 16);
         Fails("residual", () => kernels.AddNorm(x, x.cpu(), gain, gain, 1e-5, DropoutMask.None));
         Fails("residual", () => kernels.AddNorm(x, x.to(ScalarType.BFloat16), gain, gain, 1e-5, DropoutMask.None));
+        Fails("residual", () => kernels.AddNorm(x, CudaTest.Random(3, ScalarType.Float32, 16, 8).t(), gain, gain, 1e-5, DropoutMask.None));
         Fails("weight", () => kernels.AddNorm(x, x, gain.narrow(0, 0, 8), gain, 1e-5, DropoutMask.None));
         Fails("x", () => kernels.Gelu(x.t()));
         Fails("Float64", () => kernels.Gelu(x.to(ScalarType.Float64)));

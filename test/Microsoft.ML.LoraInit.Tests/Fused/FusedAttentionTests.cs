@@ -61,13 +61,14 @@ public sealed class FusedAttentionTests
 
         public DropoutMask? Asked { get; set; }
 
-        public override AttentionResult? TryAttend(Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout)
+        public override AttentionResult? TryAttend(Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout, long room = 0)
         {
             Asked = dropout;
             return Result;
         }
 
-        public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout) => throw new NotSupportedException();
+        public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout, long room = 0) =>
+            throw new NotSupportedException();
 
         public override NormGradient AddNormBackward(Tensor gradient, NormResult forward, Tensor weight, DropoutMask dropout) => throw new NotSupportedException();
 
@@ -77,11 +78,15 @@ public sealed class FusedAttentionTests
 
         public override Tensor SplitHeads(Tensor x, int batch, int length, int parts, int heads) => throw new NotSupportedException();
 
-        public override Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads) => throw new NotSupportedException();
+        public override Tensor JoinHeads(Tensor x, int batch, int length, int parts, int heads, long room = 0) => throw new NotSupportedException();
 
         public override SoftmaxResult Softmax(Tensor scores, Tensor? lengths, int heads, double scale, DropoutMask dropout) => throw new NotSupportedException();
 
         public override Tensor SoftmaxBackward(Tensor gradient, Tensor probabilities, double scale, DropoutMask dropout) => throw new NotSupportedException();
+
+        public override void Spread(Tensor flat, Tensor? start, SpreadMap map, Tensor values) => throw new NotSupportedException();
+
+        public override void Collect(Tensor gradients, CollectMap map, Tensor flat) => throw new NotSupportedException();
 
         public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout) => throw new NotSupportedException();
     }

@@ -1,5 +1,6 @@
 // y = LN(dropout(update) + residual), and its backward pass for frozen weight and bias.
-// A warp a row, which stays in registers as CHUNKS x WIDE values a lane; CHUNKS is given to the compiler.
+// A warp a row, which stays in registers as CHUNKS x WIDE values a lane; CHUNKS is given to the compiler. Rows of residual and
+// output lie strides apart, which keep 16-byte boundaries.
 
 #define ROWS_A_BLOCK 4
 
@@ -7,7 +8,7 @@ extern "C" __global__ void __launch_bounds__(ROWS_A_BLOCK * 32) add_norm(
     const element* __restrict__ update, const element* __restrict__ residual,
     const void* __restrict__ gain, const void* __restrict__ shift, int float_weights,
     element* __restrict__ output, element* __restrict__ sum, float* __restrict__ mean, float* __restrict__ inverse,
-    int rows, int hidden, float eps,
+    int rows, int hidden, int residual_stride, int output_stride, float eps,
     const long long* seed, int index, unsigned threshold, float scale)
 {
     const Mask mask{ seed, index, threshold, scale };
@@ -24,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(ROWS_A_BLOCK * 32) add_norm(
         if (at < hidden) {
             float other[WIDE];
             load(update + start + at, z[c]);
-            load(residual + start + at, other);
+            load(residual + (u64)row * residual_stride + at, other);
             if (mask.seed)
                 mask_multiply<WIDE>(mask, base, start + at, z[c]);
 #pragma unroll
@@ -57,7 +58,7 @@ extern "C" __global__ void __launch_bounds__(ROWS_A_BLOCK * 32) add_norm(
 #pragma unroll
             for (int i = 0; i < WIDE; i++)
                 z[c][i] = (z[c][i] - average) * rescale * weight[i] + bias[i];
-            store(output + start + at, z[c]);
+            store(output + (u64)row * output_stride + at, z[c]);
         }
     }
     if (lane == 0) {

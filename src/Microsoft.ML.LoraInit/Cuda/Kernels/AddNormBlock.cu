@@ -2,7 +2,7 @@
 
 extern "C" __global__ void __launch_bounds__(BLOCK) add_norm(
     const element* update, const element* residual, const void* gain, const void* shift, int float_weights,
-    element* output, element* sum, float* mean, float* inverse, int rows, int hidden, float eps,
+    element* output, element* sum, float* mean, float* inverse, int rows, int hidden, int residual_stride, int output_stride, float eps,
     const long long* seed, int index, unsigned threshold, float scale)
 {
     const Mask mask{ seed, index, threshold, scale };
@@ -10,7 +10,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) add_norm(
     float z[1], other[1], total = 0.0f, squares = 0.0f;
     for (int at = threadIdx.x; at < hidden; at += BLOCK) {
         load(update + start + at, z);
-        load(residual + start + at, other);
+        load(residual + (u64)blockIdx.x * residual_stride + at, other);
         if (mask.seed)
             mask_multiply<1>(mask, base, start + at, z);
         z[0] += other[0];
@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) add_norm(
         load_weight<1>(gain, float_weights, at, weight);
         load_weight<1>(shift, float_weights, at, bias);
         z[0] = (z[0] - average) * rescale * weight[0] + bias[0];
-        store(output + start + at, z);
+        store(output + (u64)blockIdx.x * output_stride + at, z);
     }
     if (threadIdx.x == 0) {
         mean[blockIdx.x] = average;

@@ -1,6 +1,7 @@
 // Attention's backward pass, which computes the probabilities again from the saved logarithms (Dao, arXiv 2307.08691). With
 // P the probabilities, M their mask, O the output and D = sum(dO O): dV = (P M)' dO, dP = (dO V') M, dS = factor * P (dP - D),
 // dQ = dS K and dK = dS' Q. One kernel has queries and one has keys to itself, so that no sum depends on who comes first.
+// The result's rows lie result_stride elements apart, an even number.
 
 // Columns of a tile that are in registers at once.
 #define PART 16
@@ -8,7 +9,7 @@
 // dQ, and D for the other kernel, which comes after.
 extern "C" __global__ void __launch_bounds__(THREADS, 4) attend_backward_queries(
     const element* projected, const long long* lengths, const element* output, const element* gradient, const float* logs,
-    const unsigned* kept, element* result, float* products, int length, int heads, int tiles, float factor, float scale)
+    const unsigned* kept, element* result, float* products, int length, int heads, int tiles, int result_stride, float factor, float scale)
 {
     __shared__ __align__(128) element buffers[4 * TILE * SIZE];
     const unsigned keys = shared_address(buffers), values = keys + 2 * TILE_BYTES;
@@ -90,13 +91,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4) attend_backward_queries
             add_products(sum, x, keys + now, first);
         }
     }
-    store_rows(result + start * stride + head * SIZE, stride, row, length, sum[0], factor, factor);
+    store_rows(result + start * result_stride + head * SIZE, result_stride, row, length, sum[0], factor, factor);
 }
 
 // dK and dV; everything is transposed, so that a warp has 16 keys.
 extern "C" __global__ void __launch_bounds__(THREADS, 3) attend_backward_keys(
     const element* projected, const long long* lengths, const element* gradient, const float* logs, const float* products,
-    const unsigned* kept, element* result, int length, int heads, int tiles, float factor, float scale)
+    const unsigned* kept, element* result, int length, int heads, int tiles, int result_stride, float factor, float scale)
 {
     __shared__ __align__(128) element buffers[4 * TILE * SIZE];
     __shared__ __align__(16) float rows[2][2 * TILE];
@@ -186,7 +187,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 3) attend_backward_keys(
             if (row + 4 * (i & 2) >= count)
                 key_sum[0][d][i] = value_sum[0][d][i] = 0.0f;
     }
-    element* to = result + start * stride + head * SIZE;
-    store_rows(to + hidden, stride, row, length, key_sum[0], factor, factor);
-    store_rows(to + 2 * hidden, stride, row, length, value_sum[0], scale, scale);
+    element* to = result + start * result_stride + head * SIZE;
+    store_rows(to + hidden, result_stride, row, length, key_sum[0], factor, factor);
+    store_rows(to + 2 * hidden, result_stride, row, length, value_sum[0], scale, scale);
 }
