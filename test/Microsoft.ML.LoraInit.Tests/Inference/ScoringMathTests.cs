@@ -40,11 +40,11 @@ public class ScoringMathTests
     {
         public int Calls { get; private set; }
 
-        public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout)
+        public override NormResult AddNorm(Tensor update, Tensor residual, Tensor weight, Tensor bias, double eps, DropoutMask dropout, long room = 0)
         {
             Calls++;
             Assert.IsTrue(residual.is_contiguous());
-            return base.AddNorm(update, residual, weight, bias, eps, dropout);
+            return base.AddNorm(update, residual, weight, bias, eps, dropout, room);
         }
 
         public override Tensor Gelu(Tensor x)
