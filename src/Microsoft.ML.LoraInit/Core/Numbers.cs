@@ -56,6 +56,7 @@ internal static class Numbers
     public static Tensor MaskedFill(this Tensor x, Tensor mask, double value) => Free(x.masked_fill(mask, Of(value, out var number)), number);
     public static Tensor MaskedFill_(this Tensor x, Tensor mask, double value) => Free(x.masked_fill_(mask, Of(value, out var number)), number);
     public static Tensor IndexFill_(this Tensor x, long dim, Tensor index, long value) => Free(x.index_fill_(dim, index, Of(value, out var number)), number);
+    public static Tensor IndexAdd_(this Tensor x, long dim, Tensor index, Tensor y) => x.index_add_(dim, index, y, One);
 
     public static Tensor Eq(this Tensor x, long y) => Free(x.eq(Of(y, out var number)), number);
     public static Tensor Ne(this Tensor x, long y) => Free(x.ne(Of(y, out var number)), number);

@@ -84,10 +84,10 @@ internal sealed class MatrixPlan
         public Tensor Flat() => Numbers.Arange(Count, dtype: ScalarType.Int64).Add_(FlatStart);
 
         public Tensor At(long start) => Numbers.Arange(Rows, dtype: ScalarType.Int64).Mul_(Stride).unsqueeze(1)
-            .add(Numbers.Arange(Columns, dtype: ScalarType.Int64)).Add_(start).reshape(-1);
+            .Add(Numbers.Arange(Columns, dtype: ScalarType.Int64)).Add_(start).reshape(-1);
 
-        public Tensor All(double value) => full(Count, value, ScalarType.Float32);
+        public Tensor All(double value) => empty(Count, ScalarType.Float32).Fill_(value);
 
-        public Tensor Nowhere() => full(Count, -1L, ScalarType.Int64);
+        public Tensor Nowhere() => empty(Count, ScalarType.Int64).Fill_(-1L);
     }
 }

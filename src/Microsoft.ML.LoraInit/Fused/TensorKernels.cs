@@ -77,8 +77,8 @@ internal class TensorKernels : EncoderKernels
         using var noGrad = no_grad();
         var numbers = gradients.index_select(0, map.First).to(ScalarType.Float32);
         if (map.Second is not null)
-            numbers.add_(gradients.index_select(0, map.Second.relu()).to(ScalarType.Float32).MaskedFill_(map.Second.Lt(0), 0));
-        flat.index_add_(0, map.To, numbers.mul_(map.Scale), 1);
+            numbers.Add_(gradients.index_select(0, map.Second.relu()).to(ScalarType.Float32).MaskedFill_(map.Second.Lt(0), 0));
+        flat.IndexAdd_(0, map.To, numbers.mul_(map.Scale));
     }
 
     public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout)
