@@ -32,7 +32,10 @@ internal static partial class LibrarySources
     /// <summary>The folders with sources, by name; a file outside of them counts as one.</summary>
     public static IReadOnlyList<string> Folders { get; } = [.. Files.Select(f => f.Split('/')[0]).Distinct().Order(StringComparer.Ordinal)];
 
-    public static CSharpCompilation Compile() => Compile(Files.Select(f => (f, File.ReadAllText(Path.Combine(Root, f)))));
+    /// <summary>The library's own, one for all tests: what names mean is found out once.</summary>
+    public static CSharpCompilation Library => Whole.Value;
+
+    private static readonly Lazy<CSharpCompilation> Whole = new(() => Compile(Files.Select(f => (f, File.ReadAllText(Path.Combine(Root, f))))));
 
     /// <summary>All sources below a folder of src as one compilation, enough to ask what names mean: against all that this process has beside it.</summary>
     public static CSharpCompilation CompileFolder(string folder)
