@@ -1,4 +1,3 @@
-using Microsoft.ML.LoraInit.Core;
 using TorchSharp;
 using static TorchSharp.torch;
 
