@@ -11,8 +11,8 @@ internal sealed class AdapterMatrices : IDisposable
     private readonly EncoderKernels _kernels;
     private readonly Tensor _values, _gradients;
     private readonly Tensor? _start; // fp32, aligned with the flat buffer
-    private readonly SpreadMap _spread;
-    private readonly CollectMap _collect;
+    private readonly NumberMap _spread;
+    private readonly NumberMap _collect;
 
     /// <param name="plan">What is where.</param>
     /// <param name="kernels">Move the numbers.</param>

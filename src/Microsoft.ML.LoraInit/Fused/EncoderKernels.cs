@@ -68,18 +68,18 @@ internal abstract class EncoderKernels
     public virtual AttentionResult? TryAttend(
         Tensor projected, int batch, int length, int heads, Tensor? lengths, double scale, DropoutMask dropout, long room = 0) => null;
 
-    /// <summary>Brings trained numbers to the matrices that products read: values[to] = scale · (flat[from] − share · start[from]).</summary>
+    /// <summary>Brings trained numbers to the matrices that products read: value = scale · (number − what it started from, where its block says so).</summary>
     /// <param name="flat">fp32, all trained numbers.</param>
-    /// <param name="start">fp32, aligned with <paramref name="flat"/>; null where the map has no shares.</param>
+    /// <param name="start">fp32, aligned with <paramref name="flat"/>; null where no block needs it.</param>
     /// <param name="map">Which numbers, and where to.</param>
     /// <param name="values">The matrices, one after another.</param>
-    public abstract void Spread(Tensor flat, Tensor? start, SpreadMap map, Tensor values);
+    public abstract void Spread(Tensor flat, Tensor? start, NumberMap map, Tensor values);
 
-    /// <summary>Adds the matrices' gradients to those of the trained numbers: flat[to] += scale · (gradients[first] + gradients[second]), sums in fp32.</summary>
+    /// <summary>Adds the matrices' gradients to those of the trained numbers: number += scale · (gradient + the block's other), in fp32.</summary>
     /// <param name="gradients">As products wrote them, one after another.</param>
     /// <param name="map">Which, and where to.</param>
     /// <param name="flat">fp32, the gradient of all trained numbers.</param>
-    public abstract void Collect(Tensor gradients, CollectMap map, Tensor flat);
+    public abstract void Collect(Tensor gradients, NumberMap map, Tensor flat);
 
     /// <summary>A mask as a tensor: 1 / keep where kept, else 0.</summary>
     public abstract Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout);

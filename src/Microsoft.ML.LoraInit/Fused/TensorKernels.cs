@@ -61,24 +61,30 @@ internal class TensorKernels : EncoderKernels
         return weighted.sub(probabilities * weighted.sum([-1L], true)).Mul_(scale).to(gradient.dtype);
     }
 
-    public override void Spread(Tensor flat, Tensor? start, SpreadMap map, Tensor values)
+    public override void Spread(Tensor flat, Tensor? start, NumberMap map, Tensor values)
     {
-        using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var numbers = flat.index_select(0, map.From);
-        if (map.Share is not null)
-            numbers.sub_((start ?? throw new ArgumentNullException(nameof(start))).index_select(0, map.From).mul_(map.Share));
-        values.index_copy_(0, map.To, numbers.mul_(map.Scale).to(values.dtype));
+        foreach (var block in map.Blocks)
+        {
+            using var scope = NewDisposeScope();
+            var numbers = block.In(flat);
+            if (block.Changes)
+                numbers = numbers.sub(block.In(start ?? throw new ArgumentNullException(nameof(start))));
+            block.Among(values, block.Place).copy_(numbers.Mul(block.Scale));
+        }
     }
 
-    public override void Collect(Tensor gradients, CollectMap map, Tensor flat)
+    public override void Collect(Tensor gradients, NumberMap map, Tensor flat)
     {
-        using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var numbers = gradients.index_select(0, map.First).to(ScalarType.Float32);
-        if (map.Second is not null)
-            numbers.Add_(gradients.index_select(0, map.Second.relu()).to(ScalarType.Float32).MaskedFill_(map.Second.Lt(0), 0));
-        flat.IndexAdd_(0, map.To, numbers.mul_(map.Scale));
+        foreach (var block in map.Blocks)
+        {
+            using var scope = NewDisposeScope();
+            var numbers = block.Among(gradients, block.Place).to(ScalarType.Float32);
+            if (block.Other is { } other)
+                numbers = numbers.Add(block.Among(gradients, other).to(ScalarType.Float32));
+            block.In(flat).Add_(numbers, block.Scale);
+        }
     }
 
     public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout)

@@ -84,9 +84,9 @@ public sealed class FusedAttentionTests
 
         public override Tensor SoftmaxBackward(Tensor gradient, Tensor probabilities, double scale, DropoutMask dropout) => throw new NotSupportedException();
 
-        public override void Spread(Tensor flat, Tensor? start, SpreadMap map, Tensor values) => throw new NotSupportedException();
+        public override void Spread(Tensor flat, Tensor? start, NumberMap map, Tensor values) => throw new NotSupportedException();
 
-        public override void Collect(Tensor gradients, CollectMap map, Tensor flat) => throw new NotSupportedException();
+        public override void Collect(Tensor gradients, NumberMap map, Tensor flat) => throw new NotSupportedException();
 
         public override Tensor Mask(long[] shape, ScalarType type, DropoutMask dropout) => throw new NotSupportedException();
     }

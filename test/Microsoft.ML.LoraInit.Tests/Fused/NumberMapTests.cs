@@ -73,7 +73,7 @@ public sealed class NumberMapTests
     }
 
     [TestMethod]
-    public void SharesWithoutAStartAreRefused()
+    public void WhatChangesNeedsAStart()
     {
         using var map = Plan(starts: true).Values(CPU);
         using var values = zeros(10_000);

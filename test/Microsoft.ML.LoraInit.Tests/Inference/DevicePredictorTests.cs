@@ -1,7 +1,5 @@
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Tests.Cuda;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Inference;
 
