@@ -17,6 +17,13 @@ public class ReportFilesTests
     public void Delete() => Directory.Delete(_folder, recursive: true);
 
     [TestMethod]
+    [DataRow(-0.00001, "0.00")]
+    [DataRow(-0.5, "-50.00")]
+    [DataRow(0.91234, "91.23")]
+    [DataRow(double.NaN, "NaN")]
+    public void APercentageThatRoundsToZeroHasNoSign(double value, string expected) => Assert.AreEqual(expected, Figures.Percent(value));
+
+    [TestMethod]
     public void EveryFormatIsWrittenAndTwiceTheSame()
     {
         var store = new RunStore(_folder);

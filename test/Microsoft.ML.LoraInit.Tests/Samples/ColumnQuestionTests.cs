@@ -84,7 +84,7 @@ public sealed class ColumnQuestionTests
     [DataRow("inspect --against pisa", "--against: There is no initialisation 'pisa'")]
     [DataRow("inspect --init eva", "give --train,")]
     [DataRow("glue --data-dir x --out y --inits pisa", "Did you mean 'pissa'?")]
-    [DataRow("glue --data-dir x --out y --inits hrp:steps=0", "--inits: The setting 'steps' is 0; it must be at least 1.")]
+    [DataRow("glue --data-dir x --out y --inits hrp:steps=0", "--inits: The setting 'steps' of the initialisation 'hrp' is 0; it must be at least 1.")]
     [DataRow("glue --data-dir x --out y --warmup 2", "--warmup is a share")]
     [DataRow("glue --data-dir x --out y --seeds a", "--seeds: 'a' is not a whole number.")]
     public async Task AWrongOptionIsNamedAsItIsTyped(string line, string message)
