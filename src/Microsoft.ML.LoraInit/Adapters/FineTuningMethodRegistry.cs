@@ -60,21 +60,16 @@ internal static class FineTuningMethodRegistry
     }
 
     /// <exception cref="ArgumentException">The name or a setting is unknown, or a value is of the wrong kind or out of range.</exception>
-    public static FineTuningMethod FromJson(JsonObject json)
+    public static FineTuningMethod FromJson(JsonObject json) => FromJson(json, null);
+
+    private static FineTuningMethod FromJson(JsonObject json, Dictionary<string, string>? typed)
     {
         var known = Find(json["name"] is JsonValue text && text.TryGetValue<string>(out var name) ? name : "");
         var settings = ToJson(known);
         foreach (var (key, value) in json)
             settings[key] = settings.ContainsKey(key) ? value?.DeepClone() : throw Unknown(known, key);
         settings.Remove("name");
-        try
-        {
-            return (FineTuningMethod)settings.Deserialize(known.GetType(), Json)!;
-        }
-        catch (JsonException e)
-        {
-            throw new ArgumentException(SettingMessage.Of($"the method '{known.Name}'", known.GetType(), settings, e), nameof(json), e);
-        }
+        return (FineTuningMethod)new SettingReader($"the method '{known.Name}'", typed).Read(known.GetType(), settings, Json);
     }
 
     public static FineTuningMethod Parse(string text)
@@ -83,17 +78,19 @@ internal static class FineTuningMethodRegistry
         var parts = text.Split(':', 2);
         var known = Find(parts[0].Trim());
         var settings = ToJson(known);
+        Dictionary<string, string> typed = [];
         foreach (var pair in (parts.Length > 1 ? parts[1] : "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             if (pair.Split('=', 2, StringSplitOptions.TrimEntries) is not [var key, var value])
                 throw new ArgumentException($"'{pair}' in the method '{text}' is not of the form setting=value.", nameof(text));
             var found = settings.Select(s => s.Key).FirstOrDefault(k => k != "name" && k.Equals(key, StringComparison.OrdinalIgnoreCase)) ?? throw Unknown(known, key);
+            typed[found] = key;
             settings[found] = long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
                 : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var real) && double.IsFinite(real) ? JsonValue.Create(real)
                 : bool.TryParse(value, out var flag) ? JsonValue.Create(flag)
                 : JsonValue.Create(value);
         }
-        return FromJson(settings);
+        return FromJson(settings, typed);
     }
 
     private static FineTuningMethod Find(string name) =>

@@ -107,20 +107,16 @@ internal static class InitializationRegistry
     }
 
     /// <summary>The strategy of the same type with the settings in <paramref name="json"/>, which may hold the name too.</summary>
-    public static LoraInitialization WithSettings(LoraInitialization known, JsonObject json)
+    /// <param name="known">Of the type.</param>
+    /// <param name="json">The settings.</param>
+    /// <param name="typed">Their keys as somebody typed them, by those in <paramref name="json"/>; null where nobody did.</param>
+    public static LoraInitialization WithSettings(LoraInitialization known, JsonObject json, IReadOnlyDictionary<string, string>? typed = null)
     {
         var settings = ToJson(known.Former);
         foreach (var (key, value) in json)
             settings[key] = settings.ContainsKey(key) ? value?.DeepClone() : throw Unknown(known, key);
         settings.Remove("name");
-        try
-        {
-            return (LoraInitialization)settings.Deserialize(known.GetType(), Json)!;
-        }
-        catch (JsonException e)
-        {
-            throw new ArgumentException(SettingMessage.Of($"the initialisation '{known.Name}'", known.GetType(), settings, e), nameof(json), e);
-        }
+        return (LoraInitialization)new SettingReader($"the initialisation '{known.Name}'", typed).Read(known.GetType(), settings, Json);
     }
 
     public static LoraInitialization Parse(string text)
@@ -128,14 +124,16 @@ internal static class InitializationRegistry
         var (name, rest) = text.Split(':', 2) is [var n, var r] ? (n, r) : (text, "");
         var known = Find(name.Trim());
         var settings = ToJson(known);
+        Dictionary<string, string> typed = [];
         foreach (var pair in rest.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             if (pair.Split('=', 2, StringSplitOptions.TrimEntries) is not [var key, var value])
                 throw new ArgumentException($"'{pair}' in the initialisation '{text}' is not of the form setting=value.", nameof(text));
-            var found = settings.Select(s => s.Key).FirstOrDefault(k => k != "name" && k.Equals(key.Replace("-", ""), StringComparison.OrdinalIgnoreCase));
-            settings[found ?? throw Unknown(known, key)] = Literal(value);
+            var found = settings.Select(s => s.Key).FirstOrDefault(k => k != "name" && k.Equals(key.Replace("-", ""), StringComparison.OrdinalIgnoreCase)) ?? throw Unknown(known, key);
+            typed[found] = key;
+            settings[found] = Literal(value);
         }
-        return FromJson(settings);
+        return WithSettings(known, settings, typed);
     }
 
     // Name, family and needs follow from the settings; overriding properties do not inherit JsonIgnore.
@@ -152,7 +150,7 @@ internal static class InitializationRegistry
         value == Nothing ? null
         : bool.TryParse(value, out var flag) ? JsonValue.Create(flag)
         : long.TryParse(value, NumberStyles.Integer, CultureInfo.InvariantCulture, out var integer) ? JsonValue.Create(integer)
-        : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? JsonValue.Create(number)
+        : double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) ? JsonValue.Create(number)
         : JsonValue.Create(value);
 
     private static LoraInitialization? TryFind(string name) =>

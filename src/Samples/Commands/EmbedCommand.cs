@@ -82,6 +82,8 @@ internal sealed class EmbedCommand
                 count = Write(writer, format!.Value, step, view, skipped);
             });
         skipped.Report(_terminal, " In the output their rows are empty.");
+        if (count == 0)
+            _terminal.Error.WriteLine($"lorainit: {source.Name} has no rows; nothing was embedded.");
         words.WriteLine($"{Count.Of(count, "vector")} of {step.Dimension} numbers written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
         return ExitCodes.Success;
     }

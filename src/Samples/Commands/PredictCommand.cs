@@ -109,7 +109,7 @@ internal sealed class PredictCommand
                 PredictionBars.Write(_terminal, shown, ["true", "false"], [prediction.Scores[0], 1 - prediction.Scores[0]]);
                 break;
             default:
-                _terminal.Output.WriteLine($"{prediction.Scores[0]:0.0000}");
+                _terminal.Output.WriteLine($"{prediction.Scores[0]:0.0000;-0.0000;0.0000}");
                 break;
         }
         var cut = new CutRows(file.Tokenizer);
@@ -166,6 +166,8 @@ internal sealed class PredictCommand
             });
         cut.Report(words);
         skipped.Report(_terminal, " In the output such rows are empty.");
+        if (place == 0)
+            _terminal.Error.WriteLine($"lorainit: {source.Name} has no rows; nothing was predicted.");
         words.WriteLine($"{Count.Of(count, "prediction")} written to {(piped ? "standard output" : Path.GetFullPath(output))}.");
 
         void Skip(long line)

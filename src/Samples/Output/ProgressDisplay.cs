@@ -45,7 +45,7 @@ internal static class ProgressDisplay
             if (report.Loss is { } loss)
                 parts.Add($"loss {loss:0.000}");
             if (report.Metric is { } metric)
-                parts.Add($"{report.MetricName} {metric:0.000}");
+                parts.Add($"{report.MetricName} {metric:0.000;-0.000;0.000}");
             if (report.SamplesPerSecond is { } speed)
                 parts.Add($"{speed:0} samples/s");
             if (report.Remaining is { } left && left > TimeSpan.Zero)

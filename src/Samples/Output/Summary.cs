@@ -28,12 +28,12 @@ internal static class Summary
         {
             int width = Math.Max(10, metrics.Max(m => m.Name.Length));
             foreach (var (name, value) in metrics)
-                terminal.Output.WriteLine($"{name.PadRight(width)} {value:0.0000}");
+                terminal.Output.WriteLine($"{name.PadRight(width)} {value:0.0000;-0.0000;0.0000}");
             return;
         }
         var table = new Table().Border(TableBorder.Rounded).AddColumn("metric").AddColumn(new TableColumn("value").RightAligned());
         foreach (var (name, value) in metrics)
-            table.AddRow(Markup.Escape(name), $"[bold]{value:0.0000}[/]");
+            table.AddRow(Markup.Escape(name), $"[bold]{value:0.0000;-0.0000;0.0000}[/]");
         terminal.Console.Write(table);
     }
 

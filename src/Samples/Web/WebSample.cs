@@ -42,6 +42,7 @@ internal static class WebSample
         app.Use(RequestChecks.Run);
         if (settings.Rate > 0)
             app.UseRateLimiter();
+        app.Use(RequestArrival.Run);
         app.MapPredict();
         app.MapModelHealth();
         app.MapPage();

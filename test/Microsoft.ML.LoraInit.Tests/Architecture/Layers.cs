@@ -32,7 +32,7 @@ internal sealed class Layers(IReadOnlyList<string> order, string root)
 
     private HashSet<UpwardReference> Find(CSharpCompilation compilation, SyntaxTree tree)
     {
-        var (model, folder) = (compilation.GetSemanticModel(tree), Folder(tree));
+        var (model, folder) = (LibrarySources.Meaning(compilation, tree), Folder(tree));
         return [.. from node in tree.GetRoot().DescendantNodes()
                    from to in node is UsingDirectiveSyntax directive ? Used(directive) : Named(model, node)
                    where _heights.TryGetValue(to.Folder, out var height) && height > _heights[folder]

@@ -1,4 +1,5 @@
 using System.Reflection.PortableExecutable;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
@@ -32,7 +33,16 @@ internal static partial class LibrarySources
     /// <summary>The folders with sources, by name; a file outside of them counts as one.</summary>
     public static IReadOnlyList<string> Folders { get; } = [.. Files.Select(f => f.Split('/')[0]).Distinct().Order(StringComparer.Ordinal)];
 
-    public static CSharpCompilation Compile() => Compile(Files.Select(f => (f, File.ReadAllText(Path.Combine(Root, f)))));
+    private static Lazy<CSharpCompilation> Whole { get; } = new(() => Compile(Files.Select(f => (f, File.ReadAllText(Path.Combine(Root, f))))));
+
+    /// <summary>The library's own.</summary>
+    public static CSharpCompilation Library => Whole.Value;
+
+    // Most of the time goes into what names within methods mean, which a model of a file finds out once.
+    private static readonly ConditionalWeakTable<SyntaxTree, SemanticModel> Meanings = [];
+
+    /// <summary>What names mean in a file, the same for all who ask.</summary>
+    public static SemanticModel Meaning(CSharpCompilation compilation, SyntaxTree tree) => Meanings.GetValue(tree, t => compilation.GetSemanticModel(t));
 
     /// <summary>All sources below a folder of src as one compilation, enough to ask what names mean: against all that this process has beside it.</summary>
     public static CSharpCompilation CompileFolder(string folder)

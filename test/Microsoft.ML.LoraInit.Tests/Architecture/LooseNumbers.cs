@@ -17,7 +17,7 @@ internal static class LooseNumbers
 
     /// <returns>File, line and expression of each.</returns>
     public static string[] Find(CSharpCompilation compilation, params string[] doors) =>
-        [.. compilation.SyntaxTrees.AsParallel().AsOrdered().Where(t => !doors.Contains(t.FilePath)).SelectMany(t => Find(compilation.GetSemanticModel(t), t))];
+        [.. compilation.SyntaxTrees.AsParallel().AsOrdered().Where(t => !doors.Contains(t.FilePath)).SelectMany(t => Find(LibrarySources.Meaning(compilation, t), t))];
 
     private static IEnumerable<string> Find(SemanticModel model, SyntaxTree tree) =>
         from node in tree.GetRoot().DescendantNodes().OfType<ExpressionSyntax>()

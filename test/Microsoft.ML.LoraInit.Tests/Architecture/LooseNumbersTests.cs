@@ -7,7 +7,7 @@ namespace Microsoft.ML.LoraInit.Tests.Architecture;
 public sealed class LooseNumbersTests
 {
     [TestMethod]
-    public void TheLibraryHandsNumbersToLibtorchThroughTheOneDoor() => None(LooseNumbers.Find(LibrarySources.Compile(), $"{nameof(Core)}/{nameof(Numbers)}.cs"));
+    public void TheLibraryHandsNumbersToLibtorchThroughTheOneDoor() => None(LooseNumbers.Find(LibrarySources.Library, $"{nameof(Core)}/{nameof(Numbers)}.cs"));
 
     [TestMethod]
     [DataRow("Samples")]

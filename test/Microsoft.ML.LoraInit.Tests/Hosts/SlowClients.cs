@@ -9,7 +9,9 @@ namespace Microsoft.ML.LoraInit.Tests.Hosts;
 /// </summary>
 internal sealed class SlowClients : IAsyncDisposable
 {
-    private const int Announced = 64 << 10, BytesPerSecond = 300;
+    public const int BytesPerSecond = 300;
+
+    private const int Announced = 64 << 10;
 
     private readonly CancellationTokenSource _stop = new();
     private readonly CountdownEvent _begun;

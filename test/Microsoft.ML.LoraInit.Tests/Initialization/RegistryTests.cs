@@ -141,7 +141,7 @@ public sealed class RegistryTests
     [DataRow("lora-null:batchSize=0", "batchSize")]
     [DataRow("cloq:damping=0", "damping")]
     [DataRow("hrp:rank=0", "rank")]
-    [DataRow("hrp:learning-rate=0", "learningRate")]
+    [DataRow("hrp:learning-rate=0", "learning-rate")]
     [DataRow("cntlora:strength=0", "strength")]
     [DataRow("cntlora:strength=1.1", "strength")]
     public void SettingsOutOfRangeAreRefusedByName(string text, string setting)

@@ -40,6 +40,18 @@ public sealed class EmbedCommandTests
     }
 
     [TestMethod]
+    public async Task AnInputWithoutRowsIsToldAndIsNoError()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder.File("in.tsv"), "Text\n");
+        var run = await CommandLineRun.InProcess("embed", "--input", folder.File("in.tsv"), "--output", folder.File("out.tsv"));
+
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode);
+        StringAssert.EndsWith(run.Errors.Single(), "in.tsv has no rows; nothing was embedded.");
+        Assert.HasCount(1, File.ReadAllLines(folder.File("out.tsv")), "a header");
+    }
+
+    [TestMethod]
     [DataRow("head-input", "trained head", "--pooling", "head-input")]
     [DataRow("both", "either it or", "--model", "m.mlnet", "--base-model", "mini")]
     [DataRow("parquet", "would be parquet", "--output", "x.parquet")]

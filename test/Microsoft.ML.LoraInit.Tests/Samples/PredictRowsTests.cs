@@ -77,6 +77,25 @@ public sealed class PredictRowsTests
     }
 
     [TestMethod]
+    public async Task AnInputWithoutRowsIsToldAndIsNoError()
+    {
+        var (run, lines) = await Predict(await YesNo.Value, "Id\tText\n");
+
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode);
+        StringAssert.EndsWith(run.Errors.Single(), "in.tsv has no rows; nothing was predicted.");
+        Assert.HasCount(1, lines, "a header");
+    }
+
+    [TestMethod]
+    public async Task APartWithoutRowsOfAnInputWithSomeIsNotTold()
+    {
+        var (run, _) = await Predict(await YesNo.Value, "Text\ngood 3\n", "--shard", "1/2");
+
+        Assert.AreEqual(ExitCodes.Success, run.ExitCode);
+        Assert.IsEmpty(run.Errors);
+    }
+
+    [TestMethod]
     [DataRow("@support my parcel is late")]
     [DataRow("@notes.txt")]
     public async Task AValueThatBeginsWithAtIsText(string text)

@@ -83,7 +83,7 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
         var target = TargetRank ?? settings.Rank;
         var initial = InitialRank ?? ((3 * target) + 1) / 2;
         return target <= initial ? settings with { Rank = initial }
-            : throw new ArgumentException($"The method 'adalora' has the target rank {target} above the initial rank {initial}: ranks can only be taken away. Raise InitialRank, or lower TargetRank.");
+            : throw new ArgumentException($"The method 'adalora' has the target rank {target} above the initial rank {initial}: ranks can only be taken away. Raise InitialRank (adalora:initial=…), or lower TargetRank (adalora:target=…).");
     }
 
     private protected override string RankOption => $"{nameof(AdaLoraMethod)}.{nameof(InitialRank)}";
@@ -111,6 +111,6 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
         var total = TotalSteps ?? steps;
         var (warmup, final) = (WarmupSteps ?? (total / 10), FinalSteps ?? (3 * total / 10));
         return warmup < total - final && total > 1 ? new(warmup, final, total, Interval, initial, Math.Min(initial, target))
-            : throw new ArgumentException($"The method 'adalora' has no step left to take ranks away in: of {total} steps, {warmup} come before the first cut and {final} after the last. Lower WarmupSteps or FinalSteps, or train for longer.");
+            : throw new ArgumentException($"The method 'adalora' has no step left to take ranks away in: of {total} steps, {warmup} come before the first cut and {final} after the last. Lower WarmupSteps or FinalSteps (adalora:warmup=…,final=…), or train for longer.");
     }
 }

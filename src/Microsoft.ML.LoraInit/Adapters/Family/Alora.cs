@@ -77,7 +77,7 @@ public sealed record AloraMethod : LoraFamilyMethod
     internal override void CheckRun(long steps)
     {
         if (WarmupSteps >= steps)
-            throw new ArgumentException($"The method 'alora' has no round in a run of {steps} steps, since the first one comes after {WarmupSteps}: lower WarmupSteps, or train for longer.");
+            throw new ArgumentException($"The method 'alora' has no round in a run of {steps} steps, since the first one comes after {WarmupSteps}: lower WarmupSteps (alora:warmup=…), or train for longer.");
     }
 
     internal override MethodHooks Hooks(MethodRun run) => new AloraHooks(run, this);

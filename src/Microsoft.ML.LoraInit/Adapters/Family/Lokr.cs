@@ -32,7 +32,7 @@ public sealed record LokrMethod : LoraFamilyMethod
     {
         get;
         init => field = value is -1 or > 0 ? value
-            : throw new ArgumentOutOfRangeException(nameof(Factor), value, $"{nameof(Factor)} = {value} is out of range: use at least 1, or -1 for the split nearest to a dimension's root.");
+            : throw Core.SettingRange.Error(nameof(Factor), value, "at least 1, or -1 for the split nearest to a dimension's root");
     } = -1;
 
     /// <summary>Whether C is a product of low rank too. Default false.</summary>

@@ -52,7 +52,7 @@ public sealed record ProloraMethod : LoraFamilyMethod
         if (Unshared >= target.Rank)
             throw new ArgumentException($"The method 'prolora' has Unshared = {Unshared}, which leaves none of the {target.Rank} ranks of '{target.ModuleName}' to share: use a lower Unshared, or a higher Rank.");
         if (RepeatsA > target.InFeatures || RepeatsB > target.OutFeatures)
-            throw new ArgumentException($"The method 'prolora' has RepeatsA = {RepeatsA} and RepeatsB = {RepeatsB}, more than '{target.ModuleName}' [{target.OutFeatures}, {target.InFeatures}] has inputs or outputs: use fewer.");
+            throw new ArgumentException($"The method 'prolora' has RepeatsA = {RepeatsA} and RepeatsB = {RepeatsB}, more than '{target.ModuleName}' [{target.OutFeatures}, {target.InFeatures}] has inputs or outputs: use fewer (prolora:a=…,b=…).");
     }
 
     internal override FamilyStart Start(FamilyLayer layer)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 
 namespace Microsoft.ML.LoraInit;
@@ -10,9 +11,9 @@ public abstract record BottleneckMethod : FineTuningMethod
     private protected BottleneckMethod(int size, int skip)
     {
         if (size < 1)
-            throw new ArgumentOutOfRangeException(nameof(size), $"The size of a bottleneck must be at least 1; it is {size}.");
+            throw SettingRange.Error(nameof(size), size, "at least 1, the inner width of a bottleneck");
         if (skip < 0)
-            throw new ArgumentOutOfRangeException(nameof(skip), $"The number of layers without a bottleneck must be at least 0; it is {skip}.");
+            throw SettingRange.Error(nameof(skip), skip, "at least 0, the number of layers without a bottleneck");
         (Size, Skip) = (size, skip);
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Microsoft.ML.LoraInit.Core;
 
 namespace Microsoft.ML.LoraInit.Initialization.Strategies;
 
@@ -6,20 +7,20 @@ namespace Microsoft.ML.LoraInit.Initialization.Strategies;
 internal static class Setting
 {
     public static int AtLeast(int value, int minimum, [CallerMemberName] string name = "") =>
-        value >= minimum ? value : throw new ArgumentOutOfRangeException(Camel(name), value, $"The setting '{Camel(name)}' is {value}; it must be at least {minimum}.");
+        value >= minimum ? value : throw SettingRange.Error(name, value, $"at least {minimum}");
 
     public static double Positive(double value, [CallerMemberName] string name = "") =>
-        value > 0 && double.IsFinite(value) ? value : throw new ArgumentOutOfRangeException(Camel(name), value, $"The setting '{Camel(name)}' is {value}; it must be a finite number above 0.");
+        value > 0 && double.IsFinite(value) ? value : throw SettingRange.Error(name, value, "a finite number above 0");
 
     public static double? Positive(double? value, [CallerMemberName] string name = "") =>
         value is { } given ? Positive(given, name) : null;
 
     public static double Between(double value, double minimum, double maximum, [CallerMemberName] string name = "") =>
-        value >= minimum && value <= maximum ? value : throw new ArgumentOutOfRangeException(Camel(name), value, $"The setting '{Camel(name)}' is {value}; it must be from {minimum} to {maximum}.");
+        value >= minimum && value <= maximum ? value : throw SettingRange.Error(name, value, FormattableString.Invariant($"from {minimum} to {maximum}"));
 
     public static T Defined<T>(T value, [CallerMemberName] string name = "")
         where T : struct, Enum =>
-        Enum.IsDefined(value) ? value : throw new ArgumentOutOfRangeException(Camel(name), value, $"The setting '{Camel(name)}' is {value}; it must be one of {string.Join(", ", Enum.GetNames<T>())}.");
+        Enum.IsDefined(value) ? value : throw SettingRange.Error(name, value, $"one of {string.Join(", ", Enum.GetNames<T>())}");
 
     /// <summary>Refuses a rank that W [out, in] does not have room for.</summary>
     /// <param name="target">The layer.</param>
@@ -32,6 +33,4 @@ internal static class Setting
         if (rank > limit)
             throw new ArgumentException($"The initialisation '{strategy}' needs {rank} directions of '{target.ModuleName}' (rank {target.Rank}), but its weight [{target.OutFeatures}, {target.InFeatures}] has only {limit}. Lower the rank.");
     }
-
-    private static string Camel(string name) => char.ToLowerInvariant(name[0]) + name[1..];
 }

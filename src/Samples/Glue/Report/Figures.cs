@@ -8,7 +8,7 @@ internal static class Figures
     private static readonly CultureInfo Invariant = CultureInfo.InvariantCulture;
 
     /// <summary>A metric in percent, as the papers print it.</summary>
-    public static string Percent(double value) => double.IsFinite(value) ? (100 * value).ToString("0.00", Invariant) : "NaN";
+    public static string Percent(double value) => double.IsFinite(value) ? (100 * value).ToString("0.00;-0.00;0.00", Invariant) : "NaN";
 
     public static string Percent(Spread spread) =>
         spread.Deviation is { } d ? $"{Percent(spread.Mean)} ± {Percent(d)}" : Percent(spread.Mean);

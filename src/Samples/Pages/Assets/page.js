@@ -62,6 +62,8 @@
     Chart.defaults.color = style('--soft');
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
     Chart.defaults.font.size = 11;
+    // What rounds to zero has no sign.
+    Chart.defaults.scales.linear.ticks = { ...Chart.defaults.scales.linear.ticks, format: { signDisplay: 'negative' } };
     figures.forEach(draw);
     document.documentElement.dataset.drawn = figures.length;
   };

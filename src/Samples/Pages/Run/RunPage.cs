@@ -68,7 +68,7 @@ internal static class RunPage
         IEnumerable<(string Name, double Value)> figures = report.Labels is { } labels ? MultiLabelReport.Present(labels) : Metrics.Present(report.Metrics);
         body.Append("<dl class=\"figures\">\n");
         foreach (var (name, value) in figures.Concat(report.Calibration?.Present() ?? []))
-            body.Append(CultureInfo.InvariantCulture, $"<div><dt>{Page.Encode(name)}</dt><dd>{value:0.0000}</dd></div>\n");
+            body.Append(CultureInfo.InvariantCulture, $"<div><dt>{Page.Encode(name)}</dt><dd>{value:0.0000;-0.0000;0.0000}</dd></div>\n");
         // Two temperatures need a sentence, which the settings have.
         if (report.Calibration is { Bend: null, Temperature: { } temperature })
             body.Append(CultureInfo.InvariantCulture, $"<div><dt>temperature</dt><dd>{temperature:0.000}</dd></div>\n");

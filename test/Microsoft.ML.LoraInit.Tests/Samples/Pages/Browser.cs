@@ -13,7 +13,7 @@ internal static class Browser
 
     /// <summary>
     /// The page's document after its scripts ran, in a frame of a width: <c>width</c> and <c>scroll</c> of the frame, <c>drawn</c> charts,
-    /// and <c>error</c>, as the attributes of one element.
+    /// whether zeros on axes are <c>unsigned</c>, and <c>error</c>, as the attributes of one element.
     /// </summary>
     public static string Measure(string page, int width)
     {
@@ -31,8 +31,10 @@ internal static class Browser
             f.addEventListener('load', () => {
               const d = f.contentDocument.documentElement;
               const canvases = [...f.contentDocument.querySelectorAll('canvas')];
+              const ticks = canvases.flatMap(c => Object.values(f.contentWindow.Chart.getChart(c)?.scales ?? {})).flatMap(s => s.ticks).map(t => t.label);
+              const unsigned = ticks.every(t => !/^[-−][0.]*$/.test(t));
               const blank = canvases.filter(c => !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(v => v)).length;
-              out.textContent = `width=${d.clientWidth} scroll=${d.scrollWidth} drawn=${d.dataset.drawn} canvases=${canvases.length} blank=${blank} error=${error}.`;
+              out.textContent = `width=${d.clientWidth} scroll=${d.scrollWidth} drawn=${d.dataset.drawn} canvases=${canvases.length} blank=${blank} unsigned=${unsigned} error=${error}.`;
             });
             </script>
             """);

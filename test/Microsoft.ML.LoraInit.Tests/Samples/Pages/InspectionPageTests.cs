@@ -16,7 +16,7 @@ public sealed class InspectionPageTests
         var (one, other) = Reports.Value;
         File.WriteAllText(folder.File("page.html"), InspectionPage.Write(one, other));
         int charts = 2 * (Measure.In(one, other).Count + 1);
-        Assert.AreEqual($"width={width} scroll={width} drawn={charts} canvases={charts} blank=0 error=.", Browser.Measure(folder.File("page.html"), width));
+        Assert.AreEqual($"width={width} scroll={width} drawn={charts} canvases={charts} blank=0 unsigned=true error=.", Browser.Measure(folder.File("page.html"), width));
     }
 
     [TestMethod]

@@ -56,7 +56,20 @@ public sealed class RunPageTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("page.html"), RunPage.Write(Facts(classes == 3 ? Few : [.. Enumerable.Range(0, classes).Select(i => $"class_number_{i}")], 40 * classes)));
-        Assert.AreEqual($"width={width} scroll={width} drawn=4 canvases=4 blank=0 error=.", Browser.Measure(folder.File("page.html"), width));
+        Assert.AreEqual($"width={width} scroll={width} drawn=4 canvases=4 blank=0 unsigned=true error=.", Browser.Measure(folder.File("page.html"), width));
+    }
+
+    [TestMethod]
+    public void ANumberThatRoundsToZeroHasNoSign()
+    {
+        using var folder = new TemporaryFolder();
+        var facts = Facts(Few, 30);
+        JudgedRow[] rows = [.. facts.Rows.Select((r, i) => r with { ActualValue = i / 6.0, PredictedValue = (i / 6.0) - 0.03 })];
+        var report = RunReport.Create("regression", new LoraTextClassificationTrainer.Options(), facts.History!, new(new() { Pearson = -0.00001 }));
+        var page = RunPage.Write(facts with { Kind = TaskKind.Regression, Reliability = null, Rows = rows, Report = report });
+        Has(page, "<dt>Pearson</dt><dd>0.0000</dd>");
+        File.WriteAllText(folder.File("page.html"), page);
+        Assert.AreEqual("width=900 scroll=900 drawn=3 canvases=3 blank=0 unsigned=true error=.", Browser.Measure(folder.File("page.html"), 900));
     }
 
     [TestMethod]

@@ -19,7 +19,8 @@
     return lines;
   };
 
-  const interval = d => d.low === null ? `${d.mean.toFixed(2)}, n = ${d.pairs}` : `${d.mean.toFixed(2)} [${d.low.toFixed(2)}, ${d.high.toFixed(2)}], n = ${d.pairs}`;
+  const fixed = v => v.toFixed(2).replace(/^-(?=[0.]+$)/, '');
+  const interval = d => d.low === null ? `${fixed(d.mean)}, n = ${d.pairs}` : `${fixed(d.mean)} [${fixed(d.low)}, ${fixed(d.high)}], n = ${d.pairs}`;
 
   // One task: differences to LoRA with their intervals, sorted.
   const effect = (title, found) => {
@@ -77,7 +78,7 @@
     }));
   };
   const epochs = () => axis('epoch', { type: 'linear', ticks: { precision: 0, maxTicksLimit: 8, maxRotation: 0 } });
-  const percent = v => `${v.toFixed(2)} %`;
+  const percent = v => `${fixed(v)} %`;
 
   const makers = {
     effects: section => [
@@ -111,7 +112,7 @@
         },
         options: {
           scales: { x: axis('seconds', { ticks: { maxTicksLimit: 6, maxRotation: 0 } }), y: axis('', { ticks: { maxTicksLimit: 6 } }) },
-          plugins: { tooltip: { callbacks: { label: i => `${found[i.dataIndex].label}: ${i.parsed.y.toFixed(2)} % in ${i.parsed.x.toFixed(0)} s, n = ${found[i.dataIndex].cells[task.name].seeds}` } } },
+          plugins: { tooltip: { callbacks: { label: i => `${found[i.dataIndex].label}: ${percent(i.parsed.y)} in ${i.parsed.x.toFixed(0)} s, n = ${found[i.dataIndex].cells[task.name].seeds}` } } },
         },
       };
     }).filter(p => p.data.datasets[0].data.length),
@@ -150,6 +151,8 @@
     Chart.defaults.borderColor = style('--line');
     Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
     Chart.defaults.font.size = 11;
+    // What rounds to zero has no sign.
+    Chart.defaults.scales.linear.ticks = { ...Chart.defaults.scales.linear.ticks, format: { signDisplay: 'negative' } };
     figures.forEach(draw);
   };
 
