@@ -24,11 +24,11 @@ internal sealed class CudaEvent : IDisposable
         driver.Check(code, "recording an event");
     }
 
-    /// <summary>The mark, on this thread's stream; null where <see cref="CudaStreams.IsAvailable"/> says no.</summary>
+    /// <summary>The mark, on this thread's stream.</summary>
     /// <param name="device">A CUDA device with an index.</param>
+    /// <exception cref="PlatformNotSupportedException">See <see cref="CudaStreams.IsAvailable"/>.</exception>
     /// <exception cref="InvalidOperationException">The device has failed.</exception>
-    public static CudaEvent? TryRecord(Device device) =>
-        CudaStreams.IsAvailable(out _) && CudaDriver.TryGet(out _) is { } driver ? new(driver, device.index) : null;
+    public static CudaEvent Record(Device device) => new(CudaDriver.TryGet(out var why) ?? throw CudaStreams.Unavailable(why), device.index);
 
     /// <exception cref="InvalidOperationException">What was queued failed.</exception>
     public void Wait()

@@ -42,11 +42,10 @@ internal sealed class FusedEncoder : IDisposable
     {
         var adapters = model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().ToArray();
         var plain = adapters.Any(a => a is LoraAdapter lora && lora.A.Shape[0] > 0)
-            && adapters.All(a => a is LoraAdapter { Dropout: 0 })
+            && adapters.All(a => a is LoraAdapter { Dropout: 0, A.Trained: true }) // the products need every A
             && adapters.Select(a => a.Start is null).Distinct().Count() == 1
             && !model.Base.IsQuantized
             && model.BaseParameters.All(p => !p.Trained)
-            && adapters.All(a => a is LoraAdapter { A.Trained: true }) // as the products need it
             && model.Layers.All(l => l.Bottlenecks.Count == 0);
         return plain ? new(model, parameters, kernels) : null;
     }

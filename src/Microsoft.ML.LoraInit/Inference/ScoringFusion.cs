@@ -34,11 +34,9 @@ internal sealed class ScoringFusion
     /// <returns>The same shape.</returns>
     public Tensor forward(Tensor x, Action<Tensor>? shares)
     {
-        var z = stack([.. _downs.Zip(_ups, (down, up) => Affine(nn.functional.gelu(Affine(x, down)), up))], -2); // [..., n, hidden]
-        var taken = nn.functional.softmax(z.matmul(Affine(x, _score).unsqueeze(-1)), -2); // [..., n, 1]
+        var z = stack([.. _downs.Zip(_ups, (down, up) => Products.Affine(nn.functional.gelu(Products.Affine(x, down)), up))], -2); // [..., n, hidden]
+        var taken = nn.functional.softmax(z.matmul(Products.Affine(x, _score).unsqueeze(-1)), -2); // [..., n, 1]
         shares?.Invoke(taken);
-        return x.Add(Affine(taken.transpose(-2, -1).matmul(z).squeeze(-2), _value));
+        return x.Add(Products.Affine(taken.transpose(-2, -1).matmul(z).squeeze(-2), _value));
     }
-
-    private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => Products.Affine(x, linear.Weight, linear.Bias);
 }

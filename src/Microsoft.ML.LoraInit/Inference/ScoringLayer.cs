@@ -96,7 +96,7 @@ internal sealed class ScoringLayer
     /// <summary>x Wᵀ + b of some layers side by side, done once for all rows and then corrected by each slice's adapters.</summary>
     private Tensor Product(Tensor x, (Tensor Weight, Tensor Bias) linear, IReadOnlyList<AdapterSlice> slices, params ReadOnlySpan<EncoderModule> modules)
     {
-        var product = Affine(x, linear);
+        var product = Products.Affine(x, linear);
         foreach (var (adapter, start, rows) in slices)
             if (adapter.Corrects(_index, modules))
                 adapter.Correct(_index, modules, x.narrow(0, start, rows), product.narrow(0, start, rows));
@@ -106,8 +106,6 @@ internal sealed class ScoringLayer
     /// <summary>[batch, length, parts · hidden] → each part as [batch, heads, length, hidden / heads].</summary>
     private Tensor[] Heads(Tensor x, int parts) =>
         x.view(x.shape[0], x.shape[1], parts, _config.Heads, _config.HeadSize).permute(2, 0, 3, 1, 4).unbind(0);
-
-    private static Tensor Affine(Tensor x, (Tensor Weight, Tensor Bias) linear) => Products.Affine(x, linear.Weight, linear.Bias);
 
     /// <summary>A bottleneck adapter, which no merge removes: see <see cref="BottleneckAdapter"/>.</summary>
     private sealed record Bottleneck((Tensor Weight, Tensor Bias) Down, (Tensor Weight, Tensor Bias) Up, (Tensor Weight, Tensor Bias)? Norm, double Eps)
@@ -123,8 +121,12 @@ internal sealed class ScoringLayer
                 eps);
         }
 
-        public Tensor forward(Tensor x) => x.Add(Affine(
-            Norm is { } norm ? nn.functional.relu(Affine(nn.functional.layer_norm(x, [x.shape[^1]], norm.Weight, norm.Bias, Eps), Down)) : nn.functional.gelu(Affine(x, Down)),
-            Up));
+        public Tensor forward(Tensor x)
+        {
+            var low = Norm is { } norm
+                ? nn.functional.relu(Products.Affine(nn.functional.layer_norm(x, [x.shape[^1]], norm.Weight, norm.Bias, Eps), Down))
+                : nn.functional.gelu(Products.Affine(x, Down));
+            return x.Add(Products.Affine(low, Up));
+        }
     }
 }

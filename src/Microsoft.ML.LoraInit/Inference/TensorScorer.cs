@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -62,13 +63,12 @@ internal sealed class TensorScorer : IMergedScorer
 
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        var tokens = new TokenBuffer(texts, batches, _config.PadTokenId, Device);
         var logits = new Tensor[batches.Count];
         for (int i = 0; i < logits.Length; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var batchScope = NewDisposeScope();
-            logits[i] = _model.forward(tokens[i]).MoveToOuterDisposeScope();
+            logits[i] = _model.forward(BatchBuilder.Build(texts, batches[i], _config.PadTokenId, Device)).MoveToOuterDisposeScope();
         }
         // One copy from the device, which would otherwise be waited for after every batch.
         return ((logits.Length == 1 ? logits[0] : cat(logits, 0)).DetachFromDisposeScope(), batches);

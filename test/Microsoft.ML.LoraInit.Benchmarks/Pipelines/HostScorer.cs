@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Inference.Batching;
 using Microsoft.ML.LoraInit.Tokenization;
@@ -24,8 +25,7 @@ internal sealed class HostScorer : IRowScorer
     public static long LayOut(IReadOnlyList<EncodedText> texts, IReadOnlyList<int[]> batches)
     {
         using var scope = NewDisposeScope();
-        var tokens = new TokenBuffer(texts, batches, Padding, CPU);
-        return Enumerable.Range(0, batches.Count).Sum(i => tokens[i].InputIds.shape[0]);
+        return batches.Sum(rows => BatchBuilder.Build(texts, rows, Padding, CPU).Rows);
     }
 
     public PendingLogits Begin(IReadOnlyList<EncodedText> texts, SharedLifetime.Use use, CancellationToken cancellationToken)

@@ -1,6 +1,8 @@
+using System.Runtime.InteropServices;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Data.Batching;
@@ -27,16 +29,20 @@ internal static class BatchBuilder
             shortest = Math.Min(shortest, texts[row].Length);
         }
 
-        var ids = new long[rows.Length * length];
+        // Written where it stays: an array of this size would be garbage that only full collections free.
+        var host = empty(rows.Length, length, ScalarType.Int64, CPU);
+        var ids = MemoryMarshal.Cast<byte, long>(host.bytes);
         for (int i = 0; i < rows.Length; i++)
         {
             var text = texts[rows[i]].Ids;
-            var target = ids.AsSpan(i * length, length);
+            var target = ids.Slice(i * length, length);
             for (int j = 0; j < text.Length; j++)
                 target[j] = text[j];
             target[text.Length..].Fill(padId);
         }
-        var inputIds = tensor(ids, [rows.Length, length], device: device);
+        // From pinned memory the copy is queued like a kernel, and nothing waits for it. Not for many batches at once: for larger copies
+        // libtorch wakes its team of threads, which keep all cores busy for some milliseconds afterwards.
+        var inputIds = device.type == DeviceType.CUDA ? host.pin_memory().to(device, false, false, true) : host.to(device);
         return new(inputIds, shortest == length ? null : inputIds.Ne(padId));
     }
 }

@@ -21,7 +21,7 @@ internal sealed class Readback : IDisposable
             _values = values.to(CPU, false, false, true).DetachFromDisposeScope(); // into pinned memory, queued like a kernel
         try
         {
-            _arrival = CudaEvent.TryRecord(device);
+            _arrival = CudaEvent.Record(device);
         }
         catch
         {
