@@ -13,17 +13,18 @@ namespace Microsoft.ML.LoraInit.Tests.Cuda;
 public class CudaEncoderTests
 {
     [TestMethod]
-    [DataRow(ScalarType.Float32, false, 5e-3)]
-    [DataRow(ScalarType.Float32, true, 5e-3)]
-    [DataRow(ScalarType.BFloat16, false, 0.1)]
-    [DataRow(ScalarType.BFloat16, true, 0.1)]
+    [DataRow(ScalarType.Float32, false, 1e-3)]
+    [DataRow(ScalarType.Float32, true, 1e-3)]
+    [DataRow(ScalarType.BFloat16, false, 0.03)]
+    [DataRow(ScalarType.BFloat16, true, 0.03)]
     public void OutputAndGradientsAreThoseOfTensorOperations(ScalarType type, bool all, double tolerance)
     {
         var kernels = CudaTest.Kernels(type);
         using var scope = NewDisposeScope();
         var config = TinyModel.Config with { HiddenSize = 128, Heads = 2, IntermediateSize = 256 };
         using var onHost = TinyModel.Base(config, type);
-        using var weights = new BaseWeights(config, TinyModel.Identity, onHost.Tensors.ToDictionary(t => t.Key, t => t.Value.cuda()));
+        // Matrices of N(0, 0.06): with the tiny model's own, at this width, rounding to bf16 alone changes gradients by half their norm.
+        using var weights = new BaseWeights(config, TinyModel.Identity, onHost.Tensors.ToDictionary(t => t.Key, t => (t.Value * (t.Value.dim() == 2 ? 0.2 : 1)).cuda()));
         using var model = TinyModel.Create(weights);
         Attach.Random(model, all
             ? new AdapterSettings { Rank = 3, Alpha = 0.3, TargetModules = TargetModules.AllLinear }
