@@ -46,7 +46,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
         observer.Planned(schedule.Count, toRun);
 
         var records = new ConcurrentBag<RunRecord>();
-        var left = 0;
+        int elsewhere = 0, endedSince = 0;
         var errors = new ConcurrentBag<Exception>();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         bool NoMore() => stop.IsCancellationRequested || Clock.GetElapsedTime(begin) >= TimeBudget;
@@ -56,10 +56,10 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             {
                 while (schedule.Next(NoMore) is { } config)
                 {
-                    if (RunOne(schedule, config, slot, stop.Token) is { } record)
+                    if (RunOne(schedule, config, slot, stop.Token, out var held) is { } record)
                         records.Add(record);
                     else
-                        Interlocked.Increment(ref left);
+                        Interlocked.Increment(ref (held ? ref elsewhere : ref endedSince));
                     schedule.Over(config);
                 }
             }
@@ -82,29 +82,38 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
         return new(
             records.Count(r => r.Status == RunStatus.Finished),
             schedule.FailedBefore + records.Count(r => r.Status == RunStatus.Failed),
-            schedule.FinishedBefore + left,
-            schedule.Count - schedule.FinishedBefore - schedule.FailedBefore - records.Count - left);
+            schedule.FinishedBefore + endedSince,
+            elsewhere,
+            schedule.Count - schedule.FinishedBefore - schedule.FailedBefore - records.Count - elsewhere - endedSince);
     }
 
-    private RunRecord? RunOne(RunSchedule schedule, RunConfig config, int slot, CancellationToken cancellation)
+    private RunRecord? RunOne(RunSchedule schedule, RunConfig config, int slot, CancellationToken cancellation, out bool held)
     {
         var work = store.WorkDirectory(config);
         using (var claim = RunClaim.Try(work))
         {
-            // Looked at again under the claim: another process may have ended the cell since.
-            if (claim is null || !schedule.IsOpen(config))
+            if (held = claim is null)
             {
                 Tell(() => observer.LeftToOthers(config));
                 return null;
             }
+            // Looked at again under the claim: another process may have ended the cell since.
+            if (!schedule.IsOpen(config))
+            {
+                claim!.Leave();
+                return null;
+            }
             Tell(() => observer.Started(config, slot));
-            var attempts = claim.CountAttempt();
+            var attempts = claim!.CountAttempt();
             RunRecord record;
             var keep = false;
-            using var limit = RunTimeLimit is { } time ? new CancellationTokenSource(time, Clock) : new();
+            using var limit = RunTimeLimit is not null ? new CancellationTokenSource(Timeout.InfiniteTimeSpan, Clock) : new();
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token);
             try
             {
+                executor.Prepare(config, slot, cancellation);
+                if (RunTimeLimit is { } time)
+                    limit.CancelAfter(time);
                 record = executor.Execute(config, work, slot, either.Token);
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
