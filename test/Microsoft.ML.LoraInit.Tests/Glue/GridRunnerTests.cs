@@ -95,6 +95,16 @@ public class GridRunnerTests
     }
 
     [TestMethod]
+    public void AFullDiskEndsTheGridAndIsNoRunsFailure()
+    {
+        var store = new RunStore(_folder);
+        var full = Executor(c => c == _cells[1] ? throw new IOException("No space left on device", OperatingSystem.IsWindows() ? unchecked((int)0x80070070) : 28) : TestRuns.Finished(c, 0.5));
+        StringAssert.Contains(Assert.ThrowsExactly<IOException>(() => new GridRunner(store, full, new RecordingObserver()).Run(_cells, default)).Message, "No space");
+        Assert.AreEqual(_cells[0], store.ReadAll().Single().Config);
+        Assert.AreEqual(new GridSummary(7, 0, 1), new GridRunner(store, Executor(), new RecordingObserver()).Run(_cells, default));
+    }
+
+    [TestMethod]
     public void AnUnreadableRunFileStopsTheGridBeforeItStarts()
     {
         var store = new RunStore(_folder);

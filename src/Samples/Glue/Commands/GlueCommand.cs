@@ -18,9 +18,9 @@ internal sealed class GlueCommand
     private readonly RunOptions _run;
     private readonly Option<string?> _out = new("--out") { Description = "The folder of the results; the same command goes on from what is there. Default with a recipe: results/NAME.", HelpName = "DIR" };
     private readonly Option<string> _shard = new("--shard") { Description = "Part i (from 0) of n; auto reads SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, and is the whole grid elsewhere.", HelpName = "i/n|auto", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process. Default: one a device.", HelpName = "K" };
+    private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process, which share the cores: --threads is then the threads of each. Default: one a device.", HelpName = "K" };
     private readonly Option<double?> _budget = NumberOption.Create("--time-budget", "Start no run after so many minutes; those under way end, and the same command does the rest.", "MINUTES");
-    private readonly Option<double?> _limit = NumberOption.Create("--run-time-limit", "Stop a run that takes longer and record it as failed.", "MINUTES");
+    private readonly Option<double?> _limit = NumberOption.Create("--run-time-limit", "Stop a run that takes longer and record it as failed; making the adapter that it starts from does not count.", "MINUTES");
     private readonly Option<string> _devices = new("--devices") { Description = "Devices that the runs are spread over; auto takes every GPU, else the CPU.", HelpName = "auto|cpu|cuda:0,cuda:1,…", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _retry = new("--retry-failed") { Description = "Run again what is recorded as failed." };
     private readonly Option<int?> _every = new("--checkpoint-every") { Description = "Optimiser steps between checkpoints of a run. Default: one an epoch.", HelpName = "STEPS" };

@@ -38,6 +38,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
     public GridSummary Run(IReadOnlyList<RunConfig> cells, CancellationToken cancellation) => Run(Schedule(GridPart.Of(cells)), cancellation);
 
     /// <exception cref="RunFileException">A run file that is there cannot be read; no cell has been started then.</exception>
+    /// <exception cref="IOException">The disk is full; the cells under way are not recorded, and keep their checkpoints.</exception>
     /// <exception cref="OperationCanceledException">Stopped; what has ended is recorded.</exception>
     public GridSummary Run(RunSchedule schedule, CancellationToken cancellation)
     {
@@ -125,7 +126,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
                 keep = true;
                 record = Failure(config, slot, new TimeoutException($"it took longer than the {RunTimeLimit!.Value.TotalMinutes:0.##} minutes of --run-time-limit; --retry-failed goes on from its checkpoints."));
             }
-            catch (Exception e)
+            catch (Exception e) when (!IsFull(e))
             {
                 record = Failure(config, slot, e);
             }
@@ -137,6 +138,9 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             return record;
         }
     }
+
+    // No space, or no more of one's quota (Linux, macOS, Windows): not the run's fault, and the others' fate too.
+    private static bool IsFull(Exception e) => e is IOException { HResult: 28 or 122 or 69 or unchecked((int)0x80070070) or unchecked((int)0x80070027) };
 
     private RunRecord Failure(RunConfig config, int slot, Exception error) => new()
     {
