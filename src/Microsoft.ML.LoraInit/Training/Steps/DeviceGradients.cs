@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
