@@ -18,6 +18,9 @@ namespace Microsoft.ML.LoraInit.Inference;
 /// </remarks>
 internal sealed class RecordedPasses : IDisposable
 {
+    /// <summary>Rows of the largest call; larger ones are a data set's windows, which are queued while the device computes.</summary>
+    internal const int MaxRows = 64;
+
     /// <summary>Tokens of the largest batch; for more than these the device takes longer than the calls.</summary>
     internal const int MaxTokens = 4096;
 
@@ -58,10 +61,12 @@ internal sealed class RecordedPasses : IDisposable
     }
 
     /// <summary>What the model gives for the chosen rows, fp32 [rows, outputs] in the current dispose scope; null where the batch has to go call by call.</summary>
-    /// <param name="texts">All rows.</param>
+    /// <param name="texts">All rows of the call.</param>
     /// <param name="rows">Indices of the chosen ones; at least one.</param>
     public Tensor? TryForward(IReadOnlyList<EncodedText> texts, int[] rows)
     {
+        if (texts.Count > MaxRows)
+            return null;
         var shape = Shape.Of(texts, rows, _config.MaxLength);
         if (shape.Tokens > MaxTokens || !_mayReplay())
             return null;

@@ -48,12 +48,15 @@ public sealed class RecordedPassesTests : IDisposable
     }
 
     [TestMethod]
-    public void ALargeBatchGoesCallByCall()
+    [DataRow(64, 33, 128)]
+    [DataRow(65, 1, 10)]
+    public void LargeBatchesAndLargeCallsGoCallByCall(int texts, int rows, int tokens)
     {
-        using var passes = Passes();
-        var texts = Enumerable.Repeat(Text(64), 65).ToArray();
+        var config = RandomModel.Config with { MaxPositions = 130 };
+        using var model = new MergedModel(config, RandomModel.Weights(config));
+        using var passes = new RecordedPasses(model, config, _recorder, () => true);
         for (int i = 0; i < 10; i++)
-            Assert.IsNull(Logits(passes, texts, [.. Enumerable.Range(0, 65)]));
+            Assert.IsNull(Logits(passes, [.. Enumerable.Repeat(Text(tokens), texts)], [.. Enumerable.Range(0, rows)]));
         Assert.AreEqual(0, _recorder.Recordings);
     }
 
