@@ -1,3 +1,4 @@
+using System.Numerics;
 using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Data.Batching;
@@ -9,8 +10,8 @@ namespace Microsoft.ML.LoraInit.Inference;
 
 /// <summary>
 /// Passes over small batches on a GPU, which take as long as the calls that queue their kernels: the pass of a shape that comes again and
-/// again is recorded, and queued as one call from then on. Rows are padded to a few lengths, and batches filled up to a few sizes. Any
-/// number of threads may call.
+/// again is recorded, and queued as one call from then on. Rows are padded to a few lengths, and batches filled up to a few sizes, some 70
+/// shapes in all. Any number of threads may call.
 /// </summary>
 /// <remarks>
 /// Recordings share their memory and are queued on the default stream, so that they run one after another. A thread with a stream of its
@@ -23,9 +24,6 @@ internal sealed class RecordedPasses : IDisposable
 
     /// <summary>Tokens of the largest batch; for more than these the device takes longer than the calls.</summary>
     internal const int MaxTokens = 4096;
-
-    /// <summary>Shapes that are recorded at most, which bounds their memory.</summary>
-    internal const int MaxRecorded = 48;
 
     /// <summary>How often a shape goes call by call first: recording takes as long as some ten passes.</summary>
     internal const int CallsBefore = 3;
@@ -97,7 +95,7 @@ internal sealed class RecordedPasses : IDisposable
             _passes.Add(shape, pass = new());
         if (pass.Work is not null)
             return pass;
-        if (pass.Calls++ < CallsBefore || pass.Attempts == MaxAttempts || _recorded == MaxRecorded)
+        if (pass.Calls++ < CallsBefore || pass.Attempts == MaxAttempts)
             return null;
         Record(shape, pass);
         return pass.Work is null ? null : pass;
@@ -115,7 +113,7 @@ internal sealed class RecordedPasses : IDisposable
             () =>
             {
                 using var scope = NewDisposeScope();
-                pass.Output.copy_(_model.forward(new(pass.Ids, shape.IsPadded ? pass.Ids.Ne(_config.PadTokenId) : null)));
+                pass.Output.copy_(_model.forward(new(pass.Ids, pass.Ids.Ne(_config.PadTokenId))));
             },
             out var why);
         if (pass.Work is not null)
@@ -125,16 +123,20 @@ internal sealed class RecordedPasses : IDisposable
     }
 
     /// <summary>Batches of one shape have one recording.</summary>
-    private readonly record struct Shape(int Rows, int Length, bool IsPadded)
+    private readonly record struct Shape(int Rows, int Length)
     {
+        private const int Multiple = 8; // as tensor cores like them
+
         public int Tokens => Rows * Length;
 
+        /// <summary>Rows: 1, 2, 4, 8, …; tokens: 8, 16, 24, 32, 48, 64, 96, … and the model's maximum.</summary>
         public static Shape Of(IReadOnlyList<EncodedText> texts, int[] rows, int maxLength)
         {
-            int longest = rows.Max(row => texts[row].Length), shortest = rows.Min(row => texts[row].Length);
-            var length = LengthBuckets.Of(longest, maxLength);
-            return new((int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows.Length), length, shortest < length);
+            int longest = rows.Max(row => texts[row].Length), power = Power(Math.Max(longest, Multiple)), between = power / 4 * 3;
+            return new(Power(rows.Length), Math.Min(longest <= between && between % Multiple == 0 ? between : power, maxLength));
         }
+
+        private static int Power(int number) => (int)BitOperations.RoundUpToPowerOf2((uint)number);
     }
 
     private sealed class Pass : IDisposable
