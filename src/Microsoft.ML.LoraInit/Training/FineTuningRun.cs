@@ -69,7 +69,7 @@ internal sealed class FineTuningRun
             throw new InvalidOperationException($"InitialAdapter is '{_settings.InitialAdapter}', but {(_initial is null ? "no adapter was" : "an adapter was")} read.");
     }
 
-    private long Steps => (long)TrainingLoop.StepsPerEpoch(_request) * _settings.Schedule.MaxEpochs;
+    private long Steps => (long)TrainingLoop.StepsPerEpoch(_request.Train.Texts.Length, _settings.Schedule) * _settings.Schedule.MaxEpochs;
 
     private FineTuningResult Train(RobertaClassifier model)
     {
