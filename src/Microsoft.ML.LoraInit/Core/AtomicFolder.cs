@@ -47,7 +47,7 @@ public static class AtomicFolder
 
     /// <summary>Refuses a folder to put files into that cannot be made or written to, before long work. It may hold others already. Nothing is left behind.</summary>
     /// <param name="path">The folder; it and those above it need not exist.</param>
-    /// <exception cref="IOException">The path is a file, or nothing can be written there.</exception>
+    /// <exception cref="IOException">The path, or a part of it, is a file, or nothing can be written there.</exception>
     /// <exception cref="UnauthorizedAccessException">The folder, or the one that it has to be made in, may not be written to.</exception>
     public static void CheckPlace(string path)
     {
@@ -56,7 +56,7 @@ public static class AtomicFolder
             throw new IOException($"'{path}' is a file: name a folder to write to.");
         var folder = Path.GetFullPath(path);
         while (!Directory.Exists(folder) && Path.GetDirectoryName(folder) is { } parent)
-            folder = parent;
+            folder = File.Exists(folder) ? throw new IOException($"The folder '{path}' cannot be made: '{folder}' is a file.") : parent;
         try
         {
             AtomicFile.Check(Path.Combine(folder, "probe"));

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Data;
+using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
+using Microsoft.ML.LoraInit.Peft;
 using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
 using Microsoft.ML.LoraInit.Trainers;
@@ -118,28 +120,12 @@ public sealed class LoraTrainingSession : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
     public TrainingHistory Train(PreparedRows rows, LoraTrainerOptions options, string? adapterFolder = null)
     {
-        ArgumentNullException.ThrowIfNull(rows);
-        var (own, kind) = Own(options, rows.ValidationData);
-        if (kind.Label != rows.Kind)
-            throw new ArgumentException($"The rows were prepared for labels of the kind {rows.Kind} and the options, {options.GetType().FullName}, read {kind.Label}: prepare them with options of this trainer.", nameof(options));
-        if ((own.MaxLength ?? _files.Config.MaxLength) != rows.MaxLength)
-            throw new ArgumentException($"The rows were cut to {rows.MaxLength} tokens and MaxLength = {own.MaxLength?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"} asks for {own.MaxLength ?? _files.Config.MaxLength}: prepare them anew, or use the same length.", nameof(options));
-        if (own.LongText != rows.LongText)
-            throw new ArgumentException($"The rows were read with LongText = {rows.LongText}, and the options have {own.LongText}: prepare them anew, or use the same.", nameof(options));
+        if (adapterFolder is not null)
+            ArgumentException.ThrowIfNullOrWhiteSpace(adapterFolder);
+        using var scope = NewDisposeScope(); // of the initial adapter
+        var (own, task, train, initial, devices) = Checked(rows, options);
         if (adapterFolder is not null)
             CheckAdapter(own, adapterFolder);
-        var task = kind.Scores(rows.Schemas.Label, rows.Schemas.LabelValues).Task;
-        var train = rows.Train;
-        if (kind.ClassWeights is { } classWeights)
-        {
-            ClassWeighting.Check(classWeights, task);
-            (task, train) = ClassWeighting.Apply(classWeights, task, train);
-        }
-        task = task.Smoothed(own.LabelSmoothing);
-        using var scope = NewDisposeScope(); // of the initial adapter
-        var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
-        own.Method.Validate(_files.Identity, own.BaseQuantization);
-        var devices = ComputeDevice.ResolveAll(_environment, own);
         using var messages = new TrainingMessages(_environment, "LoRA fine-tuning", own);
         var weights = Weights(devices[0], own);
         using var result = FineTuningRun.Execute(new FineTuningRequest
@@ -147,7 +133,7 @@ public sealed class LoraTrainingSession : IDisposable
             Settings = own.ToSettings(),
             InitialAdapter = initial,
             Task = task,
-            Train = train.Expanded(),
+            Train = train,
             Validation = rows.Validation,
             Base = weights,
             OtherDevices = [.. devices.Skip(1)],
@@ -161,12 +147,56 @@ public sealed class LoraTrainingSession : IDisposable
         return result.History;
     }
 
+    /// <summary>
+    /// Refuses what <see cref="Train"/> would refuse before its first step, so that a grid of trainings learns of it before the first of
+    /// them: options out of range, ranks and patterns that do not fit the base model, an initial adapter of another form, a device that is not there.
+    /// </summary>
+    /// <param name="rows">What <see cref="Prepare"/> made, of this session.</param>
+    /// <param name="options">As of <see cref="Train"/>.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or does not fit the base model or the rows.</exception>
+    /// <exception cref="InvalidDataException">The rows do not fit the task, or the initial adapter is damaged.</exception>
+    public void Check(PreparedRows rows, LoraTrainerOptions options)
+    {
+        using var scope = NewDisposeScope(); // of the initial adapter
+        _ = Checked(rows, options);
+    }
+
     /// <summary>Frees the shared weights and closes the base's files; trainings must have ended.</summary>
     public void Dispose()
     {
         foreach (var weights in _weights.Values.Where(w => w.IsValueCreated))
             weights.Value.Dispose();
         _files.Dispose();
+    }
+
+    /// <summary>All that is known before the weights: checked options, what is learnt of which rows, the initial adapter (of the dispose scope), devices.</summary>
+    private (LoraTrainerOptions Options, TextTask Task, TextDataset Train, PeftWeights? Initial, IReadOnlyList<Device> Devices) Checked(PreparedRows rows, LoraTrainerOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        var (own, kind) = Own(options, rows.ValidationData);
+        if (kind.Label != rows.Kind)
+            throw new ArgumentException($"The rows were prepared for labels of the kind {rows.Kind} and the options, {options.GetType().FullName}, read {kind.Label}: prepare them with options of this trainer.", nameof(options));
+        if ((own.MaxLength ?? _files.Config.MaxLength) != rows.MaxLength)
+            throw new ArgumentException($"The rows were cut to {rows.MaxLength} tokens and MaxLength = {own.MaxLength?.ToString(System.Globalization.CultureInfo.InvariantCulture) ?? "null"} asks for {own.MaxLength ?? _files.Config.MaxLength}: prepare them anew, or use the same length.", nameof(options));
+        if (own.LongText != rows.LongText)
+            throw new ArgumentException($"The rows were read with LongText = {rows.LongText}, and the options have {own.LongText}: prepare them anew, or use the same.", nameof(options));
+        var task = kind.Scores(rows.Schemas.Label, rows.Schemas.LabelValues).Task;
+        var train = rows.Train;
+        if (kind.ClassWeights is { } classWeights)
+        {
+            ClassWeighting.Check(classWeights, task);
+            (task, train) = ClassWeighting.Apply(classWeights, task, train);
+        }
+        train = train.Expanded();
+        task = task.Smoothed(own.LabelSmoothing);
+        var (_, initial) = TextTrainerRun.Check(own, _files.Config, task.OutputCount);
+        own.Method.Validate(_files.Identity, own.BaseQuantization);
+        task.Check(train, "training");
+        if (rows.Validation is not null)
+            task.Check(rows.Validation, "validation");
+        var schedule = own.ToSettings().Schedule;
+        own.Method.CheckRun((long)TrainingLoop.StepsPerEpoch(train.Texts.Length, schedule) * schedule.MaxEpochs);
+        return (own, task, train, initial, ComputeDevice.ResolveAll(_environment, own));
     }
 
     /// <summary>A checked copy of options, over this session's base and the rows to validate on.</summary>
@@ -184,7 +214,6 @@ public sealed class LoraTrainingSession : IDisposable
     // What can be said before the training.
     private static void CheckAdapter(LoraTrainerOptions options, string folder)
     {
-        ArgumentException.ThrowIfNullOrWhiteSpace(folder, "adapterFolder");
         if (!options.Method.UsesAdapters)
             throw new NotSupportedException($"The method '{options.Method.Name}' trains no low-rank adapters, so that there is no adapter to write to '{folder}'. Use FineTuningMethod.Lora(), or write none.");
         if (options.Initialization.ReplacesBase)

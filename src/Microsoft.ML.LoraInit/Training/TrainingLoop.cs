@@ -45,7 +45,7 @@ internal sealed class TrainingLoop
         _state = state;
         _save = save;
         _lengths = [.. request.Train.Texts.Select(t => t.Length)];
-        _stepsPerEpoch = StepsPerEpoch(request);
+        _stepsPerEpoch = StepsPerEpoch(_lengths.Length, _schedule);
         var total = (long)_stepsPerEpoch * _schedule.MaxEpochs;
         _rate = LearningRate.WithWarmupRatio(_schedule.LearningRateSchedule, _schedule.InitialLearningRate, _schedule.WarmupRatio, total);
         _reports = new LoopReports(request, state, reporter, total);
@@ -65,12 +65,8 @@ internal sealed class TrainingLoop
     }
 
     /// <summary>Optimiser steps of one epoch.</summary>
-    public static int StepsPerEpoch(FineTuningRequest request)
-    {
-        var schedule = request.Settings.Schedule;
-        var batches = BatchPlanner.Shuffled([.. request.Train.Texts.Select(t => t.Length)], schedule.BatchSize, request.Seed, 1).Count;
-        return (batches + schedule.GradientAccumulationSteps - 1) / schedule.GradientAccumulationSteps;
-    }
+    public static int StepsPerEpoch(int rows, ScheduleSettings schedule) =>
+        BatchPlanner.Count(BatchPlanner.Count(rows, schedule.BatchSize), schedule.GradientAccumulationSteps);
 
     private IReadOnlyList<int[]> Plan(int epoch) => BatchPlanner.Shuffled(_lengths, _schedule.BatchSize, _request.Seed, epoch);
 

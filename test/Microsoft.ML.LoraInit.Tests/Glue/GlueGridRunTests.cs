@@ -136,15 +136,31 @@ public class GlueGridRunTests
     }
 
     [TestMethod]
+    [DataRow("--rank 300 does not fit", "--ranks", "4,300")]
+    [DataRow("\"nosuch\"", "--rank-pattern", "nosuch=4")]
+    [DataRow("--checkpoint-every 0", "--checkpoint-every", "0")]
+    [DataRow("MNLI", "--start", "rte=mnli")]
+    [DataRow("same label", "--train-rows", "all,1")]
+    [DataRow("--tensorboard", "--tensorboard", "/dev/null/boards")]
+    public async Task WhatEveryRunWouldFailByIsFoundBeforeTheFirst(string expected, string option, string value)
+    {
+        var folder = Folder.File("refused");
+        var run = await CommandLineRun.InProcess("glue", "--data-dir", Folder.File("data"), "--tasks", "cola,rte", option, value, "--out", folder);
+        Assert.AreEqual(ExitCodes.BadInput, run.ExitCode);
+        StringAssert.Contains(run.Errors.Single(), expected);
+        Assert.IsFalse(Directory.Exists(folder));
+    }
+
+    [TestMethod]
     public async Task AFailingRunIsRecordedAndTheOthersEnd()
     {
         var folder = Folder.File("failing");
         var run = await CommandLineRun.InProcess(
-            "glue", "--data-dir", Folder.File("data"), "--tasks", "cola", "--inits", "kaiming", "--ranks", "4,100000", "--learning-rates", "1e-3", "--seeds", "0", "--epochs", "1", "--out", folder);
+            "glue", "--data-dir", Folder.File("data"), "--tasks", "cola", "--inits", "kaiming", "--learning-rates", "1e-3,1e30", "--seeds", "0", "--epochs", "1", "--out", folder);
         Assert.AreEqual(ExitCodes.Failed, run.ExitCode);
         var records = new RunStore(folder).ReadAll();
         Assert.AreEqual(1, records.Count(r => r.Status == RunStatus.Finished));
-        StringAssert.Contains(records.Single(r => r.Status == RunStatus.Failed).ExitReason, "100000");
+        StringAssert.Contains(records.Single(r => r.Status == RunStatus.Failed).ExitReason, "TrainingDiverged");
     }
 
     [TestMethod]

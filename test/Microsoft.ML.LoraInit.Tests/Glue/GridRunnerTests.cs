@@ -89,9 +89,19 @@ public class GridRunnerTests
         var store = new RunStore(_folder);
         var observer = new RecordingObserver();
         using (RunClaim.Try(store.WorkDirectory(_cells[0])))
-            Assert.AreEqual(new GridSummary(7, 0, 1), new GridRunner(store, Executor(), observer).Run(_cells, default));
+            Assert.AreEqual(new GridSummary(7, 0, 0, Elsewhere: 1), new GridRunner(store, Executor(), observer).Run(_cells, default));
         CollectionAssert.AreEqual(new[] { _cells[0] }, observer.LeftRuns);
         Assert.AreEqual(new GridSummary(1, 0, 7), new GridRunner(store, Executor(), observer).Run(_cells, default));
+    }
+
+    [TestMethod]
+    public void AFullDiskEndsTheGridAndIsNoRunsFailure()
+    {
+        var store = new RunStore(_folder);
+        var full = Executor(c => c == _cells[1] ? throw new IOException("No space left on device", OperatingSystem.IsWindows() ? unchecked((int)0x80070070) : 28) : TestRuns.Finished(c, 0.5));
+        StringAssert.Contains(Assert.ThrowsExactly<IOException>(() => new GridRunner(store, full, new RecordingObserver()).Run(_cells, default)).Message, "No space");
+        Assert.AreEqual(_cells[0], store.ReadAll().Single().Config);
+        Assert.AreEqual(new GridSummary(7, 0, 1), new GridRunner(store, Executor(), new RecordingObserver()).Run(_cells, default));
     }
 
     [TestMethod]

@@ -84,6 +84,12 @@ public class RecipeTests
     [DataRow("""{"name": "x", "title": "t", "source": "s", "parts": []}""", "no parts")]
     [DataRow("""{"name": "x", "title": "t", "source": "s", "parts": [{"title": "p", "settings": {"rate": {"value": "1"}}}]}""", "'rate'")]
     [DataRow("""{"name": "x", "title": "t", "source": "s", "wrong": 1, "parts": [{"title": "p"}]}""", "wrong")]
+    [DataRow("""{"name": "x", "title": "t", "source": "s", "parts": [null]}""", "null")]
+    [DataRow("""{"name": "x", "title": "t", "source": "s", "parts": [{"title": "p", "settings": {"ranks": null}}]}""", "'ranks' is null")]
+    [DataRow("""{"name": "x", "title": "t", "source": "s", "parts": [{"title": "p", "settings": {"ranks": {"value": 8}}}]}""", "parts[0].settings.ranks.value, line 1: this is not what belongs here")]
+    [DataRow("""{"name": "x", "title": "t", "source": "s", "parts": [{"title": "p", "settings": {"ranks": {"value": "8"}, "ranks": {"value": "9"}}}]}""", "ranks")]
+    [DataRow("""{"name": "../x", "title": "t", "source": "s", "parts": [{"title": "p"}]}""", "'../x'")]
+    [DataRow("", "line 1")]
     public void AFileThatIsNoRecipeIsRefused(string text, string expected)
     {
         using var folder = new TemporaryFolder();

@@ -99,6 +99,23 @@ public class ReportFilesTests
     }
 
     [TestMethod]
+    public void BasesOfOneNameAndDifferentWeightsAreSectionsOfTheirOwn()
+    {
+        RunRecord Of(string hash) => TestRuns.Finished(TestRuns.Config() with { BaseModelSha256 = hash }, 0.5);
+        var model = ReportBuilder.Build([Of("aaaaaaaaaaaa"), Of("bbbbbbbbbbbb")]);
+        CollectionAssert.AreEqual(new[] { "mini (SHA-256 aaaaaaaa…)", "mini (SHA-256 bbbbbbbb…)" }, model.Sections.Select(s => s.BaseModel).ToArray());
+        Assert.IsTrue(model.Sections.All(s => s.Rows.Single().Cells["cola"].Spread.Count == 1));
+    }
+
+    [TestMethod]
+    public void WhatWasFusedTellsRowsApart()
+    {
+        RunRecord Of(string sources) => TestRuns.Finished(TestRuns.Config(initialization: Methods.NoInitialization, method: "fusion:sources=a.mlnet") with { MethodSources = sources }, 0.5);
+        var rows = ReportBuilder.Build([Of("aaaaaaaaaaaa"), Of("bbbbbbbbbbbb"), TestRuns.Finished(TestRuns.Config(), 0.5)]).Sections.Single().Rows;
+        CollectionAssert.IsSubsetOf(new[] { "fusion:sources=a.mlnet (sources aaaaaaaa)", "kaiming" }, rows.Select(r => r.Label).ToArray());
+    }
+
+    [TestMethod]
     public void NoRunsMakeNoReport()
     {
         Assert.ThrowsExactly<RunFileException>(() => ReportFiles.Write(_folder, _folder));

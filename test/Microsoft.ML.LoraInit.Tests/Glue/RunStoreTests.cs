@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.ML.LoraInit.Samples.Glue.Grid;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 
 namespace Microsoft.ML.LoraInit.Tests.Glue;
@@ -65,6 +66,25 @@ public class RunStoreTests
         store.Write(TestRuns.Finished(TestRuns.Config(seed: 1), 0.5));
         File.Copy(store.PathOf(TestRuns.Config(seed: 1)), store.PathOf(TestRuns.Config(seed: 2)));
         StringAssert.Contains(Assert.ThrowsExactly<RunFileException>(() => store.Find(TestRuns.Config(seed: 2))).Message, "another run");
+    }
+
+    [TestMethod]
+    public void ACopyOfARecordIsNamedRatherThanCountedTwice()
+    {
+        var store = new RunStore(_folder);
+        store.Write(TestRuns.Finished(TestRuns.Config(), 0.5));
+        File.Copy(store.PathOf(TestRuns.Config()), Path.Combine(store.RunsDirectory, "z copy.json"));
+        StringAssert.Contains(Assert.ThrowsExactly<RunFileException>(store.ReadAll).Message, "z copy.json and ");
+    }
+
+    [TestMethod]
+    public void AShardThatHasEndedNoRunYetMergesWithTheOthers()
+    {
+        var (begun, a) = (new RunStore(Path.Combine(_folder, "begun")), new RunStore(Path.Combine(_folder, "a")));
+        begun.Write(RunGrid.Plan(TestRuns.Spec()));
+        a.Write(TestRuns.Finished(TestRuns.Config(), 0.5));
+        Assert.AreEqual(1, RunMerge.Merge([begun.Directory, a.Directory], Path.Combine(_folder, "all")));
+        Assert.AreEqual(1, new RunStore(Path.Combine(_folder, "all")).ReadPlans().Count);
     }
 
     [TestMethod]

@@ -71,6 +71,15 @@ public class LoraTrainingSessionTests
     }
 
     [TestMethod]
+    public void OptionsAreCheckedAgainstBaseAndRowsWithoutATraining()
+    {
+        Session.Check(Rows.Value, Topics.Options());
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(Rows.Value, Topics.Options(o => o.Rank = 300))).Message, "Rank = 300");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(Rows.Value, Topics.Options(o => o.RankPattern = new Dictionary<string, int> { ["nosuch"] = 4 }))).Message, "nosuch");
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(Rows.Value, Topics.Regression())).Message, "prepared for labels");
+    }
+
+    [TestMethod]
     public void OptionsOfAnotherTrainerAreRefused() =>
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Train(Rows.Value, Topics.Regression())).Message, "prepared for labels of the kind Key");
 

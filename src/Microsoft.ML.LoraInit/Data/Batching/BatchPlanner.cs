@@ -27,12 +27,15 @@ internal static class BatchPlanner
         var random = new SeededRandom(SeededRandom.Hash(seed, $"epoch/{epoch}"));
         // The sort is stable: equal lengths keep the permutation's order.
         var batches = random.Permutation(lengths.Count)
-            .Chunk(checked(batchSize * BatchesPerBucket))
+            .Chunk((int)Math.Min(Array.MaxLength, (long)batchSize * BatchesPerBucket))
             .SelectMany(bucket => bucket.OrderBy(row => lengths[row]).Chunk(batchSize))
             .ToArray();
         random.Shuffle(batches.AsSpan());
         return batches;
     }
+
+    /// <summary>How many batches <see cref="Shuffled"/> gives.</summary>
+    public static int Count(int rows, int batchSize) => (int)(((long)rows + batchSize - 1) / batchSize);
 
     /// <summary>
     /// Batches for scoring: rows from the longest to the shortest, so that a batch that does not fit fails first and

@@ -18,9 +18,9 @@ internal sealed class GlueCommand
     private readonly RunOptions _run;
     private readonly Option<string?> _out = new("--out") { Description = "The folder of the results; the same command goes on from what is there. Default with a recipe: results/NAME.", HelpName = "DIR" };
     private readonly Option<string> _shard = new("--shard") { Description = "Part i (from 0) of n; auto reads SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX, and is the whole grid elsewhere.", HelpName = "i/n|auto", DefaultValueFactory = _ => "auto" };
-    private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process. Default: one a device.", HelpName = "K" };
+    private readonly Option<int?> _parallel = new("--max-parallel") { Description = "Runs at a time in this process, which share the cores: --threads is then the threads of each. Default: one a device.", HelpName = "K" };
     private readonly Option<double?> _budget = NumberOption.Create("--time-budget", "Start no run after so many minutes; those under way end, and the same command does the rest.", "MINUTES");
-    private readonly Option<double?> _limit = NumberOption.Create("--run-time-limit", "Stop a run that takes longer and record it as failed.", "MINUTES");
+    private readonly Option<double?> _limit = NumberOption.Create("--run-time-limit", "Stop a run that takes longer and record it as failed; making the adapter that it starts from does not count.", "MINUTES");
     private readonly Option<string> _devices = new("--devices") { Description = "Devices that the runs are spread over; auto takes every GPU, else the CPU.", HelpName = "auto|cpu|cuda:0,cuda:1,…", DefaultValueFactory = _ => "auto" };
     private readonly Option<bool> _retry = new("--retry-failed") { Description = "Run again what is recorded as failed." };
     private readonly Option<int?> _every = new("--checkpoint-every") { Description = "Optimiser steps between checkpoints of a run. Default: one an epoch.", HelpName = "STEPS" };
@@ -57,6 +57,9 @@ internal sealed class GlueCommand
             ? throw new UsageException("Option '--out' is required: the folder of the results.")
             : Path.Combine("results", recipe.Name));
         OutputPlace.CheckFolder(output, "--out");
+        var board = result.GetValue(_board);
+        if (board is not null)
+            OutputPlace.CheckFolder(board, "--tensorboard");
         var shard = Shard.Resolve(result.GetValue(_shard)!, Environment.GetEnvironmentVariable);
         var budget = Minutes(result, _budget);
         var limit = Minutes(result, _limit);
@@ -76,7 +79,7 @@ internal sealed class GlueCommand
         if (shard != Shard.Whole)
             _terminal.Output.WriteLine($"Shard {shard}: {part.Count} of {Count.Of(plan.Count, "run")}.");
 
-        var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = result.GetValue(_board), CheckpointEverySteps = result.GetValue(_every), Starts = starts };
+        var executor = new GlueExecutor(session, devices) { MaxParallel = parallel, TensorBoardDirectory = board, CheckpointEverySteps = result.GetValue(_every), Starts = starts };
         var runner = new GridRunner(store, executor, new GridConsole(_terminal.Output))
         {
             RetryFailed = result.GetValue(_retry),
@@ -87,7 +90,9 @@ internal sealed class GlueCommand
             StartedAt = started,
         };
         var schedule = runner.Schedule(part);
-        CheckData(session, plan, schedule.OpenTasks, cancellation);
+        // A missing file, or a rank that the base does not take, should not show after hours of other tasks.
+        foreach (var run in schedule.Open)
+            executor.Check(run, cancellation);
         store.Write(plan);
         GridSummary summary;
         try
@@ -100,6 +105,8 @@ internal sealed class GlueCommand
             return ExitCodes.Cancelled;
         }
         _terminal.Output.WriteLine($"{Count.Of(summary.Finished, "run")} finished, {summary.Skipped} were there already, {summary.Failed} failed.");
+        if (summary.Elsewhere > 0)
+            _terminal.Output.WriteLine($"{Count.Of(summary.Elsewhere, "run")} left to another process that works in this folder.");
         if (summary.Missing > 0)
             _terminal.Output.WriteLine($"{Count.Of(summary.Missing, "run")} missing: {(budget is null ? "no learning rate could be selected for them" : "the time budget is over, or no learning rate could be selected for them")}. The same command goes on from here.");
         if (shard == Shard.Whole && summary.Finished + summary.Failed + summary.Skipped > 0)
@@ -127,13 +134,6 @@ internal sealed class GlueCommand
         return planned.Parts.Count > 0
             ? RunGrid.Plan(planned.Parts)
             : throw new UsageException($"Nothing of the recipe '{recipe.Name}' can be run: {string.Join(' ', planned.LeftOut)}");
-    }
-
-    // A missing file should not show after hours of other tasks.
-    private static void CheckData(GlueSession session, GridPlan plan, IReadOnlyList<string> tasks, CancellationToken cancellation)
-    {
-        foreach (var group in plan.Groups.DistinctBy(g => (g.Task, g.TrainRows)).Where(g => tasks.Contains(g.Task)))
-            session.Load(GlueTask.Parse(group.Task), group.MaxLength, GlueExecutor.Load(group), cancellation);
     }
 
     private static TimeSpan? Minutes(ParseResult result, Option<double?> option) => result.GetValue(option) switch

@@ -15,6 +15,7 @@ internal static class MergeCommand
         command.SetAction(result =>
         {
             var target = result.GetRequiredValue(output);
+            OutputPlace.CheckFolder(target, "--out");
             terminal.Output.WriteLine($"{RunMerge.Merge(result.GetRequiredValue(sources), target)} runs in {target}.");
             return ExitCodes.Success;
         });

@@ -16,6 +16,8 @@ internal static class ReportCommand
         command.SetAction(result =>
         {
             var directory = result.GetRequiredValue(folder);
+            if (result.GetValue(output) is { } place)
+                OutputPlace.CheckFolder(place, "--out");
             foreach (var file in ReportFiles.Write(directory, result.GetValue(output) ?? directory, PeerFigures.Read(result.GetValue(peers)!)))
                 terminal.Output.WriteLine(file);
             ResultTable.Write(terminal, ReportFiles.Read(directory));

@@ -18,16 +18,23 @@ internal static class ReportBuilder
         if (records.Count == 0)
             throw new ArgumentException("There are no runs to report on.", nameof(records));
         return new(
-            [.. records.GroupBy(r => r.Config.BaseModel).Select(g => BuildSection(g.Key, [.. g], plans ?? [], peers ?? PeerFigures.None))],
+            [.. records.GroupBy(r => Base(r.Config)).Select(g => BuildSection(g.Key, Title(g.Key, records), [.. g], plans ?? [], peers ?? PeerFigures.None))],
             [.. records.Where(r => r.Status == RunStatus.Failed)],
             [.. records.Select(r => r.Command).OfType<string>().Distinct().Order(StringComparer.Ordinal)],
             [.. records.Select(r => r.Environment).Distinct()],
             records.Count);
     }
 
-    private static Section BuildSection(string baseModel, IReadOnlyList<RunRecord> records, IReadOnlyList<GridPlan> plans, PeerFigures peers)
+    private static (string Name, string Sha256) Base(RunConfig config) => (config.BaseModel, config.BaseModelSha256);
+
+    // Folders of one name may hold different weights.
+    private static string Title((string Name, string Sha256) baseModel, IReadOnlyList<RunRecord> records) =>
+        records.All(r => r.Config.BaseModel != baseModel.Name || r.Config.BaseModelSha256 == baseModel.Sha256) ? baseModel.Name
+        : baseModel.Sha256.Length == 0 ? $"{baseModel.Name} (SHA-256 unknown)" : $"{baseModel.Name} (SHA-256 {baseModel.Sha256[..Math.Min(8, baseModel.Sha256.Length)]}…)";
+
+    private static Section BuildSection((string Name, string Sha256) baseModel, string title, IReadOnlyList<RunRecord> records, IReadOnlyList<GridPlan> plans, PeerFigures peers)
     {
-        var planned = Coverage.Of(plans, records).Where(m => m.Group.BaseModel == baseModel).ToArray();
+        var planned = Coverage.Of(plans, records).Where(m => Base(m.Group) == baseModel).ToArray();
         // Groups of which nothing has ended yet are rows and columns too.
         RunConfig[] configs = [.. records.Select(r => r.Config), .. planned.Select(m => m.Group)];
         var labels = new StrategyLabels(configs);
@@ -58,8 +65,8 @@ internal static class ReportBuilder
                 Difference = compared is null ? null : PairedT.Of(OverTasks([.. cells.Where(c => compared.ContainsKey(c.Key)).Select(c => Differences(c.Value, compared[c.Key]))])),
             });
         }
-        var sweeps = plans.Where(p => p.Groups.Any(g => g.BaseModel == baseModel)).Select(p => p.SweepSeeds).OfType<int>().ToArray();
-        return new(baseModel, tasks, metrics, data, Corrected(rows, tasks), PublishedFigures.For(baseModel), sweeps.Length == 0 ? null : sweeps.Min());
+        var sweeps = plans.Where(p => p.Groups.Any(g => Base(g) == baseModel)).Select(p => p.SweepSeeds).OfType<int>().ToArray();
+        return new(title, tasks, metrics, data, Corrected(rows, tasks), PublishedFigures.For(baseModel.Name), sweeps.Length == 0 ? null : sweeps.Min());
     }
 
     private static Dictionary<string, PeerCell> PeersOf(Dictionary<string, RunConfig> row, Dictionary<string, RunData> data, PeerFigures peers) => row

@@ -37,6 +37,6 @@ internal static class ReportFiles
             throw new RunFileException(directory, "is no folder.");
         var store = new RunStore(directory);
         records = store.ReadAll();
-        return records.Count > 0 ? ReportBuilder.Build(records, store.ReadPlans(), peers) : throw new RunFileException(directory, "holds no runs.");
+        return records.Count > 0 ? ReportBuilder.Build(records, store.ReadPlans(), peers) : throw new RunFileException(directory, "holds no runs: none has ended yet, or this is not the folder that 'glue --out' wrote.");
     }
 }

@@ -20,6 +20,7 @@ internal sealed class StrategyLabels
     private readonly bool _ranksDiffer;
     private readonly bool _alphasDiffer;
     private readonly bool _settingsDiffer;
+    private readonly bool _sourcesDiffer;
     private readonly List<(string Name, Func<RunConfig, object?> Value)> _recipe;
 
     public StrategyLabels(IReadOnlyCollection<RunConfig> configs)
@@ -29,6 +30,8 @@ internal sealed class StrategyLabels
         _alphasDiffer = adapted.Select(c => c.Alpha).Distinct().Skip(1).Any();
         _settingsDiffer = adapted.GroupBy(c => c.Initialization)
             .Any(g => g.Select(c => c.InitializationSettings.ToJsonString()).Distinct().Skip(1).Any());
+        // What was fused may have changed under the name of its file.
+        _sourcesDiffer = configs.GroupBy(c => c.Method).Any(g => g.Select(c => c.MethodSources).Distinct().Skip(1).Any());
         // A recipe may well differ between tasks; it makes rows only where it differs within one.
         _recipe = [.. Recipe.Where(r => configs.GroupBy(c => c.Task).Any(g => g.Select(r.Value).Distinct().Skip(1).Any()))];
     }
@@ -47,6 +50,8 @@ internal sealed class StrategyLabels
         var details = new List<string>();
         if (_settingsDiffer && config.InitializationSettings.Count > 0)
             details.Add(string.Join(' ', config.InitializationSettings.Select(s => $"{s.Key}={s.Value}")));
+        if (_sourcesDiffer && config.MethodSources is { } sources)
+            details.Add($"sources {string.Join('+', sources.Split('+').Select(s => s[..Math.Min(8, s.Length)]))}");
         if (_ranksDiffer && config.Rank > 0)
             details.Add($"r={config.Rank}");
         if (_alphasDiffer && config.Rank > 0)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.ML.LoraInit.Samples.Commands;
+using Microsoft.ML.LoraInit.Samples.Commands.Options;
 using Microsoft.ML.LoraInit.Samples.Glue.Runs;
 using static TorchSharp.torch;
 
@@ -32,8 +33,7 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
         var resumed = Directory.Exists(checkpoints);
         using var board = TensorBoardDirectory is null ? null : new TensorBoardProgress(Path.Combine(TensorBoardDirectory, config.Name()));
         using var memory = new MemorySampler();
-        // Before the clock of this run starts: the first to need it trains another task for it.
-        var start = config.Start is null ? null : Starts!.Folder(config, maker => Make(maker, slot, cancellation));
+        var start = Start(config, slot, cancellation);
         var started = Stopwatch.GetTimestamp();
         var history = session.Train(task, Options(task, config, start, slot, checkpoints, board, cancellation), load);
         var total = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -45,6 +45,29 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
             Environment = Environment(slot),
             Memory = new() { Process = memory.Peak, Device = GpuMemory.OfThisProcess(Of(slot)), RunsInParallel = MaxParallel },
         };
+    }
+
+    /// <summary>Trains the adapter of another task that a run starts from, where it is not there yet.</summary>
+    public void Prepare(RunConfig config, int slot, CancellationToken cancellation) => Start(config, slot, cancellation);
+
+    /// <summary>Reads a run's rows, and those of the run that makes its start, and refuses what the trainer would refuse: before any run, rather than in each.</summary>
+    /// <exception cref="GlueDataException">A file cannot be used.</exception>
+    /// <exception cref="UsageException">A setting is out of range, or does not fit the base model or the rows.</exception>
+    public void Check(RunConfig config, CancellationToken cancellation)
+    {
+        var maker = Starts?.Maker(config);
+        if (maker is not null)
+            Check(maker, cancellation);
+        var (task, load) = (GlueTask.Parse(config.Task), Load(config));
+        try
+        {
+            // The checkpoints' folder is only named. Of a start that is yet to be made, form and rank are the run's own.
+            session.Check(task, Options(task, config, maker is null ? config.Start : null, 0, "checkpoint", null, cancellation), load);
+        }
+        catch (Exception e) when (e is ArgumentException or UsageException or InvalidDataException or NotSupportedException)
+        {
+            throw new UsageException($"{GridConsole.Describe(config)}: {OptionNames.Translate(ErrorText.Plain(e.Message))}", e);
+        }
     }
 
     /// <summary>The rows that a configuration asks for.</summary>
@@ -81,6 +104,9 @@ internal sealed class GlueExecutor(GlueSession session, IReadOnlyList<Device> de
             FactorizationError = history.FactorizationError,
         };
     }
+
+    private string? Start(RunConfig config, int slot, CancellationToken cancellation) =>
+        config.Start is null ? null : Starts!.Folder(config, maker => Make(maker, slot, cancellation), cancellation);
 
     private void Make((RunConfig Config, string Folder, string Checkpoints) maker, int slot, CancellationToken cancellation)
     {

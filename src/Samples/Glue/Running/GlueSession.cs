@@ -40,7 +40,16 @@ internal sealed class GlueSession : IDisposable
         return options;
     }
 
-    /// <summary>Reads a task's rows, so that what is wrong with its files shows before any training.</summary>
+    /// <summary>Reads a task's rows and checks options for them, so that what is wrong shows before any training.</summary>
+    /// <param name="task">What is to be learnt.</param>
+    /// <param name="options">How, as of <see cref="Train"/>.</param>
+    /// <param name="load">Which rows.</param>
+    /// <exception cref="GlueDataException">A file cannot be used.</exception>
+    /// <exception cref="ArgumentException">An option does not fit.</exception>
+    public void Check(GlueTask task, LoraTrainerOptions options, GlueLoadOptions load) =>
+        _session.Check(Read(task, options.MaxLength, load, options.CancellationToken).Prepared, options);
+
+    /// <summary>Reads a task's rows.</summary>
     /// <exception cref="GlueDataException">A file cannot be used.</exception>
     public GlueData Load(GlueTask task, int? maxLength, GlueLoadOptions options, CancellationToken cancellationToken) =>
         Read(task, maxLength, options, cancellationToken).Data;

@@ -34,6 +34,7 @@ internal sealed class GridConsole(TextWriter output) : IGridObserver
         output.WriteLine($"[{_ended}/{_toRun}] {Describe(record.Config)}: {result}; about {Figures.Seconds(left.TotalSeconds)} left");
     }
 
-    private static string Describe(RunConfig config) => string.Create(CultureInfo.InvariantCulture,
+    /// <summary>A run in some words.</summary>
+    public static string Describe(RunConfig config) => string.Create(CultureInfo.InvariantCulture,
         $"{config.Task} {config.Method}{(config.Rank > 0 ? $" {config.Initialization} r{config.Rank}" : "")} lr {Figures.Rate(config.LearningRate)} seed {config.Seed}");
 }

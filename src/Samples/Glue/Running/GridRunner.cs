@@ -38,6 +38,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
     public GridSummary Run(IReadOnlyList<RunConfig> cells, CancellationToken cancellation) => Run(Schedule(GridPart.Of(cells)), cancellation);
 
     /// <exception cref="RunFileException">A run file that is there cannot be read; no cell has been started then.</exception>
+    /// <exception cref="IOException">The disk is full; the cells under way are not recorded, and keep their checkpoints.</exception>
     /// <exception cref="OperationCanceledException">Stopped; what has ended is recorded.</exception>
     public GridSummary Run(RunSchedule schedule, CancellationToken cancellation)
     {
@@ -46,7 +47,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
         observer.Planned(schedule.Count, toRun);
 
         var records = new ConcurrentBag<RunRecord>();
-        var left = 0;
+        int elsewhere = 0, endedSince = 0;
         var errors = new ConcurrentBag<Exception>();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         bool NoMore() => stop.IsCancellationRequested || Clock.GetElapsedTime(begin) >= TimeBudget;
@@ -56,10 +57,10 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             {
                 while (schedule.Next(NoMore) is { } config)
                 {
-                    if (RunOne(schedule, config, slot, stop.Token) is { } record)
+                    if (RunOne(schedule, config, slot, stop.Token, out var held) is { } record)
                         records.Add(record);
                     else
-                        Interlocked.Increment(ref left);
+                        Interlocked.Increment(ref (held ? ref elsewhere : ref endedSince));
                     schedule.Over(config);
                 }
             }
@@ -82,29 +83,38 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
         return new(
             records.Count(r => r.Status == RunStatus.Finished),
             schedule.FailedBefore + records.Count(r => r.Status == RunStatus.Failed),
-            schedule.FinishedBefore + left,
-            schedule.Count - schedule.FinishedBefore - schedule.FailedBefore - records.Count - left);
+            schedule.FinishedBefore + endedSince,
+            elsewhere,
+            schedule.Count - schedule.FinishedBefore - schedule.FailedBefore - records.Count - elsewhere - endedSince);
     }
 
-    private RunRecord? RunOne(RunSchedule schedule, RunConfig config, int slot, CancellationToken cancellation)
+    private RunRecord? RunOne(RunSchedule schedule, RunConfig config, int slot, CancellationToken cancellation, out bool held)
     {
         var work = store.WorkDirectory(config);
         using (var claim = RunClaim.Try(work))
         {
-            // Looked at again under the claim: another process may have ended the cell since.
-            if (claim is null || !schedule.IsOpen(config))
+            if (held = claim is null)
             {
                 Tell(() => observer.LeftToOthers(config));
                 return null;
             }
+            // Looked at again under the claim: another process may have ended the cell since.
+            if (!schedule.IsOpen(config))
+            {
+                claim!.Leave();
+                return null;
+            }
             Tell(() => observer.Started(config, slot));
-            var attempts = claim.CountAttempt();
+            var attempts = claim!.CountAttempt();
             RunRecord record;
             var keep = false;
-            using var limit = RunTimeLimit is { } time ? new CancellationTokenSource(time, Clock) : new();
+            using var limit = RunTimeLimit is not null ? new CancellationTokenSource(Timeout.InfiniteTimeSpan, Clock) : new();
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellation, limit.Token);
             try
             {
+                executor.Prepare(config, slot, cancellation);
+                if (RunTimeLimit is { } time)
+                    limit.CancelAfter(time);
                 record = executor.Execute(config, work, slot, either.Token);
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
@@ -116,7 +126,7 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
                 keep = true;
                 record = Failure(config, slot, new TimeoutException($"it took longer than the {RunTimeLimit!.Value.TotalMinutes:0.##} minutes of --run-time-limit; --retry-failed goes on from its checkpoints."));
             }
-            catch (Exception e)
+            catch (Exception e) when (!IsFull(e))
             {
                 record = Failure(config, slot, e);
             }
@@ -128,6 +138,9 @@ internal sealed class GridRunner(RunStore store, IRunExecutor executor, IGridObs
             return record;
         }
     }
+
+    // No space, or no more of one's quota (Linux, macOS, Windows): not the run's fault, and the others' fate too.
+    private static bool IsFull(Exception e) => e is IOException { HResult: 28 or 122 or 69 or unchecked((int)0x80070070) or unchecked((int)0x80070027) };
 
     private RunRecord Failure(RunConfig config, int slot, Exception error) => new()
     {

@@ -11,6 +11,6 @@ internal interface IGridObserver
 
     void Ended(RunRecord record);
 
-    /// <summary>Another process holds the cell, or has just ended it.</summary>
+    /// <summary>Another process holds the cell.</summary>
     void LeftToOthers(RunConfig config);
 }

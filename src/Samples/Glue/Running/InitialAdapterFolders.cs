@@ -18,22 +18,25 @@ internal sealed class InitialAdapterFolders(string directory, IReadOnlyDictionar
     /// <summary>The folder of a run's start; made where it is not there yet, while others that want the same wait.</summary>
     /// <param name="config">A run with a start.</param>
     /// <param name="make">Trains a run and writes its adapter to the folder.</param>
+    /// <param name="cancellation">Ends the waiting for another process that makes it.</param>
     /// <exception cref="DirectoryNotFoundException">It is a folder, and has no adapter in it.</exception>
-    public string Folder(RunConfig config, Action<(RunConfig Config, string Folder, string Checkpoints)> make)
+    public string Folder(RunConfig config, Action<(RunConfig Config, string Folder, string Checkpoints)> make, CancellationToken cancellation)
     {
         var start = config.Start!;
         if (!makers.TryGetValue(start, out var maker))
-            return File.Exists(Path.Combine(start, ConfigFile))
+            return IsThere(start)
                 ? start
                 : throw new DirectoryNotFoundException($"--start: '{start}' is neither a task nor a folder with an {ConfigFile}.");
         var folder = Path.Combine(directory, "starts", start);
+        var work = folder + ".work";
         lock (_gates.GetOrAdd(start, _ => new()))
         {
-            var work = folder + ".work";
-            using var claim = Claim(work);
-            if (File.Exists(Path.Combine(folder, ConfigFile)))
+            // The work folder of a process that was killed when it had made the adapter goes too.
+            if (IsThere(folder) && !Directory.Exists(work))
                 return folder;
-            make((maker, folder, Path.Combine(work, "checkpoint")));
+            using var claim = Claim(work, cancellation);
+            if (!IsThere(folder))
+                make((maker, folder, Path.Combine(work, "checkpoint")));
             claim.Done();
         }
         return folder;
@@ -44,17 +47,23 @@ internal sealed class InitialAdapterFolders(string directory, IReadOnlyDictionar
     public void Check(IEnumerable<RunConfig> groups)
     {
         foreach (var group in groups.Where(g => g.Start is not null && !makers.ContainsKey(g.Start)))
-            Folder(group, _ => { });
+            Folder(group, _ => { }, CancellationToken.None);
     }
 
+    /// <summary>The run that makes a run's start; null where it has none, or one that is given as a folder.</summary>
+    public RunConfig? Maker(RunConfig config) => config.Start is { } start ? makers.GetValueOrDefault(start) : null;
+
+    private static bool IsThere(string folder) => File.Exists(Path.Combine(folder, ConfigFile));
+
     // Another process may be making the same one.
-    private static RunClaim Claim(string work)
+    private static RunClaim Claim(string work, CancellationToken cancellation)
     {
         while (true)
         {
             if (RunClaim.Try(work) is { } claim)
                 return claim;
-            Thread.Sleep(TimeSpan.FromSeconds(1));
+            if (cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(1)))
+                cancellation.ThrowIfCancellationRequested();
         }
     }
 }

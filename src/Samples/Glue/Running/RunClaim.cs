@@ -17,18 +17,42 @@ internal sealed class RunClaim : IDisposable
         _file = file;
     }
 
+    // What the system answers where another holds the lock: EWOULDBLOCK of Linux and of macOS, ERROR_SHARING_VIOLATION.
+    private static bool IsHeld(IOException e) => e.HResult is 11 or 35 or unchecked((int)0x80070020);
+
     /// <summary>The claim, or null where another holds it.</summary>
+    /// <exception cref="IOException">The lock file cannot be made.</exception>
     public static RunClaim? Try(string workDirectory)
     {
-        Directory.CreateDirectory(workDirectory);
-        try
+        var path = Path.Combine(workDirectory, "claim");
+        while (true)
         {
-            return new(workDirectory, new FileStream(Path.Combine(workDirectory, "claim"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+            Directory.CreateDirectory(workDirectory);
+            try
+            {
+                var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                if (File.Exists(path))
+                    return new(workDirectory, file);
+                file.Dispose(); // Its holder was done with it between its opening and its lock.
+            }
+            catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException)
+            {
+                // The same, a moment earlier.
+            }
+            catch (IOException e) when (IsHeld(e))
+            {
+                return null;
+            }
         }
-        catch (IOException) when (Directory.Exists(workDirectory))
-        {
-            return null;
-        }
+    }
+
+    /// <summary>Removes what a process left that was killed between a run's record and <see cref="Done"/>.</summary>
+    public static void Clear(string workDirectory)
+    {
+        if (!Directory.Exists(workDirectory))
+            return;
+        using var claim = Try(workDirectory);
+        claim?.Done();
     }
 
     /// <summary>Counts starts over kills: the number is kept in the lock file.</summary>
@@ -43,10 +67,25 @@ internal sealed class RunClaim : IDisposable
     }
 
     /// <summary>The run is recorded: its checkpoints are of no more use.</summary>
-    public void Done() => Directory.Delete(_directory, recursive: true);
-
-    public void Dispose()
+    public void Done()
     {
-        _file.Dispose();
+        _file.Dispose(); // Windows deletes no open file.
+        try
+        {
+            Directory.Delete(_directory, recursive: true);
+        }
+        catch (IOException)
+        {
+            // Another looks at it just now, finds the record, and removes it.
+        }
     }
+
+    /// <summary>Another has ended the run, with its checkpoints kept or not: no trace of this look stays.</summary>
+    public void Leave()
+    {
+        if (_file.Length == 0 && Directory.GetFileSystemEntries(_directory).Length == 1)
+            Done();
+    }
+
+    public void Dispose() => _file.Dispose();
 }

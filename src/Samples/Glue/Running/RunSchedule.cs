@@ -18,6 +18,7 @@ internal sealed class RunSchedule
     private readonly PriorityQueue<RunConfig, (int Seed, int Group)> _later = new();
     private readonly Dictionary<RunConfig, int> _places;
     private readonly Dictionary<RunConfig, int> _open;
+    private readonly Dictionary<RunConfig, DateTimeOffset?> _failed = [];
     private int _sweeping;
 
     /// <exception cref="RunFileException">A run file that is there cannot be read.</exception>
@@ -35,7 +36,7 @@ internal sealed class RunSchedule
         foreach (var (group, open) in _open)
             if (open == 0)
                 Enqueue(group);
-        OpenTasks = [.. _sweep.Concat(_later.UnorderedItems.Select(i => i.Element)).Select(r => r.Task).Distinct()];
+        Open = [.. _sweep.Concat(_later.UnorderedItems.Select(i => i.Element)).DistinctBy(GridPlan.GroupOf)];
     }
 
     /// <summary>All runs of the part.</summary>
@@ -47,15 +48,17 @@ internal sealed class RunSchedule
     /// <summary>Failed in an earlier call, and not to be tried again.</summary>
     public int FailedBefore { get; private set; }
 
-    /// <summary>Tasks that have runs to do.</summary>
-    public IReadOnlyList<string> OpenTasks { get; }
+    /// <summary>One run of each task and strategy that have runs to do.</summary>
+    public IReadOnlyList<RunConfig> Open { get; }
 
-    public bool IsOpen(RunConfig run) => _store.Find(run) switch
+    /// <summary>Whether a run is still to be done: another process may have ended it, also one that retries what failed.</summary>
+    public bool IsOpen(RunConfig run)
     {
-        null => true,
-        { Status: RunStatus.Failed } => _retryFailed,
-        _ => false,
-    };
+        if (_store.Find(run) is not { } record)
+            return true;
+        lock (_gate)
+            return record.Status == RunStatus.Failed && _failed.TryGetValue(run, out var earlier) && earlier == record.FinishedAt;
+    }
 
     /// <summary>The next run; waits where a sweep that is under way may yet open some. Null when there is no more.</summary>
     /// <param name="stop">Whether no run is to start any more.</param>
@@ -111,11 +114,17 @@ internal sealed class RunSchedule
     {
         var record = _store.Find(run);
         if (record?.Status == RunStatus.Finished)
+        {
             FinishedBefore++;
-        else if (record is not null && !_retryFailed)
-            FailedBefore++;
-        else
+            RunClaim.Clear(_store.WorkDirectory(run));
+            return true;
+        }
+        if (record is null)
             return false;
-        return true;
+        if (_retryFailed)
+            _failed[run] = record.FinishedAt;
+        else
+            FailedBefore++;
+        return !_retryFailed;
     }
 }

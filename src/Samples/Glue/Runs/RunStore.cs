@@ -37,10 +37,22 @@ internal sealed class RunStore(string directory)
     }
 
     /// <summary>All records, in the order of their names.</summary>
-    public IReadOnlyList<RunRecord> ReadAll() =>
-        System.IO.Directory.Exists(RunsDirectory)
-            ? [.. Files().Select(Read)]
-            : throw new RunFileException(RunsDirectory, "does not exist; give the folder that 'glue --out' wrote.");
+    /// <exception cref="RunFileException">There is no such folder, a file cannot be read, or two hold the same run.</exception>
+    public IReadOnlyList<RunRecord> ReadAll()
+    {
+        if (!System.IO.Directory.Exists(RunsDirectory))
+            return System.IO.Directory.Exists(PlansDirectory) ? [] // of a grid none of whose runs has ended
+                : throw new RunFileException(RunsDirectory, "does not exist; give the folder that 'glue --out' wrote.");
+        var known = new Dictionary<string, string>(StringComparer.Ordinal);
+        var records = new List<RunRecord>();
+        foreach (var path in Files())
+        {
+            records.Add(Read(path));
+            if (!known.TryAdd(records[^1].Config.Name(), path))
+                throw new RunFileException(path, $"and {known[records[^1].Config.Name()]} hold the same run; move one of them away.");
+        }
+        return records;
+    }
 
     public IEnumerable<string> Files() =>
         System.IO.Directory.EnumerateFiles(RunsDirectory, "*" + Extension).OrderBy(p => Path.GetFileName(p), StringComparer.Ordinal);

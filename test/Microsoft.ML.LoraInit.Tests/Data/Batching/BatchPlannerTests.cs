@@ -17,6 +17,7 @@ public sealed class BatchPlannerTests
     [DataRow(1003, 1)]
     [DataRow(1003, 8)]
     [DataRow(5000, 32)]
+    [DataRow(70, int.MaxValue)]
     public void EveryRowIsInOneBatchAndOneBatchAtMostIsNotFull(int count, int batchSize)
     {
         foreach (var batches in (IReadOnlyList<int[]>[])[BatchPlanner.Shuffled(Lengths(count), batchSize, 0, 1), BatchPlanner.ByLength(Lengths(count), batchSize)])
