@@ -14,15 +14,10 @@ internal static partial class AdapterPlanner
 {
     private const int NamesShown = 24;
 
-    // Messages name the trainers' options, which the settings' names are but for this one.
-    private const string DropoutOption = "LoraDropout";
-
     /// <summary>The plan for a model that is not loaded yet: bad settings are told before long work starts.</summary>
     /// <param name="settings">The settings.</param>
     /// <param name="config">The encoder's shape.</param>
-    /// <param name="rankOption">What messages call the rank.</param>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config, string rankOption = nameof(AdapterSettings.Rank)) =>
-        Plan(settings, Modules(config), rankOption);
+    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, RobertaConfig config) => Plan(settings, Modules(config));
 
     /// <summary>The linear layers of an encoder of this shape, in the model's order: name, out, in.</summary>
     public static IEnumerable<(string Name, int Outputs, int Inputs)> Modules(RobertaConfig config) =>
@@ -32,23 +27,23 @@ internal static partial class AdapterPlanner
 
     /// <summary>The targets in the model's order.</summary>
     /// <exception cref="ArgumentException">A setting is out of range or chooses nothing; the message names it and what there is.</exception>
-    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<(string Name, int Outputs, int Inputs)> modules, string rankOption = nameof(AdapterSettings.Rank))
+    public static IReadOnlyList<AdapterTarget> Plan(AdapterSettings settings, IEnumerable<(string Name, int Outputs, int Inputs)> modules)
     {
-        var all = modules.ToArray();
+        var (all, names) = (modules.ToArray(), settings.Names);
         CheckNumbers(settings);
         CheckLayers(settings, all);
         if (!settings.AllowsUnusedPatterns && settings.ExcludeModules is { } excluded && !all.Any(m => excluded.Matches(m.Name)))
-            throw new ArgumentException($"ExcludeModules = {excluded} excludes no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
+            throw new ArgumentException($"{names.ExcludeModules} = {excluded} excludes no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
         var chosen = all
             .Where(m => settings.TargetModules.Matches(m.Name) && settings.ExcludeModules?.Matches(m.Name) is not true)
             .Where(m => settings.LayersToTransform is null || (settings.LayerOf(m.Name) is int index && settings.LayersToTransform.Contains(index)))
             .ToArray();
         if (chosen.Length == 0)
-            throw new ArgumentException($"TargetModules = {settings.TargetModules}{(settings.ExcludeModules is null ? "" : $" without ExcludeModules = {settings.ExcludeModules}")} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
+            throw new ArgumentException($"{names.TargetModules} = {settings.TargetModules}{(settings.ExcludeModules is null ? "" : $" without {names.ExcludeModules} = {settings.ExcludeModules}")} chooses no linear layer of the model. A name must equal a layer's name or its end after a dot, an expression must match the whole name. The layers: {List(all.Select(m => m.Name))}.");
 
-        var ranks = new Pattern<int>(nameof(AdapterSettings.RankPattern), settings.RankPattern, settings.PatternBudget);
-        var alphas = new Pattern<double>(nameof(AdapterSettings.AlphaPattern), settings.AlphaPattern, settings.PatternBudget);
+        var ranks = new Pattern<int>(names.RankPattern, settings.RankPattern, settings.PatternBudget);
+        var alphas = new Pattern<double>(names.AlphaPattern, settings.AlphaPattern, settings.PatternBudget);
         var targets = chosen.Select(m => Target(m.Name, m.Outputs, m.Inputs)).ToArray();
         if (!settings.AllowsUnusedPatterns)
         {
@@ -59,9 +54,9 @@ internal static partial class AdapterPlanner
 
         AdapterTarget Target(string name, int outputs, int inputs)
         {
-            var (rank, rankFrom) = ranks.Find(name, settings.Rank, rankOption);
-            var (alpha, alphaFrom) = alphas.Find(name, settings.Alpha, nameof(AdapterSettings.Alpha));
-            if (rank < 1 || rank > Math.Min(inputs, outputs))
+            var (rank, rankFrom) = ranks.Find(name, settings.Rank, names.Rank);
+            var (alpha, alphaFrom) = alphas.Find(name, settings.Alpha, names.Alpha);
+            if (rank < 1 || (rank > Math.Min(inputs, outputs) && !settings.AllowsAnyRank))
                 throw new ArgumentException($"{rankFrom} = {rank} does not fit '{name}' [{outputs}, {inputs}]: the rank must be from 1 to {Math.Min(inputs, outputs)}.");
             CheckAlpha(alpha, alphaFrom);
             return new(name, inputs, outputs, rank, alpha, settings.RankStabilized);
@@ -78,10 +73,10 @@ internal static partial class AdapterPlanner
     private static void CheckNumbers(AdapterSettings settings)
     {
         if (settings.Rank < 1)
-            throw new ArgumentException($"{nameof(AdapterSettings.Rank)} = {settings.Rank} is out of range: the rank must be at least 1.");
-        CheckAlpha(settings.Alpha, nameof(AdapterSettings.Alpha));
+            throw new ArgumentException($"{settings.Names.Rank} = {settings.Rank} is out of range: the rank must be at least 1.");
+        CheckAlpha(settings.Alpha, settings.Names.Alpha);
         if (settings.Dropout is not (>= 0 and < 1))
-            throw new ArgumentException($"{DropoutOption} = {settings.Dropout} is out of range: it must lie in [0, 1).");
+            throw new ArgumentException($"{settings.Names.Dropout} = {settings.Dropout} is out of range: it must lie in [0, 1).");
     }
 
     private static void CheckAlpha(double alpha, string option)
@@ -97,10 +92,10 @@ internal static partial class AdapterPlanner
             return;
         var known = modules.Select(m => LayerIndex(m.Name)).OfType<int>().ToHashSet();
         if (layers.Count == 0)
-            throw new ArgumentException($"{nameof(AdapterSettings.LayersToTransform)} is empty: name at least one layer, or leave it null for all.");
+            throw new ArgumentException($"{settings.Names.LayersToTransform} is empty: name at least one layer, or leave it null for all.");
         foreach (var layer in layers)
             if (!known.Contains(layer))
-                throw new ArgumentException($"{nameof(AdapterSettings.LayersToTransform)} names layer {layer}, but the model has the layers 0 to {known.Max()}.");
+                throw new ArgumentException($"{settings.Names.LayersToTransform} names layer {layer}, but the model has the layers 0 to {known.Max()}.");
     }
 
     private static string List(IEnumerable<string> names)

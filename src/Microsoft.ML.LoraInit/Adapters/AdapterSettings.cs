@@ -41,8 +41,36 @@ internal sealed record AdapterSettings
     /// <summary>What the patterns share where they come from a file.</summary>
     public PatternBudget? PatternBudget { get; init; }
 
+    /// <summary>Whether a rank may be more than a layer has room for, as where factors are held whole from some rank on.</summary>
+    public bool AllowsAnyRank { get; init; }
+
+    /// <summary>What messages call all these.</summary>
+    public AdapterSettingNames Names { get; init; } = AdapterSettingNames.Options;
+
     /// <summary>The number of a module's layer, or null.</summary>
     public int? LayerOf(string module) => LayersPattern.Count == 0
         ? AdapterPlanner.LayerIndex(module)
         : LayersPattern.Select(p => p.Number(module)).FirstOrDefault(n => n is not null);
+}
+
+/// <summary>What messages call the settings of <see cref="AdapterSettings"/>: the trainers' options, or the keys of a file.</summary>
+internal sealed record AdapterSettingNames
+{
+    public static AdapterSettingNames Options { get; } = new();
+
+    public string Rank { get; init; } = nameof(AdapterSettings.Rank);
+
+    public string Alpha { get; init; } = nameof(AdapterSettings.Alpha);
+
+    public string Dropout { get; init; } = "LoraDropout";
+
+    public string TargetModules { get; init; } = nameof(AdapterSettings.TargetModules);
+
+    public string ExcludeModules { get; init; } = nameof(AdapterSettings.ExcludeModules);
+
+    public string LayersToTransform { get; init; } = nameof(AdapterSettings.LayersToTransform);
+
+    public string RankPattern { get; init; } = nameof(AdapterSettings.RankPattern);
+
+    public string AlphaPattern { get; init; } = nameof(AdapterSettings.AlphaPattern);
 }

@@ -8,12 +8,15 @@ internal static class ClassWeighting
     private static readonly string[] FalseAndTrue = ["false", "true"];
 
     /// <summary>Checks names before anything long begins.</summary>
+    /// <param name="weights">The option.</param>
+    /// <param name="task">What the classes are of.</param>
+    /// <param name="first">The first class that training rows may have.</param>
     /// <exception cref="ArgumentException">A class has no weight, or a weight is for no class.</exception>
-    public static void Check(ClassWeights weights, TextTask task)
+    public static void Check(ClassWeights weights, TextTask task, int first = 0)
     {
         if (weights is not ExplicitClassWeights { Weights: var given })
             return;
-        var names = Names(task);
+        IReadOnlyList<string> names = [.. Names(task).Skip(first)];
         if (given.Keys.FirstOrDefault(n => !names.Contains(n, StringComparer.Ordinal)) is { } unknown)
             throw new ArgumentException($"ClassWeights has a weight for '{unknown}', which is no class. The classes are {List(names)}.");
         if (names.FirstOrDefault(n => !given.ContainsKey(n)) is { } missing)
@@ -28,7 +31,7 @@ internal static class ClassWeighting
         if (task is MultiLabelTask several)
             return (Weighted(several, weights, train), train);
         var byClass = weights is ExplicitClassWeights { Weights: var given }
-            ? [.. Names(task).Select(n => (float)given[n])]
+            ? [.. Names(task).Select(n => (float)given.GetValueOrDefault(n, 1))] // known classes have none, and no rows
             : Balanced(Counts(train.Labels, task is BinaryTask ? 2 : task.OutputCount));
         return (task, train with { Weights = [.. train.Labels.Select((label, row) => byClass[(int)label] * (train.Weights?[row] ?? 1))] });
     }

@@ -73,7 +73,7 @@ internal sealed class InspectionRun
         using var scope = NewDisposeScope();
         var (maxLength, _) = TextTrainerRun.Check(_training, files.Config, task.OutputCount);
         if (_options.Against is { } against)
-            foreach (var target in AdapterPlanner.Plan(_training.ToAdapterSettings(), files.Config))
+            foreach (var target in _training.Method.Targets(_training.ToAdapterSettings(), files.Config))
                 against.Validate(target);
         var data = _options.Data is null ? null : Read(files, columns, maxLength);
         using var weights = files.LoadWeights(device, ComputeDevice.BaseType(_training.Precision, device), _training.BaseQuantization);

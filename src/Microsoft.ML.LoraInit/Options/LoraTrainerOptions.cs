@@ -88,7 +88,8 @@ public abstract class LoraTrainerOptions
 
     /// <summary>
     /// LoRA+ (arXiv 2402.12354): how many times <see cref="InitialLearningRate"/> is B's rate; A and all else keep theirs.
-    /// Default 1. The paper advises 16. As in torch's parameter groups, B's weight decay follows its rate. Counts for LoRA alone.
+    /// Default 1. The paper advises 16. As in torch's parameter groups, B's weight decay follows its rate. Counts for LoRA
+    /// and for its variants, of which those that have no B refuse it.
     /// </summary>
     public double LoraPlusRatio { get; set; } = 1;
 

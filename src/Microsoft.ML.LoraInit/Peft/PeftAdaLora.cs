@@ -21,38 +21,54 @@ internal sealed class PeftAdaLora : PeftFamily
     // PEFT has one initial rank and one alpha for all layers.
     public override bool Holds(IReadOnlyList<AdapterTarget> targets) => targets.DistinctBy(t => (t.Rank, t.Alpha)).Count() == 1;
 
+    protected override IReadOnlyDictionary<string, string> Members { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        [nameof(AdaLoraMethod.InitialRank)] = "init_r",
+        [nameof(AdaLoraMethod.TargetRank)] = "target_r",
+        [nameof(AdaLoraMethod.WarmupSteps)] = "tinit",
+        [nameof(AdaLoraMethod.FinalSteps)] = "tfinal",
+        [nameof(AdaLoraMethod.Interval)] = "deltaT",
+        [nameof(AdaLoraMethod.Beta1)] = "beta1",
+        [nameof(AdaLoraMethod.Beta2)] = "beta2",
+        [nameof(AdaLoraMethod.OrthogonalityWeight)] = "orth_reg_weight",
+        [nameof(AdaLoraMethod.TotalSteps)] = "total_step",
+    };
+
+    // The scale is lora_alpha / init_r with use_rslora too (tuners/adalora/layer.py).
     public override AdapterSettings Settings(JsonKeys keys, AdapterSettings common)
     {
         var rank = keys.Integer("init_r", 12);
-        return common with { Rank = rank, Alpha = keys.Number("lora_alpha", 8) is > 0 and var alpha ? alpha : rank, RankPattern = new Dictionary<string, int>(), AlphaPattern = new Dictionary<string, double>() };
+        return common with
+        {
+            Rank = rank,
+            Alpha = keys.Number("lora_alpha", 8) is > 0 and var alpha ? alpha : rank,
+            RankStabilized = false,
+            RankPattern = new Dictionary<string, int>(),
+            AlphaPattern = new Dictionary<string, double>(),
+            Names = common.Names with { Rank = "init_r" },
+        };
     }
 
     public override PeftFamilyConfig Read(JsonKeys keys)
     {
-        try
+        var initial = keys.Integer("init_r", 12);
+        var method = Method(keys, () => new AdaLoraMethod
         {
-            var method = new AdaLoraMethod
-            {
-                InitialRank = keys.Integer("init_r", 12),
-                TargetRank = keys.Integer("target_r", 8),
-                WarmupSteps = keys.Integer("tinit", 0),
-                FinalSteps = keys.Integer("tfinal", 0),
-                Interval = keys.Integer("deltaT", 1),
-                Beta1 = keys.Number("beta1", 0.85),
-                Beta2 = keys.Number("beta2", 0.85),
-                OrthogonalityWeight = keys.Number("orth_reg_weight", 0.5),
-                TotalSteps = keys.Has("total_step") ? keys.Integer("total_step", 0) : null,
-            };
-            var kept = keys.Lists<bool>("rank_pattern", "a list of true and false for each layer");
-            foreach (var (name, flags) in kept)
-                if (!name.EndsWith(E, StringComparison.Ordinal) || flags.Length != method.InitialRank)
-                    throw keys.Bad("rank_pattern", $"has '{name}' with {flags.Length} flags", $"each name ends in {E} and has init_r = {method.InitialRank} of them");
-            return new(method, kept.ToDictionary(k => PeftNames.FullName(k.Key[..^E.Length]), k => k.Value, StringComparer.Ordinal));
-        }
-        catch (ArgumentException e)
-        {
-            throw Bad(keys, e);
-        }
+            InitialRank = initial,
+            TargetRank = keys.Integer("target_r", 8),
+            WarmupSteps = keys.Integer("tinit", 0),
+            FinalSteps = keys.Integer("tfinal", 0),
+            Interval = keys.Integer("deltaT", 1),
+            Beta1 = keys.Number("beta1", 0.85),
+            Beta2 = keys.Number("beta2", 0.85),
+            OrthogonalityWeight = keys.Number("orth_reg_weight", 0.5),
+            TotalSteps = keys.Has("total_step") ? keys.Integer("total_step", 0) : null,
+        });
+        var kept = keys.Lists<bool>("rank_pattern", "a list of true and false for each layer");
+        foreach (var (name, flags) in kept)
+            if (!name.EndsWith(E, StringComparison.Ordinal) || flags.Length != initial)
+                throw keys.Bad("rank_pattern", $"has '{name}' with {flags.Length} flags", $"each name ends in {E} and has init_r = {initial} of them");
+        return new(method, kept.ToDictionary(k => PeftNames.FullName(k.Key[..^E.Length]), k => k.Value, StringComparer.Ordinal));
     }
 
     public override JsonObject Write(PeftConfig config)

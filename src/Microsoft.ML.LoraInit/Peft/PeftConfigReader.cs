@@ -25,6 +25,19 @@ internal static class PeftConfigReader
     // Other modules that a sequence classifier may have trained in full; RoBERTa's head is called classifier and has two parts.
     private static readonly string[] Heads = ["classifier", "score", "classifier.dense", "classifier.out_proj", "out_proj"];
 
+    // Messages name the file's keys.
+    private static readonly AdapterSettingNames Names = new()
+    {
+        Rank = "r",
+        Alpha = "lora_alpha",
+        Dropout = "lora_dropout",
+        TargetModules = "target_modules",
+        ExcludeModules = "exclude_modules",
+        LayersToTransform = "layers_to_transform",
+        RankPattern = "rank_pattern",
+        AlphaPattern = "alpha_pattern",
+    };
+
     // As tuners_utils.py puts it around each name.
     private const string LayersFrame = @"^.*\.(?:{0})\.(?<LayerNumber>\d+)\.";
 
@@ -63,6 +76,7 @@ internal static class PeftConfigReader
             LayersPattern = [.. (keys.List<string>("layers_pattern", "a name or a list of names") ?? []).Where(p => p.Length > 0).Select(p => new LayerPattern(p, LayersFrame, budget))],
             AllowsUnusedPatterns = true,
             PatternBudget = budget,
+            Names = Names,
             RankPattern = isAdaLora ? new Dictionary<string, int>() : keys.Map<int>("rank_pattern", "an integer"),
             AlphaPattern = keys.Map<double>("alpha_pattern", "a number"),
         };

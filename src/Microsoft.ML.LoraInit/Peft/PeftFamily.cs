@@ -25,7 +25,7 @@ internal abstract class PeftFamily
     /// <summary>By method; null where PEFT's file for it is that of plain LoRA.</summary>
     public static PeftFamily? Of(FineTuningMethod method) => All.FirstOrDefault(f => f.Type == method.Name.ToUpperInvariant());
 
-    /// <summary>Rank and alpha, put into what the types have in common.</summary>
+    /// <summary>Rank and alpha, put into what the types have in common; what a type does not know has no part in it, whatever the file says.</summary>
     public abstract AdapterSettings Settings(JsonKeys keys, AdapterSettings common);
 
     /// <summary>The method and what else the file says of these adapters.</summary>
@@ -50,7 +50,21 @@ internal abstract class PeftFamily
     /// <summary>What the file says of adapters like these.</summary>
     public virtual PeftFamilyConfig Describe(PeftFamilyWeights weights) => new(weights.Method, new Dictionary<string, bool[]>());
 
-    protected static InvalidDataException Bad(JsonKeys keys, Exception e) => keys.Bad("peft_type", $"is {keys.Raw("peft_type")}", e.Message.TrimEnd('.'));
+    /// <summary>The file's members by the properties of the method that stand for them.</summary>
+    protected virtual IReadOnlyDictionary<string, string> Members { get; } = new Dictionary<string, string>();
+
+    /// <summary>Makes the method of what a file says; what is out of range is refused by its key there.</summary>
+    protected LoraFamilyMethod Method(JsonKeys keys, Func<LoraFamilyMethod> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch (ArgumentOutOfRangeException e) when (e.ParamName is { } property && Members.TryGetValue(property, out var key))
+        {
+            throw keys.Bad(key, $"is {keys.Raw(key)}", $"use {SettingRange.Allowed(e)}");
+        }
+    }
 }
 
 /// <summary>What a configuration says of a variant's adapters beside rank, alpha and targets.</summary>

@@ -51,7 +51,7 @@ internal sealed class PeftFolder : IDisposable
     /// <summary>Modules with an A, and its rank, in the file's order.</summary>
     public IEnumerable<(string Module, int Rank)> Modules => Family is null
         ? Names(PeftNames.Part.A).Select(m => (m, Rows(Stored(PeftNames.Part.A, m))))
-        : FamilyModules.Select(m => (m, Config.Family!.Kept.TryGetValue(m, out var kept) ? kept.Count(k => k) : Config.Settings.Rank));
+        : Plan(FamilyModules.Select(m => (m, int.MaxValue, int.MaxValue))).Select(t => (t.ModuleName, Config.Family!.Kept.TryGetValue(t.ModuleName, out var kept) ? kept.Count(k => k) : t.Rank));
 
     /// <summary>The variant of LoRA that this is; null for LoRA itself.</summary>
     public PeftFamily? Family => Config.Family is null ? null : PeftFamily.Of(Config.Family.Method);
@@ -98,17 +98,18 @@ internal sealed class PeftFolder : IDisposable
 
     /// <summary>The layers that the configuration chooses in a model of this shape, in the model's order.</summary>
     /// <exception cref="InvalidDataException">It chooses none, or a number is out of range.</exception>
-    public IReadOnlyList<AdapterTarget> Targets(RobertaConfig config)
+    public IReadOnlyList<AdapterTarget> Targets(RobertaConfig config) => Plan(AdapterPlanner.Modules(config));
+
+    private AdapterTarget[] Plan(IEnumerable<(string Name, int Outputs, int Inputs)> modules)
     {
         try
         {
-            var modules = AdapterPlanner.Modules(config).Select(m => IsBare ? m with { Name = PeftNames.BareName(m.Name) } : m)
-                .Where(m => Config.Exclude?.Matches(m.Name) is not true);
-            return [.. AdapterPlanner.Plan(Config.Settings, modules).Select(t => t with { ModuleName = PeftNames.FullName(t.ModuleName) })];
+            var named = modules.Select(m => IsBare ? m with { Name = PeftNames.BareName(m.Name) } : m).Where(m => Config.Exclude?.Matches(m.Name) is not true);
+            return [.. AdapterPlanner.Plan(Config.Settings, named).Select(t => t with { ModuleName = PeftNames.FullName(t.ModuleName) })];
         }
         catch (ArgumentException e)
         {
-            throw new InvalidDataException($"'{System.IO.Path.Combine(Path, PeftNames.Config)}' does not fit the base model. {e.Message}", e);
+            throw new InvalidDataException($"'{System.IO.Path.Combine(Path, PeftNames.Config)}': {e.Message}", e);
         }
     }
 
@@ -120,6 +121,8 @@ internal sealed class PeftFolder : IDisposable
         var (chosen, found) = (targets.Select(t => t.ModuleName).ToArray(), Names(PeftNames.Part.A).Union(Names(PeftNames.Part.B)).Union(Names(PeftNames.Part.Magnitude)).Union(FamilyModules).ToArray());
         if (found.Except(chosen).FirstOrDefault() is { } surplus)
             throw new InvalidDataException($"'{_file.Name}' has an adapter on '{surplus}', which {PeftNames.Config} does not choose or a RoBERTa with {config.Layers} layers does not have.");
+        if (Config.Family?.Kept.Keys.Except(chosen).FirstOrDefault() is { } unknown)
+            throw new InvalidDataException($"'{System.IO.Path.Combine(Path, PeftNames.Config)}': rank_pattern names '{unknown}', which target_modules does not choose or a RoBERTa with {config.Layers} layers does not have.");
         var adapters = Family is not null ? [] : targets.Select(t => new PlainAdapter(
             t,
             Read(PeftNames.Part.A, t.ModuleName, t.Rank, t.InFeatures),
@@ -129,8 +132,8 @@ internal sealed class PeftFolder : IDisposable
         var head = HasHead
             ? ClassificationHead.Layout(config, Outputs).ToDictionary(l => l.Name, l => Head(l.Name, l.Shape), StringComparer.Ordinal)
             : null;
-        if (head is not null && Names(PeftNames.Part.Head).Except(head.Keys).FirstOrDefault() is { } unknown)
-            throw new InvalidDataException($"'{_file.Name}' has the head tensor '{unknown}', which RoBERTa's classification head does not have.");
+        if (head is not null && Names(PeftNames.Part.Head).Except(head.Keys).FirstOrDefault() is { } foreign)
+            throw new InvalidDataException($"'{_file.Name}' has the head tensor '{foreign}', which RoBERTa's classification head does not have.");
         var biases = Biases(config, chosen);
         return new(adapters, head, Config.Settings.Dropout)
         {
@@ -206,5 +209,5 @@ internal sealed class PeftFolder : IDisposable
     private IEnumerable<string> Names(PeftNames.Part part) => _stored.Keys.Where(k => k.Part == part).Select(k => k.Name);
 
     private string Stored(PeftNames.Part part, string name) => _stored.TryGetValue((part, name), out var stored) ? stored
-        : throw new InvalidDataException($"'{_file.Name}' lacks {(part == PeftNames.Part.Head ? $"the head's '{name}'" : $"the tensor {part} of '{name}'")}, which {PeftNames.Config} asks for.");
+        : throw new InvalidDataException($"'{_file.Name}' lacks {(part == PeftNames.Part.Head ? $"the head's '{name}'" : $"the tensor '{PeftNames.Stored(part, IsBare ? PeftNames.BareName(name) : name)}'")}, which {PeftNames.Config} asks for.");
 }

@@ -7,7 +7,14 @@ namespace Microsoft.ML.LoraInit.Peft;
 /// <summary>What LoHa's and LoKr's files have in common (huggingface/peft 5d602fd, tuners/lycoris_utils.py).</summary>
 internal abstract class PeftLycoris : PeftFamily
 {
-    public override AdapterSettings Settings(JsonKeys keys, AdapterSettings common) => common with { Rank = keys.Integer("r", 8), Alpha = keys.Number("alpha", 8) };
+    public override AdapterSettings Settings(JsonKeys keys, AdapterSettings common) => common with
+    {
+        Rank = keys.Integer("r", 8),
+        Alpha = keys.Number("alpha", 8),
+        RankStabilized = false,
+        Dropout = 0,
+        Names = common.Names with { Alpha = "alpha" },
+    };
 
     public override JsonObject Write(PeftConfig config) => new()
     {
@@ -41,22 +48,17 @@ internal sealed class PeftLokr : PeftLycoris
 
     public override IReadOnlyList<string> Suffixes => [LokrKind.C, LokrKind.Ca, LokrKind.Cb, LokrKind.D, LokrKind.Da, LokrKind.Db];
 
-    public override PeftFamilyConfig Read(JsonKeys keys)
+    protected override IReadOnlyDictionary<string, string> Members { get; } = new Dictionary<string, string> { [nameof(LokrMethod.Factor)] = "decompose_factor" };
+
+    // From half of a factor's longer side on it is held whole, and a higher rank is a matter of scale alone.
+    public override AdapterSettings Settings(JsonKeys keys, AdapterSettings common) => base.Settings(keys, common) with { AllowsAnyRank = true };
+
+    public override PeftFamilyConfig Read(JsonKeys keys) => new(Method(keys, () => new LokrMethod
     {
-        try
-        {
-            return new(new LokrMethod
-            {
-                Factor = keys.Integer("decompose_factor", -1),
-                DecomposeBoth = keys.Flag("decompose_both"),
-                LycorisStart = keys.Has("init_weights") && keys.IsText("init_weights") && keys.Text("init_weights") == Lycoris,
-            }, new Dictionary<string, bool[]>());
-        }
-        catch (ArgumentException e)
-        {
-            throw Bad(keys, e);
-        }
-    }
+        Factor = keys.Integer("decompose_factor", -1),
+        DecomposeBoth = keys.Flag("decompose_both"),
+        LycorisStart = keys.Has("init_weights") && keys.IsText("init_weights") && keys.Text("init_weights") == Lycoris,
+    }), new Dictionary<string, bool[]>());
 
     public override JsonObject Write(PeftConfig config)
     {

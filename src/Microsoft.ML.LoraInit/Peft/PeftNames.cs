@@ -64,8 +64,14 @@ internal static class PeftNames
             if (name.EndsWith(Bias, StringComparison.Ordinal))
                 return (Part.Bias, FullName(name.Replace(BaseLayer + Bias, Bias, StringComparison.Ordinal)));
         }
-        throw new InvalidDataException($"'{source}' has the tensor '{stored}', which this library has no place for: it reads {Prefix}<layer>{A}, {B}, {Magnitude} on linear layers of the encoder, the encoder's biases, and the head {Prefix}{Head}*.");
+        var read = family is null ? $"{A}, {B}, {Magnitude} on linear layers of the encoder, the encoder's biases," : $"{string.Join(", ", family.Suffixes)} ({family.Type}) on linear layers of the encoder,";
+        throw new InvalidDataException($"'{source}' has the tensor '{stored}', which this library has no place for: it reads {Prefix}<layer>{read} and the head {Prefix}{Head}*.");
     }
+
+    /// <summary>What a file calls a tensor outside the head.</summary>
+    /// <param name="part">What it is.</param>
+    /// <param name="name">The module; of biases and variants the tensor.</param>
+    public static string Stored(Part part, string name) => Prefix + name + part switch { Part.A => A, Part.B => B, Part.Magnitude => Magnitude, _ => "" };
 
     /// <summary>Whether the adapter was made on a bare encoder, whose names lack the prefix that they have below a head.</summary>
     public static bool IsBare(IEnumerable<string> stored) =>

@@ -20,6 +20,7 @@ internal static class PeftTargets
             RankStabilized = targets[0].RankStabilized,
             UseDora = dora,
             Dropout = dropout,
+            AllowsAnyRank = true, // they are what they are
             TargetModules = TargetModules.Named([.. targets.Select(t => t.ModuleName)]),
             RankPattern = targets.Where(t => t.Rank != rank).ToDictionary(t => t.ModuleName, t => t.Rank, StringComparer.Ordinal),
             AlphaPattern = targets.Where(t => t.Alpha != alpha).ToDictionary(t => t.ModuleName, t => t.Alpha, StringComparer.Ordinal),

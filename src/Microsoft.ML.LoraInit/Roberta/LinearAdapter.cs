@@ -38,6 +38,9 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
     /// <summary>The adapter's own parameters, trained and frozen, by full name (<c>{module}.lora_A</c>).</summary>
     public abstract IReadOnlyList<Parameter> Parameters { get; }
 
+    /// <summary>Those that stand for B, whose rate LoRA+ raises; empty where there is none.</summary>
+    public virtual IEnumerable<Parameter> OutputFactors => [];
+
     /// <summary>x [..., in] → [..., out]: the adapted layer, base product included.</summary>
     public abstract Tensor forward(Tensor x, Linear linear, ForwardContext context);
 

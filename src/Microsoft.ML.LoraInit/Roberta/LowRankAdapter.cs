@@ -14,6 +14,8 @@ internal abstract class LowRankAdapter(AdapterTarget target, double dropout) : L
     /// <summary>[out, r], fp32.</summary>
     public abstract Parameter B { get; }
 
+    public override IEnumerable<Parameter> OutputFactors => [B];
+
     /// <summary>The factors of the product as they are in this step; what a gate scales is scaled.</summary>
     public virtual AdapterFactors Factors => new(A.Value, B.Value);
 

@@ -14,6 +14,9 @@ internal sealed record KnownModel(FineTunedModel Model, EarlierDirections? Earli
 {
     private int Classes => Model.State.Outputs;
 
+    /// <summary>The first class that a method learns.</summary>
+    public int FirstLearnt(FineTuningMethod method) => method.KeepsKnownClasses ? Classes : 0;
+
     /// <summary>The tokenizer of the model, over its base.</summary>
     /// <exception cref="InvalidDataException">The base is another one by now.</exception>
     public SubwordTokenizer Tokenizer(CheckpointFiles files) => files.Identity.Sha256 == Model.State.Base.Sha256 ? files.OpenTokenizer(Model.ModelSettings.Tokenizer)

@@ -14,7 +14,7 @@ namespace Microsoft.ML.LoraInit;
 /// <remarks>
 /// Each <c>Fit</c> is a stage of SD-LoRA (<see cref="SdLoraMethod"/>): the rows of old classes are not needed, and what the model learnt of them stays, but
 /// for how much of it counts. Classes are told apart by name, so the label is a key of texts; the rows may be of new classes only, and of at
-/// least two. The given model stays as it is. Base, text columns, layers and texts' length are the model's. The new one can learn in turn.
+/// least two; a class that only the keys have and no row is none of them. The given model stays as it is. Base, text columns, layers and texts' length are the model's. The new one can learn in turn.
 /// </remarks>
 /// <example><code>
 /// var first = trainer.Fit(rowsOfJanuary);                                                     // any LoRA text classification over key labels
@@ -121,7 +121,7 @@ public sealed class LoraNewClassesTrainer : IEstimator<LoraTextClassificationTra
         /// <summary>What the best epoch is kept by, and early stopping judges by, over rows of old and new classes. Default accuracy.</summary>
         public ClassificationValidationMetric ValidationMetric { get; set; }
 
-        /// <summary>How much the rows of each new class count. Default none: all the same.</summary>
+        /// <summary>How much the rows of each new class count; known classes have no weight. Default none: all the same.</summary>
         public ClassWeights ClassWeights { get; set; } = ClassWeights.None;
 
         internal string PredictedLabelColumnName { get; set; } = "PredictedLabel";

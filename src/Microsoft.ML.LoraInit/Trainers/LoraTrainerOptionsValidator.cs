@@ -125,8 +125,8 @@ internal static class LoraTrainerOptionsValidator
             throw Refused(nameof(options.Initialization), options.Initialization.Name, obstacle, "Choose another initialisation, or another method");
         if (options.GradientPreconditioning != GradientPreconditioning.None)
             throw Refused(nameof(options.GradientPreconditioning), options.GradientPreconditioning, "the preconditioner is for plain LoRA", "Choose GradientPreconditioning.None, or FineTuningMethod.Lora()");
-        if (method.UpdatesItself && options.LoraPlusRatio != 1)
-            throw Refused(nameof(options.LoraPlusRatio), options.LoraPlusRatio, "it moves A and B itself, by one rate", "Leave the ratio at 1");
+        if (method.RateObstacle is { } rate && options.LoraPlusRatio != 1)
+            throw Refused(nameof(options.LoraPlusRatio), options.LoraPlusRatio, rate, "Leave the ratio at 1");
         if (method.CorrectsBase && options.BaseQuantization != BaseQuantization.None)
             throw Refused(nameof(options.BaseQuantization), options.BaseQuantization, "it changes the base's weights, which 4 bits cannot hold", "Choose BaseQuantization.None");
 

@@ -7,8 +7,8 @@ namespace Microsoft.ML.LoraInit.Trainers;
 /// <summary>The labels of rows that bring new classes: keys of all classes, the model's own first, in its order.</summary>
 internal static class NewClassLabels
 {
-    /// <summary>The rows, their label mapped to a key of the known classes and then the new ones.</summary>
-    /// <param name="rows">The rows, their label a key of names of its own.</param>
+    /// <summary>The rows, their label mapped to a key of the known classes and then the new ones, in the order of the rows' own keys.</summary>
+    /// <param name="rows">The rows, their label a key of names of its own; one that no row has is no class that they bring.</param>
     /// <param name="label">The label column.</param>
     /// <param name="known">The model's classes.</param>
     /// <exception cref="ArgumentException">The classes have no names, or the rows bring no new one.</exception>
@@ -18,12 +18,14 @@ internal static class NewClassLabels
             return rows; // told by the check that follows
         if (ClassNames.Of(column) is not { Type.ItemType: TextDataViewType } names || known.Type.ItemType is not TextDataViewType)
             throw new ArgumentException($"The label column '{label}' is a key of {(ClassNames.Of(column) is { } other ? other.Type.ItemType : "no values")}, and the model's classes are named by {known.Type.ItemType}: both must be texts, by which classes are told apart. Map texts with Transforms.Conversion.MapValueToKey.");
-        var more = names.Texts.Except(known.Texts, StringComparer.Ordinal).ToArray();
-        if (more.Length == 0)
-            throw new ArgumentException($"The label column '{label}' brings no new class: the model knows all of {List(names.Texts)}.");
         var ml = new MLContext();
+        var named = ml.Transforms.Conversion.MapKeyToValue(label).Fit(rows).Transform(rows);
+        var found = named.GetColumn<ReadOnlyMemory<char>>(label).Select(t => t.ToString()).ToHashSet(StringComparer.Ordinal);
+        var more = names.Texts.Where(found.Contains).Except(known.Texts, StringComparer.Ordinal).ToArray();
+        if (more.Length == 0)
+            throw new ArgumentException($"The label column '{label}' brings no new class: the model knows all of {List([.. names.Texts.Where(found.Contains)])}. It knows every class that the keys of its training had, with rows or without: make keys of the rows of one stage at a time.");
         var keys = ml.Data.LoadFromEnumerable(known.Texts.Concat(more).Select(t => new KeyRow { Value = t }));
-        return ml.Transforms.Conversion.MapKeyToValue(label).Append(ml.Transforms.Conversion.MapValueToKey(label, label, keyData: keys)).Fit(rows).Transform(rows);
+        return ml.Transforms.Conversion.MapValueToKey(label, label, keyData: keys).Fit(named).Transform(named);
     }
 
     /// <summary>Refuses rows that a stage cannot learn from.</summary>

@@ -50,7 +50,7 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var outputs = _kind.Scores(label, classes);
         TrainerSchema.CheckOutputs(_columns, outputs.Names);
         if (_kind.ClassWeights is { } classWeights)
-            ClassWeighting.Check(classWeights, outputs.Task);
+            ClassWeighting.Check(classWeights, outputs.Task, known?.FirstLearnt(options.Method) ?? 0);
         _ = new ScoringSchema(input.Schema, _columns with { Label = null, Weight = null }, outputs); // the model's columns can be made from these
         return new(outputs, label, classes, Validation(label));
     }

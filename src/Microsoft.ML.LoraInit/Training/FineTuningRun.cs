@@ -78,8 +78,8 @@ internal sealed class FineTuningRun
         using var resumed = checkpoint?.Open();
         using var start = new InitialFactors();
         Prepare(model, start, resumed);
-        foreach (var adapter in Adapters(model))
-            adapter.B.LearningRateFactor *= _settings.Optimizer.LoraPlusRatio;
+        foreach (var parameter in model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().SelectMany(a => a.OutputFactors))
+            parameter.LearningRateFactor *= _settings.Optimizer.LoraPlusRatio;
 
         using var parameters = new TrainableParameters(model.Parameters);
         var adam = new AdamWSettings { WeightDecay = _settings.Optimizer.WeightDecay, DecayEverything = _settings.Optimizer.DecayBiasesAndNorms };

@@ -66,6 +66,14 @@ public sealed class InitializationInspectorTests
         Assert.AreEqual("milora", (string?)report.Against!["name"]);
     }
 
+    // Loram needs a rank of 2, which the option has not and the method's adapters have.
+    [TestMethod]
+    public void AgainstIsCheckedForTheRanksThatTheMethodDecides()
+    {
+        var report = Inspect(LoraInitialization.Kaiming(), against: LoraInitialization.Loram(), change: o => (o.Rank, o.Method) = (1, new AdaLoraMethod { InitialRank = 4 }));
+        Assert.AreEqual("loram", (string?)report.Against!["name"]);
+    }
+
     [TestMethod]
     public void LoraOneChangesTheFunctionAndGradientsAreThoseOfTheLoss()
     {

@@ -104,7 +104,7 @@ public sealed class PeftFolderTests
     [DataRow("target_modules", "[\"query\"]", "layer.0.attention.self.value")]
     [DataRow("layers_to_transform", "[0, 7]", "7")]
     [DataRow("rank_pattern", "{\"query\": 3}", "lora_A.weight")]
-    [DataRow("use_dora", "true", "Magnitude")]
+    [DataRow("use_dora", "true", "lora_magnitude_vector")]
     public void ASettingThatDoesNotFitIsRefusedByName(string key, string value, string named) => With(folder =>
     {
         var path = Path.Combine(folder, PeftNames.Config);

@@ -69,6 +69,29 @@ public sealed class NewClassesTests
     }
 
     [TestMethod]
+    public void AClassThatNoRowOfTheStageHasIsNotKnownAfterwards()
+    {
+        var ml = Topics.Context();
+        // Keys of all months at once, as where they are made before rows are chosen.
+        var keys = ml.Transforms.Conversion.MapValueToKey("Label").Fit(Topics.View(ml, Old.Append(Named(Topics.Rows[0], "later")).Concat(New)));
+        var options = new LoraNewClassesTrainer.Options { MaxEpochs = 1, BatchSize = 8 };
+        using var second = ml.MulticlassClassification.Trainers.LoraNewClasses(LazyFirst.Value, options).Fit(keys.Transform(Topics.View(ml, New)));
+        VBuffer<ReadOnlyMemory<char>> slots = default;
+        second.Transform(Topics.View(ml)).Schema["Score"].GetSlotNames(ref slots);
+        CollectionAssert.AreEqual(new[] { "food", "sport", "wet", "dry" }, slots.DenseValues().Select(s => s.ToString()).ToArray());
+        var again = ml.MulticlassClassification.Trainers.LoraNewClasses(second, options);
+        StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => again.Fit(keys.Transform(Topics.View(ml, New)))).Message, "knows all of 'wet', 'dry'.");
+    }
+
+    [TestMethod]
+    public void ClassWeightsAreOfTheNewClasses()
+    {
+        Learn(LazyFirst.Value, o => (o.MaxEpochs, o.ClassWeights) = (1, ClassWeights.PerClass(new Dictionary<string, double> { ["wet"] = 2, ["dry"] = 1 })));
+        var error = Assert.ThrowsExactly<ArgumentException>(() => Learn(LazyFirst.Value, o => o.ClassWeights = ClassWeights.PerClass(new Dictionary<string, double> { ["wet"] = 2, ["food"] = 1 })));
+        StringAssert.Contains(error.Message, "'food', which is no class. The classes are 'wet', 'dry'");
+    }
+
+    [TestMethod]
     public void RowsThatAStageCannotLearnFromAreRefused()
     {
         StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => Learn(LazyFirst.Value, rows: New.Concat(Old.Take(3)))).Message, "3 of 28 training rows are of classes that the model knows, such as 'food'");

@@ -82,11 +82,9 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
     {
         var target = TargetRank ?? settings.Rank;
         var initial = InitialRank ?? ((3 * target) + 1) / 2;
-        return target <= initial ? settings with { Rank = initial }
+        return target <= initial ? settings with { Rank = initial, Names = settings.Names with { Rank = $"{nameof(AdaLoraMethod)}.{nameof(InitialRank)}" } }
             : throw new ArgumentException($"The method 'adalora' has the target rank {target} above the initial rank {initial}: ranks can only be taken away. Raise InitialRank (adalora:initial=…), or lower TargetRank (adalora:target=…).");
     }
-
-    private protected override string RankOption => $"{nameof(AdaLoraMethod)}.{nameof(InitialRank)}";
 
     // Its own start unless an initialisation was chosen: then with every λ at 1, which is what that made.
     internal override FamilyStart Start(FamilyLayer layer) => layer.StartsAtNothing

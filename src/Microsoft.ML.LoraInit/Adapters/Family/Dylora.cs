@@ -22,6 +22,7 @@ public abstract partial record FineTuningMethod
 /// From the paper's section 4 and the code derived from the authors' (huawei-noah/KD-NLP's loralib as kept by others: the module <c>dynamic</c>, which scales
 /// each factor by √(r/b); kohya-ss/sd-scripts 077f6a4, networks/dylora.py). One b a step for all layers, uniform. With <see cref="Frozen"/> a step
 /// trains row and column b alone, over those before it. <see cref="Use"/> chooses the rank that the trained model has; the file keeps all r.
+/// With rsLoRA the scale is alpha/√b.
 /// Goes with initialisations that leave the base alone, on one device. Merges into plain weights, and is a plain LoRA of the rank used.
 /// </remarks>
 public sealed record DyloraMethod : LoraFamilyMethod
@@ -83,15 +84,15 @@ internal sealed class DyloraKind(int? use, bool frozen) : AdapterKind
         new DyloraAdapter(parts.Target, parts[LinearAdapter.Names.A], parts[LinearAdapter.Names.B], use, frozen, parts.Dropout);
 
     public override AdapterFactors Factors(AdapterTarget target, Func<string, Tensor> part) =>
-        DyloraAdapter.First(part(LinearAdapter.Names.A), part(LinearAdapter.Names.B), use);
+        DyloraAdapter.First(target, part(LinearAdapter.Names.A), part(LinearAdapter.Names.B), use);
 }
 
-/// <summary>y = x Wᵀ + b + s · dropout(x) Aᵀ diag(r/b on the first b) Bᵀ, b drawn for each training step.</summary>
+/// <summary>y = x Wᵀ + b + s · dropout(x) Aᵀ diag(r/b on the first b; with rsLoRA √(r/b)) Bᵀ, b drawn for each training step.</summary>
 internal sealed class DyloraAdapter : LowRankAdapter
 {
     private readonly int? _use;
     private readonly bool _frozen;
-    private readonly Tensor _scale;   // [r]: r/b on the first b, then 0
+    private readonly Tensor _scale;   // [r]: the ratio of scales on the first b, then 0
     private readonly Tensor _trained; // [r]: 1 on what a step trains
 
     public DyloraAdapter(AdapterTarget target, Tensor a, Tensor b, int? use, bool frozen, double dropout)
@@ -111,13 +112,13 @@ internal sealed class DyloraAdapter : LowRankAdapter
 
     public override Parameter B { get; }
 
-    public override AdapterFactors Factors => First(A.Value, B.Value, _use);
+    public override AdapterFactors Factors => First(Target, A.Value, B.Value, _use);
 
     public override IReadOnlyList<Parameter> Parameters { get; }
 
     /// <summary>The first rows of A and columns of B at the scale of their number, over that of r; all where data chose a lower rank (EVA). In the caller's scope.</summary>
-    public static AdapterFactors First(Tensor a, Tensor b, int? use) => use is not { } count || count >= a.shape[0] ? new(a, b)
-        : new(a.narrow(0, 0, count).Mul(a.shape[0] / (double)count), b.narrow(1, 0, count));
+    public static AdapterFactors First(AdapterTarget target, Tensor a, Tensor b, int? use) => use is not { } count || count >= a.shape[0] ? new(a, b)
+        : new(a.narrow(0, 0, count).Mul(Ratio(target, count)), b.narrow(1, 0, count));
 
     /// <summary>Sets the rank of the passes to come, in place, so that recorded ones see it.</summary>
     public void Choose(int rank)
@@ -125,7 +126,7 @@ internal sealed class DyloraAdapter : LowRankAdapter
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var place = Numbers.Arange(1, Target.Rank + 1, device: _scale.device);
-        _scale.copy_(place.Le(rank).to(ScalarType.Float32).Mul(Target.Rank / (double)rank));
+        _scale.copy_(place.Le(rank).to(ScalarType.Float32).Mul(Ratio(Target, rank)));
         if (_frozen)
             _trained.copy_(place.Eq(rank));
     }
@@ -147,6 +148,9 @@ internal sealed class DyloraAdapter : LowRankAdapter
         _scale.Dispose();
         _trained.Dispose();
     }
+
+    /// <summary>The scale of the first ranks over that of all: r/b, or √(r/b) with rsLoRA.</summary>
+    private static double Ratio(AdapterTarget target, int rank) => (target with { Rank = rank }).Scaling / target.Scaling;
 
     // The same values, with a gradient where the mask is 1.
     private static Tensor Only(Tensor value, Tensor mask) => (value.detach() * mask.Rsub(1)).Add(value * mask);

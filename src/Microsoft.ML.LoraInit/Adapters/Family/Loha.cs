@@ -27,6 +27,8 @@ public sealed record LohaMethod : LoraFamilyMethod
 
     internal override bool StartsItself => true;
 
+    internal override string RateObstacle => "its product has two such factors, which LoRA+ says nothing of";
+
     internal override AdapterKind Form => LohaKind.Instance;
 
     internal override FamilyStart Start(FamilyLayer layer)

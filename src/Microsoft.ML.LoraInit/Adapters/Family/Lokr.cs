@@ -48,6 +48,8 @@ public sealed record LokrMethod : LoraFamilyMethod
 
     internal override bool StartsItself => true;
 
+    internal override string RateObstacle => "its factors are no A and B";
+
     internal override AdapterKind Form => new LokrKind(Factor, DecomposeBoth);
 
     internal override FamilyStart Start(FamilyLayer layer)

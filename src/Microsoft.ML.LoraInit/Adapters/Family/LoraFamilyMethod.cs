@@ -26,9 +26,9 @@ public abstract record LoraFamilyMethod : FineTuningMethod
     [JsonIgnore]
     internal virtual bool CorrectsBase => false;
 
-    /// <summary>Whether it updates A and B itself, so that settings of AdamW's rates for them mean nothing.</summary>
+    /// <summary>Why B has no learning rate of its own (LoRA+), as a clause; null where it can have one.</summary>
     [JsonIgnore]
-    internal virtual bool UpdatesItself => false;
+    internal virtual string? RateObstacle => null;
 
     /// <summary>Whether its tensors are none that an initialisation makes, so that they start in the method's own way.</summary>
     [JsonIgnore]
@@ -44,7 +44,7 @@ public abstract record LoraFamilyMethod : FineTuningMethod
 
     internal sealed override IReadOnlyList<AdapterTarget> Targets(AdapterSettings settings, RobertaConfig config)
     {
-        var targets = AdapterPlanner.Plan(Adjust(settings), config, RankOption);
+        var targets = AdapterPlanner.Plan(Adjust(settings), config);
         foreach (var target in targets)
             Check(target);
         return targets;
@@ -76,9 +76,6 @@ public abstract record LoraFamilyMethod : FineTuningMethod
         foreach (var adapter in model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>())
             Prepare(adapter);
     }
-
-    /// <summary>What messages call the rank that <see cref="Adjust"/> gives.</summary>
-    private protected virtual string RankOption => nameof(AdapterSettings.Rank);
 
     /// <summary>The plan's settings with what the method decides.</summary>
     internal virtual AdapterSettings Adjust(AdapterSettings settings) => settings;

@@ -31,7 +31,7 @@ public sealed record LoraProMethod : LoraFamilyMethod
     /// <inheritdoc/>
     public override string Name => "lora-pro";
 
-    internal override bool UpdatesItself => true;
+    internal override string RateObstacle => "it moves A and B itself, by one rate";
 
     internal override AdapterKind Form => AdapterKind.Lora;
 

@@ -8,7 +8,8 @@ namespace Microsoft.ML.LoraInit.Adapters.Family;
 /// <param name="kind">What model files call the kind.</param>
 /// <param name="parts">Target, dropout and tensors.</param>
 /// <param name="names">The ends of the tensors' names.</param>
-internal abstract class MatrixAdapter(string kind, AdapterParts parts, IEnumerable<string> names) : LinearAdapter(parts.Target, parts.Dropout)
+/// <param name="outputs">Those of them that stand for B.</param>
+internal abstract class MatrixAdapter(string kind, AdapterParts parts, IEnumerable<string> names, params string[] outputs) : LinearAdapter(parts.Target, parts.Dropout)
 {
     private readonly Dictionary<string, Parameter> _parameters = names.ToDictionary(n => n, n =>
         new Parameter(parts.Target.ModuleName + n, parts[n], owned: true) { Trained = true }, StringComparer.Ordinal);
@@ -16,6 +17,8 @@ internal abstract class MatrixAdapter(string kind, AdapterParts parts, IEnumerab
     public override string Kind => kind;
 
     public override IReadOnlyList<Parameter> Parameters => [.. _parameters.Values];
+
+    public override IEnumerable<Parameter> OutputFactors => outputs.Where(Has).Select(n => _parameters[n]);
 
     public override Tensor forward(Tensor x, Linear linear, ForwardContext context) =>
         linear.Affine(x).Add_(Product(context.ApplyDropout(x, Dropout)), Scaling);

@@ -71,7 +71,7 @@ internal sealed class MeloraKind(int count) : AdapterKind
     private static Tensor Diagonal(Tensor parts) =>
         (parts.unsqueeze(2) * eye(parts.shape[0], device: parts.device).view(parts.shape[0], 1, parts.shape[0], 1)).reshape(parts.shape[0] * parts.shape[1], parts.shape[0] * parts.shape[2]);
 
-    private sealed class MeloraAdapter(AdapterParts parts) : MatrixAdapter("melora", parts, [A, B])
+    private sealed class MeloraAdapter(AdapterParts parts) : MatrixAdapter("melora", parts, [A, B], B)
     {
         protected override Tensor Delta() => Diagonal(Part(B).matmul(Part(A)));
 

@@ -106,7 +106,7 @@ internal sealed class ProloraKind(int repeatsA, int repeatsB, int unshared) : Ad
         return cat([.. Enumerable.Range(0, repeats).Select(k => piece.roll(-k * step, 0))], 1).narrow(1, 0, length);
     }
 
-    private sealed class ProloraAdapter(ProloraKind kind, AdapterParts parts) : MatrixAdapter("prolora", parts, kind.Layout(parts.Target).Select(p => p.Suffix))
+    private sealed class ProloraAdapter(ProloraKind kind, AdapterParts parts) : MatrixAdapter("prolora", parts, kind.Layout(parts.Target).Select(p => p.Suffix), B, OwnB)
     {
         private AdapterFactors Whole => kind.Factors(Target, Part);
 

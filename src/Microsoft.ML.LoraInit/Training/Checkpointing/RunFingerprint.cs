@@ -33,6 +33,7 @@ internal static class RunFingerprint
     private static readonly HashSet<string> Ignored =
     [
         nameof(FineTuningSettings.Checkpoints), nameof(AdapterSettings.LayersPattern), nameof(AdapterSettings.AllowsUnusedPatterns), nameof(AdapterSettings.PatternBudget),
+        nameof(AdapterSettings.AllowsAnyRank), nameof(AdapterSettings.Names),
     ];
 
     // Checkpoints name a setting as the trainers' option is called.

@@ -47,6 +47,8 @@ public sealed class FamilyTableTests
     [DataRow("adalora", nameof(LoraTrainerOptions.UseDora))]
     [DataRow("sora", nameof(LoraTrainerOptions.GradientPreconditioning))]
     [DataRow("lora-pro", nameof(LoraTrainerOptions.LoraPlusRatio))]
+    [DataRow("loha", nameof(LoraTrainerOptions.LoraPlusRatio))]
+    [DataRow("lokr", nameof(LoraTrainerOptions.LoraPlusRatio))]
     [DataRow("kasa", nameof(LoraTrainerOptions.BaseQuantization))]
     [DataRow("dylora", nameof(LoraTrainerOptions.Devices))]
     [DataRow("lisa", nameof(LoraTrainerOptions.Devices))]

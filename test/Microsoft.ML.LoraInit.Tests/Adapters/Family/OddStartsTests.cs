@@ -51,6 +51,20 @@ public sealed class OddStartsTests
     }
 
     [TestMethod]
+    public void DylorasPartsHaveRsLorasScaleOfTheirRank()
+    {
+        using var scope = NewDisposeScope();
+        var target = new AdapterTarget("layer", 5, 7, 4, 6, RankStabilized: true);
+        using var adapter = new DyloraAdapter(target, randn(4, 5), randn(7, 4), use: 2, frozen: false, dropout: 0);
+        var expected = adapter.B.Value.narrow(1, 0, 2).matmul(adapter.A.Value.narrow(0, 0, 2)) * (6 / Math.Sqrt(2));
+        TensorAssert.Close(expected, adapter.EffectiveWeight(zeros(7, 5)), 1e-5, "the model's");
+        adapter.Choose(2);
+        var linear = new Linear("layer", new Parameter("layer.weight", zeros(7, 5), owned: true), new Parameter("layer.bias", zeros(7), owned: true));
+        var x = randn(3, 5);
+        TensorAssert.Close(x.matmul(expected.t()), adapter.forward(x, linear, new ForwardContext { IsTraining = true }), 1e-5, "a step's");
+    }
+
+    [TestMethod]
     public void KasaLeavesATripletWhereDataChoseAllOfTheRank()
     {
         using var scope = NewDisposeScope();
