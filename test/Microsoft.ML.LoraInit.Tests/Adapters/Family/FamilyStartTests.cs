@@ -29,6 +29,19 @@ public sealed class FamilyStartTests
         Assert.IsTrue(largest is > 0.9 and <= 1.0001, $"{largest} of the bound");
     }
 
+    // By huggingface/peft 5d602fd, tuners/lokr/layer.py, factorization.
+    [TestMethod]
+    [DataRow(768, -1, 24, 32)]
+    [DataRow(127, -1, 1, 127)]
+    [DataRow(360, -1, 18, 20)]
+    [DataRow(768, 16, 16, 48)]
+    [DataRow(250, 4, 2, 125)]
+    [DataRow(16, 3, 2, 8)]
+    [DataRow(16, 32, 4, 4)]
+    [DataRow(16, 8, 8, 2)]
+    [DataRow(16, 1, 1, 16)]
+    public void LokrSplitsADimensionAsPeftDoes(int dimension, int factor, int first, int second) => Assert.AreEqual((first, second), new LokrKind(factor, false).Split(dimension));
+
     [TestMethod]
     [DataRow("adalora", AdaLoraMethod.Lambda, true)]
     [DataRow("sora", SoraMethod.Gate, false)]

@@ -45,6 +45,20 @@ public sealed class RankMovesTests
     }
 
     [TestMethod]
+    [DataRow(4, 2)]
+    [DataRow(3, 2)]
+    [DataRow(1, 1)]
+    public void RmLoraMovesHalfOfTheDirectionsUnlessSaidOtherwise(int rank, int moved)
+    {
+        using var scope = NewDisposeScope();
+        using var run = new Run(new RmLoraMethod(), steps: 9, rank: rank);
+        using var noGrad = no_grad();
+        run.Parameters.Gradient().fill_(1);
+        run.Hooks.BeforeUpdate(1, 1);
+        Assert.AreEqual(moved, run.Of(run.Adapters[0].B, run.Parameters.Gradient())[0].sum().item<float>());
+    }
+
+    [TestMethod]
     public void BeamLoraScalesByASoftmax()
     {
         using var scope = NewDisposeScope();
@@ -153,6 +167,26 @@ public sealed class RankMovesTests
     }
 
     [TestMethod]
+    public void AloraHasItsRoundsAndNoneAfterTheLastStep()
+    {
+        var rounds = new List<long>();
+        long step = 0;
+        using var scope = NewDisposeScope();
+        using var run = new Run(new AloraMethod { WarmupSteps = 2, Interval = 3, Rounds = 3 }, steps: 8) 
+        {
+            Judge = () =>
+            {
+                rounds.Add(step);
+                return 0;
+            },
+        };
+        using var noGrad = no_grad();
+        for (; step < 8; step++)
+            run.Hooks.AfterUpdate(step, 1);
+        CollectionAssert.AreEqual(new long[] { 1, 4 }, rounds.Distinct().ToArray(), "the third would come after the last step");
+    }
+
+    [TestMethod]
     public void AlorasGatesAreNotTrainedAndClosedRanksDoNotLearn()
     {
         using var trained = FineTuningRun.Execute(ToyRun.Request(o => (o.Method, o.MaxEpochs) = (new AloraMethod { WarmupSteps = 3, Rounds = 1 }, 2), rows: 40, validationRows: 8));
@@ -192,19 +226,20 @@ public sealed class RankMovesTests
     {
         private readonly MethodRun _run;
 
-        public Run(LoraFamilyMethod method, long steps, bool disturb = true)
+        public Run(LoraFamilyMethod method, long steps, bool disturb = true, int rank = 4)
         {
+            var settings = Settings with { Rank = rank };
             using var weights = TinyModel.Base();
             Method = method;
             Model = TinyModel.Create(weights);
             using var noGrad = no_grad();
-            var targets = method.Targets(Settings, Model.Config);
-            method.Apply(Model, new(Settings, 3, targets, AdapterTests.RandomFactors(targets)));
+            var targets = method.Targets(settings, Model.Config);
+            method.Apply(Model, new(settings, 3, targets, AdapterTests.RandomFactors(targets)));
             foreach (var parameter in Model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>().SelectMany(a => a.Parameters).Where(_ => disturb))
                 parameter.Replace(parameter.Value + (randn(parameter.Shape, generator: new Generator(SeededRandom.Hash(9, parameter.Name))) * 0.1));
             Parameters = new TrainableParameters(Model.Parameters);
             (First, Second) = (zeros_like(Parameters.Flat.detach()), zeros_like(Parameters.Flat.detach()));
-            _run = new(Model, Parameters, steps, 1, Settings) { Moments = (First, Second), Judge = () => Judge() };
+            _run = new(Model, Parameters, steps, 1, settings) { Moments = (First, Second), Judge = () => Judge() };
             Hooks = method.Hooks(_run)!;
             using var grad = enable_grad();
             Parameters.Bind();
