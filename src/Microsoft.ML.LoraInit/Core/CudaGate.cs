@@ -69,6 +69,23 @@ internal static class CudaGate
         }
     }
 
+    /// <summary>Does something if no run works now, and keeps runs from starting meanwhile.</summary>
+    /// <returns>Whether it was done.</returns>
+    public static bool TryAlone(Action work)
+    {
+        if (Runs.IsReadLockHeld || !Runs.TryEnterWriteLock(0))
+            return false;
+        try
+        {
+            work();
+        }
+        finally
+        {
+            Runs.ExitWriteLock();
+        }
+        return true;
+    }
+
     private sealed class Inside : IDisposable
     {
         public void Dispose() => Runs.ExitReadLock();

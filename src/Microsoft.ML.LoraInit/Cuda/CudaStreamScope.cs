@@ -17,6 +17,9 @@ internal sealed class CudaStreamScope : IDisposable
 {
     private static readonly ConcurrentDictionary<int, ConcurrentStack<TorchStream>> Free = new();
 
+    // By device: never among the free ones. libtorch's libraries keep memory by stream, and recordings go on using it.
+    private static readonly ConcurrentDictionary<int, ConcurrentStack<TorchStream>> Reserved = new();
+
     private readonly TorchCuda _torch;
     private readonly CudaDriver _driver;
     private readonly int _device;
@@ -24,13 +27,18 @@ internal sealed class CudaStreamScope : IDisposable
     private readonly TorchStream _previous;
     private readonly TorchStream _stream;
     private readonly nint _handle;
+    private readonly ConcurrentStack<TorchStream> _returnsTo;
     private bool _left;
 
     /// <param name="device">A CUDA device; without an index, the thread's current one.</param>
+    /// <param name="forRecordings">
+    /// Whether to take a stream that work is only recorded on, to be launched on others: what a run's stream has of its own would be
+    /// used by the run and by the recording at once.
+    /// </param>
     /// <exception cref="ArgumentException">The device is no CUDA device.</exception>
     /// <exception cref="PlatformNotSupportedException">See <see cref="CudaStreams.IsAvailable"/>.</exception>
     /// <exception cref="InvalidOperationException">The device has failed.</exception>
-    public CudaStreamScope(Device device)
+    public CudaStreamScope(Device device, bool forRecordings = false)
     {
         if (device.type != TorchSharp.DeviceType.CUDA)
             throw new ArgumentException($"A CUDA stream needs a CUDA device, not '{device}'.", nameof(device));
@@ -60,7 +68,8 @@ internal sealed class CudaStreamScope : IDisposable
         }
         _previous = _torch.Current(_device);
         // What the allocator keeps for a stream serves the next scope on it: streams left are taken again before new ones.
-        if (!Free.GetOrAdd(_device, _ => new()).TryPop(out _stream))
+        _returnsTo = (forRecordings ? Reserved : Free).GetOrAdd(_device, _ => new());
+        if (!_returnsTo.TryPop(out _stream))
             _stream = _torch.FromPool(_device);
         _torch.SetCurrent(_stream);
         _handle = _torch.Handle(_stream);
@@ -89,7 +98,7 @@ internal sealed class CudaStreamScope : IDisposable
             code = _driver.Synchronize(_handle);
         _torch.SetCurrent(_previous);
         _torch.SetDevice(_previousDevice);
-        Free[_device].Push(_stream);
+        _returnsTo.Push(_stream);
         _driver.Check(code, "waiting for a stream");
     }
 

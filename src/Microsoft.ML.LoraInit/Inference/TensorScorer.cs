@@ -13,6 +13,7 @@ internal sealed class TensorScorer : IMergedScorer
     private readonly RobertaConfig _config;
     private readonly PredictorOptions _options;
     private readonly MergedModel _model;
+    private readonly RecordedPasses? _recorded;
     private readonly NativeFootprint _footprint;
 
     /// <inheritdoc cref="RobertaPredictor(RobertaConfig, IReadOnlyDictionary{string, Tensor}, PredictorOptions)"/>
@@ -23,6 +24,7 @@ internal sealed class TensorScorer : IMergedScorer
         try
         {
             _model = new MergedModel(config, weights, options.Pooling);
+            _recorded = RecordedPasses.For(_model, config);
         }
         catch
         {
@@ -47,6 +49,7 @@ internal sealed class TensorScorer : IMergedScorer
 
     public void Dispose()
     {
+        _recorded?.Dispose();
         _model.Dispose();
         _footprint.Dispose();
     }
@@ -68,7 +71,8 @@ internal sealed class TensorScorer : IMergedScorer
         {
             cancellationToken.ThrowIfCancellationRequested();
             using var batchScope = NewDisposeScope();
-            logits[i] = _model.forward(BatchBuilder.Build(texts, batches[i], _config.PadTokenId, Device)).MoveToOuterDisposeScope();
+            var batch = _recorded?.TryForward(texts, batches[i]) ?? _model.forward(BatchBuilder.Build(texts, batches[i], _config.PadTokenId, Device));
+            logits[i] = batch.MoveToOuterDisposeScope();
         }
         // One copy from the device, which would otherwise be waited for after every batch.
         return ((logits.Length == 1 ? logits[0] : cat(logits, 0)).DetachFromDisposeScope(), batches);

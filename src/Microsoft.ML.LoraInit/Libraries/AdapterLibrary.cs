@@ -3,6 +3,7 @@ using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.Libraries;
 using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Trainers;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit;
@@ -123,7 +124,7 @@ public sealed class AdapterLibrary : IDisposable
         if (options is not null)
             throw new ArgumentException($"'{path}' is a saved model and says by itself what these options say: leave them out.", nameof(options));
         _registry.CheckName(name, replace);
-        var model = new MLContext().Model.Load(path, out _);
+        var model = SavedModelFile.Load(path);
         using (model as IDisposable)
             return Add(name, model, replace: replace);
     }

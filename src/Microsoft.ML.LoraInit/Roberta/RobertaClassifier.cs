@@ -70,6 +70,7 @@ internal sealed class RobertaClassifier : IDisposable
         context.OnHiddenState?.Invoke(0, x);
         for (int i = 0; i < Layers.Count; i++)
         {
+            using var before = context.OnHiddenState is null ? x : null;
             x = Layers[i].forward(x, mask, context, firstOnly && i == Layers.Count - 1);
             context.OnHiddenState?.Invoke(i + 1, x);
         }

@@ -39,6 +39,8 @@ internal sealed class RobertaLayer
     /// <summary>x [batch, length, hidden] → the same shape.</summary>
     public Tensor forward(Tensor x, Tensor? mask, ForwardContext context, bool firstOnly = false)
     {
+        // What no backward pass needs is free at the block's end, not the model's.
+        using var scope = NewDisposeScope();
         var attended = context.ApplyDropout(AttentionOutput.forward(Attention.forward(x, mask, context, firstOnly), context), _config.HiddenDropout);
         attended = Through(BottleneckPlace.Attention, attended, context);
         x = AttentionNorm.forward(attended.Add_(firstOnly ? x.narrow(1, 0, 1) : x));
@@ -46,7 +48,7 @@ internal sealed class RobertaLayer
         var transformed = nn.functional.gelu(Intermediate.forward(x, context));
         transformed = context.ApplyDropout(Output.forward(transformed, context), _config.HiddenDropout);
         transformed = Through(BottleneckPlace.Output, transformed, context);
-        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.Add_(x)), context);
+        return Through(BottleneckPlace.Layer, OutputNorm.forward(transformed.Add_(x)), context).MoveToOuterDisposeScope();
     }
 
     private Tensor Through(BottleneckPlace place, Tensor x, ForwardContext context) => Bottlenecks.TryGetValue(place, out var inserted) ? inserted.forward(x, context) : x;

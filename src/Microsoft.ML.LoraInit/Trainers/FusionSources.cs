@@ -22,7 +22,7 @@ internal static class FusionSources
             return source;
         if (!File.Exists(path))
             throw new ArgumentException($"There is no file '{path}', which the source '{source.Name}' of a fusion is to be read from: name a saved model that FineTuningMethod.Pfeiffer() trained.");
-        var model = new MLContext().Model.Load(path, out _);
+        var model = SavedModelFile.Load(path);
         using (model as IDisposable)
             return Steps(model).OfType<LoraTextTransformer>().ToArray() is [var step]
                 ? FusionSource.Of(source.Name, step.Model.State)

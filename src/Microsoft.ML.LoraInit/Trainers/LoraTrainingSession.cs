@@ -224,10 +224,21 @@ public sealed class LoraTrainingSession : IDisposable
     private BaseWeights Weights(Device device, LoraTrainerOptions options)
     {
         var type = ComputeDevice.BaseType(options.Precision, device);
-        return _weights.GetOrAdd((device.ToString(), type, options.BaseQuantization), _ => new(() =>
+        var key = (device.ToString(), type, options.BaseQuantization);
+        var lazy = _weights.GetOrAdd(key, _ => new(() =>
         {
             lock (_files)
                 return _files.LoadWeights(device, type, options.BaseQuantization);
-        })).Value;
+        }));
+        try
+        {
+            return lazy.Value;
+        }
+        catch
+        {
+            // A Lazy keeps its exception; memory may have been short, and not be for the next training.
+            _weights.TryRemove(KeyValuePair.Create(key, lazy));
+            throw;
+        }
     }
 }

@@ -81,8 +81,10 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
         var seed = options.Seed ?? MLNetEnvironment.Seed(environment) ?? 0;
         // The weights come to the device while the rows are read, and those to merge into while the model is trained.
         using var loading = new WeightsAhead(() => files.LoadWeights(device, ComputeDevice.BaseType(options.Precision, device), options.BaseQuantization));
-        var train = TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, messages.Token, longText: options.LongText);
-        var held = validation is null ? null : ValidationLabels.Named(() => TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, messages.Token, training: false, options.LongText));
+        var (train, held) = loading.Meanwhile(stop => (
+            TextDatasetReader.Read(input, _columns, kind, tokenizer, maxLength, messages, stop, longText: options.LongText),
+            validation is null ? null : ValidationLabels.Named(() => TextDatasetReader.Read(validation, _columns, kind, tokenizer, maxLength, messages, stop, training: false, options.LongText))),
+            messages.Token);
         if (options.ValidationFraction > 0)
             (train, held) = ValidationSplit.Split(train, options.ValidationFraction, seed);
 
@@ -154,15 +156,20 @@ internal sealed class TextTrainerRun(IHostEnvironment environment, LoraTrainerOp
     {
         try
         {
-            // What is wrong with the base was told when it was opened.
             using var weights = merging?.Take() ?? files.LoadWeights(CPU, ScalarType.Float32);
-            return FineTunedModel.Create(settings, result.State, result.History, options.BaseModel, tokenizer, weights, device);
+            try
+            {
+                return FineTunedModel.Create(settings, result.State, result.History, options.BaseModel, tokenizer, weights, device);
+            }
+            catch (InvalidDataException e)
+            {
+                // The base's own numbers were looked at when they were read.
+                throw TrainingDivergedException.After(result.History.Steps, "A weight of the merged model is beyond all measure or", cause: e);
+            }
         }
-        catch (Exception e)
+        catch
         {
             result.State.Dispose();
-            if (e is InvalidDataException)
-                throw TrainingDivergedException.After(result.History.Steps, "A weight of the merged model is beyond all measure or", cause: e);
             throw;
         }
     }

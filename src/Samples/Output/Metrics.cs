@@ -20,26 +20,19 @@ internal static class Metrics
         {
             case TaskKind.Regression:
                 var regression = ml.Regression.Evaluate(cached);
-                var correlation = ml.Regression.EvaluateCorrelation(cached);
+                // Of one row there is none.
+                var correlation = cached.GetColumn<float>("Label").Skip(1).Any() ? ml.Regression.EvaluateCorrelation(cached) : null;
                 return new(new EpochMetrics
                 {
-                    Pearson = Finite(correlation.PearsonCorrelation),
-                    Spearman = Finite(correlation.SpearmanCorrelation),
+                    Pearson = Finite(correlation?.PearsonCorrelation),
+                    Spearman = Finite(correlation?.SpearmanCorrelation),
                     Mse = regression.MeanSquaredError,
                 });
             case TaskKind.MultiLabel:
                 return new(Labels: ml.MulticlassClassification.EvaluateMultiLabel(cached), Calibration: ml.MulticlassClassification.EvaluateMultiLabelCalibration(cached));
             case TaskKind.Binary:
-                var binary = ml.BinaryClassification.Evaluate(cached);
-                return new(new EpochMetrics
-                {
-                    Accuracy = binary.Accuracy,
-                    F1 = Finite(binary.F1Score),
-                    // ML.NET lists the positive class first; the coefficient does not depend on the order.
-                    Matthews = binary.ConfusionMatrix.MatthewsCorrelation(),
-                    // ML.NET's binary evaluator counts in bits.
-                    LogLoss = binary.LogLoss * Math.Log(2),
-                }, Calibration: ml.BinaryClassification.EvaluateCalibration(cached));
+                var binary = BinaryCounts.Of(cached);
+                return new(new EpochMetrics { Accuracy = binary.Accuracy, F1 = binary.F1, Matthews = binary.Matthews, LogLoss = binary.LogLoss }, Calibration: ml.BinaryClassification.EvaluateCalibration(cached));
             default:
                 var multiclass = ml.MulticlassClassification.Evaluate(cached);
                 return new(new EpochMetrics
@@ -74,5 +67,5 @@ internal static class Metrics
         return classes == 2 ? Of(1) : Enumerable.Range(0, classes).Where(c => Occurrences(c) > 0).Average(Of);
     }
 
-    private static double? Finite(double value) => double.IsFinite(value) ? value : null;
+    private static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null;
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.ML.LoraInit.Benchmarks.Models;
 using Microsoft.ML.LoraInit.Benchmarks.Reporting;
+using Microsoft.ML.LoraInit.Benchmarks.Steps;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Benchmarks.Pipelines;
@@ -47,6 +48,7 @@ internal static class EpochBenchmark
 
         public BenchmarkRow Measure(int repeats)
         {
+            using var memory = new PeakMemory(Device);
             Fit(Task.Load(_ml, Data, new() { TrainRows = WarmupRows }).Train);
             var rows = Task.Load(_ml, Data, new() { TrainRows = Rows });
             var times = Enumerable.Range(0, repeats).Select(_ => Fit(rows.Train)).ToArray();
@@ -62,7 +64,7 @@ internal static class EpochBenchmark
             };
             if (Base.Dropout is { } dropout)
                 configuration["dropout"] = dropout;
-            return new("epoch", BenchmarkReport.Ours, configuration, new(StringComparer.Ordinal)
+            var metrics = new SortedDictionary<string, double>(StringComparer.Ordinal)
             {
                 [BenchmarkRow.Speed] = 1000.0 * rows.TrainRows * Epochs / epoch,
                 [BenchmarkRow.Cpu] = Statistics.Median(times.Select(t => t.CpuOf(TrainingPhase.Tokenizing) + t.CpuOf(TrainingPhase.Initializing) + t.CpuOf(TrainingPhase.Training))) / (rows.TrainRows * Epochs),
@@ -73,7 +75,10 @@ internal static class EpochBenchmark
                 ["tokenizing_ms"] = Statistics.Median(times.Select(t => t.Of(TrainingPhase.Tokenizing))),
                 ["training_ms"] = Statistics.Median(times.Select(t => t.Of(TrainingPhase.Training) + t.Of(TrainingPhase.Initializing))),
                 ["finishing_ms"] = Statistics.Median(times.Select(t => t.Of(TrainingPhase.Finishing))),
-            });
+            };
+            if (memory.Megabytes is { } peak)
+                metrics[BenchmarkRow.Peak] = peak;
+            return new("epoch", BenchmarkReport.Ours, configuration, metrics);
         }
 
         private PhaseTimes Fit(IDataView rows)

@@ -22,9 +22,10 @@ internal static class InferenceBenchmark
         var tasks = new Option<string[]>("--task") { Description = "GLUE tasks.", DefaultValueFactory = _ => ["mrpc"], AllowMultipleArgumentsPerToken = true };
         var rows = new Option<int>("--rows") { Description = "Rows through Transform (at most, with --data).", DefaultValueFactory = _ => 2048 };
         var single = new Option<int>("--single-rows") { Description = "Rows through the PredictionEngine.", DefaultValueFactory = _ => 300 };
+        var callers = CommonOptions.List<int>("--callers", "Threads that call an engine each, all at once: rows a second of all, and the latency of one call. None by default.");
         var repeats = new Option<int>("--repeats") { Description = "Passes; their median counts.", DefaultValueFactory = _ => 3 };
         var precision = CommonOptions.Precision();
-        foreach (var option in (Option[])[length, data, tasks, rows, single, repeats, precision])
+        foreach (var option in (Option[])[length, data, tasks, rows, single, callers, repeats, precision])
             command.Options.Add(option);
         CommonOptions.Attach(command, (result, device, report) =>
         {
@@ -46,6 +47,8 @@ internal static class InferenceBenchmark
                 };
                 report.Add(new(Name, BenchmarkReport.Ours, configuration, Transform(ml, model, work.Rows, result.GetValue(repeats))));
                 report.Add(new(Name, "row_by_row", configuration, OneByOne(ml, model, work.Rows, result.GetValue(single))));
+                foreach (var threads in result.GetRequiredValue(callers))
+                    report.Add(new(Name, $"engines_{threads}", configuration, AtOnce(ml, model, work.Rows, result.GetValue(single), threads)));
                 if (device.type == TorchSharp.DeviceType.CPU)
                 {
                     if (result.GetRequiredValue(precision) == "fp32")
@@ -136,6 +139,43 @@ internal static class InferenceBenchmark
             ["p50_ms"] = Statistics.Median(milliseconds),
             ["p99_ms"] = Statistics.Percentile(milliseconds, 0.99),
         };
+    }
+
+    /// <summary>Engines of one model, one a thread, that all call at once.</summary>
+    private static SortedDictionary<string, double> AtOnce(MLContext ml, ITransformer model, TextPairRow[] rows, int count, int threads)
+    {
+        const int Warmup = 50; // the recordings of the sizes in which rows are gathered
+        var milliseconds = new double[threads][];
+        using var ready = new Barrier(threads + 1);
+        var running = Enumerable.Range(0, threads).Select(thread => Task.Factory.StartNew(() => Call(thread), TaskCreationOptions.LongRunning)).ToArray();
+        ready.SignalAndWait();
+        var (started, cpu) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
+        Task.WaitAll(running);
+        var all = milliseconds.SelectMany(m => m).ToArray();
+        return new(StringComparer.Ordinal)
+        {
+            [BenchmarkRow.Speed] = all.Length / Stopwatch.GetElapsedTime(started).TotalSeconds,
+            [BenchmarkRow.Cpu] = (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds / all.Length,
+            ["rows"] = all.Length,
+            ["p50_ms"] = Statistics.Median(all),
+            ["p99_ms"] = Statistics.Percentile(all, 0.99),
+        };
+
+        void Call(int thread)
+        {
+            using var engine = ml.Model.CreatePredictionEngine<TextPairRow, PredictedRow>(model, new PredictionEngineOptions { OwnsTransformer = false });
+            var prediction = new PredictedRow();
+            for (int i = 0; i < Warmup; i++)
+                engine.Predict(rows[(i + thread) % rows.Length], ref prediction);
+            ready.SignalAndWait();
+            milliseconds[thread] = new double[count];
+            for (int i = 0; i < count; i++)
+            {
+                var began = Stopwatch.GetTimestamp();
+                engine.Predict(rows[(i + thread) % rows.Length], ref prediction);
+                milliseconds[thread][i] = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
+            }
+        }
     }
 
     /// <summary>A task's dev rows.</summary>

@@ -6,12 +6,11 @@ namespace Microsoft.ML.LoraInit.Tests.Glue;
 
 /// <summary>Several processes on one folder of results: what one ends while another looks at it.</summary>
 [TestClass]
-public class RunClaimTests
+public sealed class RunClaimTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
-    [TestCleanup]
-    public void Delete() => _folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [TestMethod]
     public void OneIsEndedWhileOthersAskForIt()

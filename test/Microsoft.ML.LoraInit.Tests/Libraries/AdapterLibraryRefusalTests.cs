@@ -80,6 +80,8 @@ public sealed class AdapterLibraryRefusalTests
         Says<ArgumentException>(() => library.Add("one", PeftAdapterTests.Adapter), "'one'", "replace");
         Says<ArgumentException>(() => library.Add(" ", model), "name");
         Says<FileNotFoundException>(() => library.Add("three", folder.File("none")), folder.File("none"));
+        File.WriteAllText(folder.File("text.mlnet"), "no archive");
+        Says<InvalidDataException>(() => library.Add("three", folder.File("text.mlnet")), folder.File("text.mlnet"), "Model.Save");
         Says<ArgumentException>(() => library.Add("three", PeftAdapterTests.Adapter, new() { Labels = ["a"] }), "Labels", "3");
         Says<ArgumentException>(() => library.Add("three", PeftAdapterTests.Adapter, new() { MaxLength = 100_000 }), "MaxLength");
         Says<ArgumentException>(() => library.Add("three", PeftAdapterTests.Adapter, new() { BaseModel = RobertaCheckpoint.FromDirectory("/nowhere") }), "BaseModel", "mini");

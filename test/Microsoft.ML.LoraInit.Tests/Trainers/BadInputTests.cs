@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.ML.Data;
+using Microsoft.ML.LoraInit.Tests.Training;
 
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
 
@@ -76,7 +77,7 @@ public class BadInputTests
             var message = Refused<ArgumentException>(Topics.Options(o =>
             {
                 change(o);
-                o.Progress = new Recorder(p => seen.Add(p.Phase));
+                o.Progress = new Callback(p => seen.Add(p.Phase));
             }), Topics.Rows);
             StringAssert.Contains(message, part);
             CollectionAssert.DoesNotContain(seen, TrainingPhase.Tokenizing);
@@ -107,7 +108,7 @@ public class BadInputTests
         {
             o.MaxEpochs = 50;
             o.CancellationToken = source.Token;
-            o.Progress = new Recorder(p =>
+            o.Progress = new Callback(p =>
             {
                 if (p.Phase == phase)
                     source.Cancel();
@@ -135,7 +136,7 @@ public class BadInputTests
         {
             o.MaxEpochs = 100;
             o.CancellationToken = source.Token;
-            o.Progress = new Recorder(p =>
+            o.Progress = new Callback(p =>
             {
                 if (p.Epoch >= 2)
                     source.Cancel();
@@ -158,7 +159,7 @@ public class BadInputTests
         var options = Topics.Options(o =>
         {
             o.MaxEpochs = 100;
-            o.Progress = new Recorder(p =>
+            o.Progress = new Callback(p =>
             {
                 if (p.Phase == TrainingPhase.Initializing)
                     cancel.Invoke(_ml, null);
@@ -170,9 +171,4 @@ public class BadInputTests
 
     private string Refused<T>(LoraTextClassificationTrainer.Options options, IEnumerable<Topics.Row> rows)
         where T : Exception => Assert.ThrowsExactly<T>(() => Topics.Pipeline(_ml, options).Fit(Topics.View(_ml, rows))).Message;
-
-    private sealed class Recorder(Action<TrainingProgress> action) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value) => action(value);
-    }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Tests.Persistence;
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
 
 /// <summary>Several trainings over one base and the same rows: equal to what Fit does, and refused where rows and options differ.</summary>
@@ -77,6 +78,26 @@ public class LoraTrainingSessionTests
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(Rows.Value, Topics.Options(o => o.Rank = 300))).Message, "Rank = 300");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(Rows.Value, Topics.Options(o => o.RankPattern = new Dictionary<string, int> { ["nosuch"] = 4 }))).Message, "nosuch");
         StringAssert.Contains(Assert.ThrowsExactly<ArgumentException>(() => Session.Check(Rows.Value, Topics.Regression())).Message, "prepared for labels");
+    }
+
+    [TestMethod]
+    public void ABaseThatCouldNotBeReadOnceIsReadAgain()
+    {
+        using var folder = new TemporaryFolder();
+        var path = Path.Combine(MiniFolder.Create(folder), "model.safetensors");
+        var (written, content) = (File.GetLastWriteTimeUtc(path), File.ReadAllBytes(path));
+        using var session = new LoraTrainingSession(Ml, RobertaCheckpoint.FromDirectory(Path.GetDirectoryName(path)!));
+        var rows = session.Prepare(Keyed, null, Topics.Options());
+        Write([.. content.Select(_ => (byte)255)]); // all of them NaN
+        Assert.ThrowsExactly<InvalidDataException>(() => session.Train(rows, Topics.Options(o => o.MaxEpochs = 1)));
+        Write(content);
+        Assert.AreEqual(1, session.Train(rows, Topics.Options(o => o.MaxEpochs = 1)).Epochs.Count);
+
+        void Write(byte[] bytes)
+        {
+            File.WriteAllBytes(path, bytes);
+            File.SetLastWriteTimeUtc(path, written);
+        }
     }
 
     [TestMethod]

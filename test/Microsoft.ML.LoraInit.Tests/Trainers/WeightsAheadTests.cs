@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Roberta;
+using Microsoft.ML.LoraInit.Tests.Persistence;
 using Microsoft.ML.LoraInit.Tests.Training;
 using Microsoft.ML.LoraInit.Trainers;
 
@@ -42,6 +43,65 @@ public sealed class WeightsAheadTests
         }
         using var ahead = new WeightsAhead(() => throw new InvalidDataException("damaged"));
         Assert.AreEqual("damaged", Assert.ThrowsExactly<InvalidDataException>(ahead.Take).Message);
+    }
+
+    [TestMethod]
+    public void WorkThatIsOfNoUseAnyMoreIsGivenUp()
+    {
+        using var ahead = new WeightsAhead(() => throw new InvalidDataException("damaged"));
+        Assert.AreEqual("damaged", Assert.ThrowsExactly<InvalidDataException>(() => ahead.Meanwhile(Endless, default)).Message);
+
+        using var stop = new CancellationTokenSource(TimeSpan.FromMilliseconds(50));
+        using var good = new WeightsAhead(ToyRun.Base.AddLease());
+        Assert.ThrowsExactly<OperationCanceledException>(() => good.Meanwhile(Endless, stop.Token));
+
+        static int Endless(CancellationToken stop)
+        {
+            Assert.IsTrue(stop.WaitHandle.WaitOne(TimeSpan.FromMinutes(1)), "it goes on");
+            stop.ThrowIfCancellationRequested();
+            return 0;
+        }
+    }
+
+    [TestMethod]
+    public void RowsAreReadNoFurtherThanTheBaseIsFoundDamaged()
+    {
+        using var folder = new TemporaryFolder();
+        var (ml, directory) = (Topics.Context(), MiniFolder.Create(folder));
+        using (var file = File.OpenWrite(Path.Combine(directory, "model.safetensors")))
+        {
+            file.Seek(-2, SeekOrigin.End);
+            file.Write([255, 255]); // a NaN of 16 bits
+        }
+        var trainer = ml.BinaryClassification.Trainers.LoraTextClassification(Topics.Binary(o => o.BaseModel = RobertaCheckpoint.FromDirectory(directory)));
+        var until = DateTime.UtcNow.AddMinutes(1);
+
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => trainer.Fit(Topics.View(ml, Endless()))).Message, "model.safetensors");
+
+        IEnumerable<Topics.Row> Endless()
+        {
+            for (int i = 0; DateTime.UtcNow < until; i++)
+                yield return Topics.Rows[i % Topics.Rows.Count];
+            throw new TimeoutException("rows are read on");
+        }
+    }
+
+    [TestMethod]
+    public void ABaseThatChangesDuringTheTrainingIsNamedAndIsNoDivergence()
+    {
+        using var folder = new TemporaryFolder();
+        var (ml, directory) = (Topics.Context(), MiniFolder.Create(folder));
+        var trainer = ml.BinaryClassification.Trainers.LoraTextClassification(Topics.Binary(o =>
+        {
+            o.BaseModel = RobertaCheckpoint.FromDirectory(directory);
+            (o.BaseQuantization, o.Precision) = (BaseQuantization.Nf4, Precision.BFloat16); // what is merged into is then read when the training has ended
+            o.Progress = new Callback(p =>
+            {
+                if (p.Phase == TrainingPhase.Training)
+                    File.WriteAllBytes(Path.Combine(directory, "model.safetensors"), new byte[1000]);
+            });
+        }));
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidDataException>(() => trainer.Fit(Topics.View(ml))).Message, "while it was read");
     }
 
     private static BaseWeights Copy()

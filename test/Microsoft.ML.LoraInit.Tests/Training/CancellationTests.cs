@@ -108,9 +108,4 @@ public class CancellationTests
         Assert.AreEqual(trained.History.Epochs[^1].Metrics!.Accuracy, steps[^1].Metric);
         Assert.IsTrue(messages.Any(m => m.StartsWith("Epoch 2/2: loss ", StringComparison.Ordinal)), string.Join("\n", messages));
     }
-
-    private sealed class Callback(Action<TrainingProgress> action) : IProgress<TrainingProgress>
-    {
-        public void Report(TrainingProgress value) => action(value);
-    }
 }

@@ -1,7 +1,9 @@
 using Microsoft.ML.LoraInit.Adapters;
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
 using Microsoft.ML.LoraInit.Training.Steps;
+using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Training;
 
@@ -58,6 +60,24 @@ public sealed class DeviceStepTests
             return new DeviceStep(parts, new(Pass(parts, true), capture));
         });
         Assert.AreEqual(0, capture.Replays);
+    }
+
+    [TestMethod]
+    public void TheLongestBatchIsRecordedFirst()
+    {
+        // What follows a recording takes the memory that it has left free.
+        var lengths = new List<long>();
+        var request = StepRun.Request(false, 1, new MulticlassTask(3));
+        var texts = request.Train.Texts.Append(new([0, .. Enumerable.Repeat(500, 22), 2])).ToArray();
+        request = request with { Train = new(texts, [.. request.Train.Labels, 1f], null) };
+        StepRun.Train(request, parts => new DeviceStep(parts, new(new Noting(lengths), new Recording())));
+        Assert.AreEqual(24, lengths[0]);
+        Assert.AreNotEqual(24, lengths[1], "The plan's first batch would be the longest by itself.");
+    }
+
+    private sealed class Noting(List<long> lengths) : GradientPass
+    {
+        public override void Run(StepInputs inputs, Tensor lossSum) => lengths.Add(inputs.Batch.InputIds.shape[1]);
     }
 
     private sealed class Differing : MethodHooks

@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;
 using static TorchSharp.torch;
@@ -50,14 +51,7 @@ internal sealed class DeviceGradients : IDisposable
         // 52 bits of the seed survive the trip as a double.
         using (no_grad())
             _scalars.copy_(tensor(new[] { seed >> 12, inverseWeight }), true);
-        if (!_shapes.TryGetValue(batch.Shape, out var buffers))
-        {
-            buffers = new ShapeBuffers(batch.Shape, _scalars, _parts.Model.Config, _parts.Request.DropsOut);
-            _shapes.Add(batch.Shape, buffers);
-        }
-        var recordable = _capture is not null && _parts.MayBeRecorded();
-        if (recordable && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
-            Capture(buffers);
+        var (buffers, recordable) = Buffers(batch.Shape);
         buffers.Upload(batch);
         if (recordable && buffers.Captured is { } captured)
             captured.Replay();
@@ -65,12 +59,32 @@ internal sealed class DeviceGradients : IDisposable
             _pass.Run(buffers.Inputs(), _parts.LossSum);
     }
 
+    /// <summary>
+    /// Records the pass of a shape that will come. Recordings take their memory from what earlier ones have left free, which cannot be
+    /// joined into larger pieces: with the largest shape first, the others need none of their own.
+    /// </summary>
+    public void Expect(BatchBufferShape shape) => Buffers(shape);
+
     public void Dispose()
     {
         foreach (var shape in _shapes.Values)
             shape.Dispose();
         _pass.Dispose();
         _scalars.Dispose();
+    }
+
+    /// <summary>The shape's buffers, recorded where they can be; and whether a recording may be replayed now.</summary>
+    private (ShapeBuffers Buffers, bool Recordable) Buffers(BatchBufferShape shape)
+    {
+        if (!_shapes.TryGetValue(shape, out var buffers))
+        {
+            buffers = new ShapeBuffers(shape, _scalars, _parts.Model.Config, _parts.Request.DropsOut);
+            _shapes.Add(shape, buffers);
+        }
+        var recordable = _capture is not null && _parts.MayBeRecorded();
+        if (recordable && buffers.Captured is null && buffers.Attempts < MaxAttempts && CapturedShapes < MaxCaptured)
+            Capture(buffers);
+        return (buffers, recordable);
     }
 
     private void Capture(ShapeBuffers buffers)

@@ -21,7 +21,13 @@ internal sealed class DeviceStep : TrainingStep
     /// <summary>Shapes whose passes are recorded.</summary>
     public int CapturedShapes => _gradients.CapturedShapes;
 
-    public override IStepBatches Open(IReadOnlyList<int[]> plan) => new Queue(new(plan, rows => Pack(rows, Parts.Request.Settings.Schedule.BatchSize)));
+    public override IStepBatches Open(IReadOnlyList<int[]> plan)
+    {
+        var size = Parts.Request.Settings.Schedule.BatchSize;
+        if (Longest(plan, size) is { } shape)
+            _gradients.Expect(shape);
+        return new Queue(new(plan, rows => Pack(rows, size)));
+    }
 
     public override void Dispose()
     {

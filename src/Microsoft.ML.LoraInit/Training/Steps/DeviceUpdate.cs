@@ -1,3 +1,4 @@
+using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 

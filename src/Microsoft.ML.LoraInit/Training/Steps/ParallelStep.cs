@@ -54,6 +54,16 @@ internal sealed class ParallelStep : TrainingStep
     {
         var devices = _others.Length + 1;
         var shareSize = (Parts.Request.Settings.Schedule.BatchSize + devices - 1) / devices;
+        for (int k = 0; k < devices; k++)
+        {
+            var shares = plan.Select(rows => DealtBatch.Share(rows, devices, k));
+            if (Longest(shares, shareSize) is not { } shape)
+                continue;
+            if (k == 0)
+                _gradients.Expect(shape);
+            else
+                _others[k - 1].Expect(shape);
+        }
         return new Queue(new(plan, rows => DealtBatch.Build(rows, devices, share => Pack(share, shareSize))));
     }
 

@@ -58,6 +58,13 @@ internal sealed class Replica : IDisposable
             _gradients!.Add(share, seed, inverseWeight);
     });
 
+    /// <inheritdoc cref="DeviceGradients.Expect"/>
+    public void Expect(BatchBufferShape shape) => _thread.Run(() =>
+    {
+        using var scope = NewDisposeScope();
+        _gradients!.Expect(shape);
+    });
+
     /// <summary>
     /// Lets the calling thread queue on the replica's stream until disposal, while no share is being added: copies between
     /// devices then wait for what the replica has queued, and it for them, without a wait on the host.

@@ -56,6 +56,14 @@ internal abstract class TrainingStep(StepParts parts) : IDisposable
         return SeededRandom.Hash(Parts.Request.Seed, device == 0 ? name : $"{name}/device {device}");
     }
 
+    /// <summary>The shape of the batch with the longest row; null where no batch has rows.</summary>
+    protected BatchBufferShape? Longest(IEnumerable<int[]> batches, int size)
+    {
+        var rows = batches.Where(rows => rows.Length > 0).MaxBy(rows => rows.Max(row => Parts.Request.Train.Texts[row].Length));
+        using var batch = rows is null ? null : Pack(rows, size);
+        return batch?.Shape;
+    }
+
     /// <summary>Rows as a batch of a fixed number of rows, in page-locked memory where a GPU reads it.</summary>
     protected BatchBuffer Pack(int[] rows, int size)
     {

@@ -8,6 +8,9 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
 /// </summary>
 internal sealed class RunClaim : IDisposable
 {
+    // What Unix answers where a folder is removed while it is being made.
+    private const int AlreadyExists = 17;
+
     private readonly string _directory;
     private readonly FileStream _file;
 
@@ -27,21 +30,21 @@ internal sealed class RunClaim : IDisposable
         var path = Path.Combine(workDirectory, "claim");
         while (true)
         {
-            Directory.CreateDirectory(workDirectory);
             try
             {
+                Directory.CreateDirectory(workDirectory);
                 var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
                 if (File.Exists(path))
                     return new(workDirectory, file);
                 file.Dispose(); // Its holder was done with it between its opening and its lock.
             }
-            catch (Exception e) when (e is DirectoryNotFoundException or FileNotFoundException)
-            {
-                // The same, a moment earlier.
-            }
             catch (IOException e) when (IsHeld(e))
             {
                 return null;
+            }
+            catch (IOException e) when (e is DirectoryNotFoundException or FileNotFoundException || (e.HResult == AlreadyExists && !File.Exists(workDirectory)))
+            {
+                // Done a moment earlier.
             }
         }
     }
@@ -74,7 +77,7 @@ internal sealed class RunClaim : IDisposable
         {
             Directory.Delete(_directory, recursive: true);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Another looks at it just now, finds the record, and removes it.
         }

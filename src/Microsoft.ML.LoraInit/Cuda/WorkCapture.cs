@@ -1,4 +1,4 @@
-namespace Microsoft.ML.LoraInit.Training.Steps;
+namespace Microsoft.ML.LoraInit.Cuda;
 
 /// <summary>Records device work once, to run it again and again as one call.</summary>
 internal abstract class WorkCapture
@@ -8,7 +8,7 @@ internal abstract class WorkCapture
     /// every replay.
     /// </summary>
     /// <param name="work">Queues work; must not wait for the device.</param>
-    /// <param name="why">Why nothing was recorded; null on success.</param>
+    /// <param name="why">Why it cannot be recorded; null on success, and where it may be at another time.</param>
     /// <returns>The recording, which the caller disposes; null where the work cannot be recorded.</returns>
     public abstract CapturedWork? TryCapture(Action work, out string? why);
 }

@@ -1,7 +1,6 @@
 using Microsoft.ML.LoraInit.Core;
-using Microsoft.ML.LoraInit.Cuda;
 
-namespace Microsoft.ML.LoraInit.Training.Steps;
+namespace Microsoft.ML.LoraInit.Cuda;
 
 /// <summary>
 /// Records work as CUDA graphs that share their stream's pool of memory: they run one after another there, and a later run on

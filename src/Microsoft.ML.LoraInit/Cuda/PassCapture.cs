@@ -1,0 +1,47 @@
+using Microsoft.ML.LoraInit.Core;
+using static TorchSharp.torch;
+
+namespace Microsoft.ML.LoraInit.Cuda;
+
+/// <summary>
+/// Records work as CUDA graphs on a stream that nothing runs on, to be launched on the default stream, one after another: they share
+/// memory. Its recordings must take turns.
+/// </summary>
+/// <param name="device">A CUDA device with an index.</param>
+internal sealed class PassCapture(Device device) : WorkCapture
+{
+    private CudaGraph? _first;
+
+    public override CapturedWork? TryCapture(Action work, out string? why)
+    {
+        string? reason = null;
+        CudaGraph? graph = null;
+        // Waiting for a training run's next step would delay the row.
+        CudaGate.TryAlone(() =>
+        {
+            using var stream = new CudaStreamScope(device, forRecordings: true);
+            try
+            {
+                work(); // libraries set themselves up at first use, which cannot be recorded
+            }
+            catch (Exception e)
+            {
+                reason = $"the work threw {e.GetType().Name}: {e.Message}";
+                return;
+            }
+            graph = CudaGraph.TryCapture(work, _first, out reason);
+        });
+        why = reason;
+        if (graph is null)
+            return null;
+        _first ??= graph;
+        return new Work(graph);
+    }
+
+    private sealed class Work(CudaGraph graph) : CapturedWork
+    {
+        public override void Replay() => graph.Replay();
+
+        public override void Dispose() => graph.Dispose();
+    }
+}
