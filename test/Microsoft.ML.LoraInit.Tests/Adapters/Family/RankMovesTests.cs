@@ -172,7 +172,7 @@ public sealed class RankMovesTests
         var rounds = new List<long>();
         long step = 0;
         using var scope = NewDisposeScope();
-        using var run = new Run(new AloraMethod { WarmupSteps = 2, Interval = 3, Rounds = 3 }, steps: 8) 
+        using var run = new Run(new AloraMethod { WarmupSteps = 2, Interval = 3, Rounds = 3 }, steps: 8)
         {
             Judge = () =>
             {
