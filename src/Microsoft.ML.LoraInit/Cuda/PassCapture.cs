@@ -10,6 +10,10 @@ namespace Microsoft.ML.LoraInit.Cuda;
 /// <param name="device">A CUDA device with an index.</param>
 internal sealed class PassCapture(Device device) : WorkCapture
 {
+    // libtorch's libraries set themselves up for every thread and every pair of thread and stream: some tenths of a second, and 32 MB of an
+    // H200's memory. One thread records for the process.
+    private static readonly Lazy<WorkerThread> Recorder = new(() => new WorkerThread("recording CUDA graphs"));
+
     private CudaGraph? _first;
 
     public override CapturedWork? TryCapture(Action work, out string? why)
@@ -17,7 +21,7 @@ internal sealed class PassCapture(Device device) : WorkCapture
         string? reason = null;
         CudaGraph? graph = null;
         // Waiting for a training run's next step would delay the row.
-        CudaGate.TryAlone(() =>
+        Recorder.Value.Run(() => CudaGate.TryAlone(() =>
         {
             using var stream = new CudaStreamScope(device, forRecordings: true);
             try
@@ -30,7 +34,7 @@ internal sealed class PassCapture(Device device) : WorkCapture
                 return;
             }
             graph = CudaGraph.TryCapture(work, _first, out reason);
-        });
+        }));
         why = reason;
         if (graph is null)
             return null;

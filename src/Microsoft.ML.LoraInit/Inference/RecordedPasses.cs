@@ -25,8 +25,8 @@ internal sealed class RecordedPasses : IDisposable
     /// <summary>Tokens of the largest batch; for more than these the device takes longer than the calls.</summary>
     internal const int MaxTokens = 4096;
 
-    /// <summary>How often a shape goes call by call first: recording takes as long as some ten passes.</summary>
-    internal const int CallsBefore = 3;
+    /// <summary>How often a shape goes call by call first: what comes once may never come again.</summary>
+    internal const int CallsBefore = 1;
 
     /// <summary>What others in the process do may spoil a recording; after so many failures a shape goes call by call.</summary>
     internal const int MaxAttempts = 3;
@@ -112,6 +112,7 @@ internal sealed class RecordedPasses : IDisposable
         pass.Work = _capture.TryCapture(
             () =>
             {
+                using var inference = inference_mode();
                 using var scope = NewDisposeScope();
                 pass.Output.copy_(_model.forward(new(pass.Ids, pass.Ids.Ne(_config.PadTokenId))));
             },

@@ -129,6 +129,7 @@ internal sealed unsafe class TorchCuda
                 libraries.Add(loaded);
         var table = new FunctionTable(path, [.. libraries]);
         var torch = new TorchCuda(table);
+        AttentionChoice.AvoidPlans();
         return table.Missing is null ? (torch, null) : (null, table.Missing);
     }
 }

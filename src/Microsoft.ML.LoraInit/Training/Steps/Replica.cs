@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.ML.LoraInit.Core;
 using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Data.Batching;
 using Microsoft.ML.LoraInit.Roberta;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
-using Microsoft.ML.LoraInit.Core;
 
-namespace Microsoft.ML.LoraInit.Training.Steps;
+namespace Microsoft.ML.LoraInit.Core;
 
 /// <summary>A thread that does what it is given, in order: CUDA's current stream and recordings belong to a thread.</summary>
 internal sealed class WorkerThread : IDisposable
