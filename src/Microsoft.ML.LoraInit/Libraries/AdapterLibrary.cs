@@ -95,7 +95,7 @@ public sealed class AdapterLibrary : IDisposable
     /// <summary>Adds a trained model's adapter; the model stays the caller's and may be disposed.</summary>
     /// <param name="name">The adapter's name.</param>
     /// <param name="model">What a trainer's <c>Fit</c> or <c>mlContext.Model.Load</c> returned: a <see cref="LoraTextTransformer"/>, or a pipeline with one.</param>
-    /// <param name="rank">The highest rank wanted, as of <see cref="LoraTextTransformerExport.SavePeftAdapter"/>; null (the default) keeps everything. LoftQ needs one.</param>
+    /// <param name="rank">The highest rank wanted, as of <see cref="LoraTextTransformerExport.SavePeftAdapter"/>; null (the default) keeps everything. What is no low-rank product over the base needs one, as LoftQ and RoSA.</param>
     /// <param name="replace">Whether an adapter of this name gives way; false (the default) refuses a name in use.</param>
     /// <exception cref="ArgumentException">The name is in use or empty, the pipeline has no such step, or the base is another one.</exception>
     /// <exception cref="NotSupportedException">The model is no low-rank adapter beside the base; the message says why.</exception>

@@ -31,7 +31,7 @@ internal static class AdapterReader
         if (state.TrainedBase.Count > 0)
             throw new NotSupportedException($"The adapter '{name}' was trained by the method '{state.Method.Name}' with bias = {(state.Method as LoraMethod)?.Bias}: it changed the base's biases, which the other adapters need as they were. Serve the model by itself.");
         using var reader = new LibraryBase.Reader(library);
-        var plain = PlainLoraConversion.Convert(state, module => reader.Tensor($"{module}.weight"), rank);
+        var plain = Plain($"The adapter '{name}'", state, reader, rank);
         var weights = new PeftWeights(plain, head, state.Adapters[0].Description.Dropout);
         return new(weights.ToState(state.Base, state.Config), model.ModelSettings, model.History);
     }
@@ -59,11 +59,11 @@ internal static class AdapterReader
         var settings = new FineTunedModel.Settings(
             scores, new TextColumns(options.TextColumnName, options.Text2ColumnName), options.MaxLength ?? library.Config.MaxLength,
             options.Precision, options.SaveMode ?? Trainers.SaveModes.Default(library.Checkpoint), rule);
-        return new(Plain(weights, library), settings, PeftAdapter.History(weights, library.Parameters, scores));
+        return new(Plain(adapter.Path, weights, library), settings, PeftAdapter.History(weights, library.Parameters, scores));
     }
 
     // Variants are served as the plain LoRA that they are, where they are one.
-    private static FineTunedState Plain(PeftWeights weights, LibraryBase library)
+    private static FineTunedState Plain(string folder, PeftWeights weights, LibraryBase library)
     {
         var state = weights.ToState(library.Identity, library.Config);
         if (weights.Family is null)
@@ -71,8 +71,20 @@ internal static class AdapterReader
         using (state)
         {
             using var reader = new LibraryBase.Reader(library);
-            var adapters = PlainLoraConversion.Convert(state, module => reader.Tensor($"{module}.weight"));
+            var adapters = Plain($"The adapter in '{folder}'", state, reader, null);
             return new PeftWeights(adapters, weights.Head, weights.Dropout).ToState(library.Identity, library.Config);
+        }
+    }
+
+    private static IReadOnlyList<PlainAdapter> Plain(string named, FineTunedState state, LibraryBase.Reader reader, int? rank)
+    {
+        try
+        {
+            return PlainLoraConversion.Convert(state, module => reader.Tensor($"{module}.weight"), rank);
+        }
+        catch (NotSupportedException e)
+        {
+            throw new NotSupportedException($"{named} is no plain LoRA. {e.Message}", e);
         }
     }
 

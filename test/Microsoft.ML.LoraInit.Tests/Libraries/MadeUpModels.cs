@@ -69,7 +69,7 @@ internal static class MadeUpModels
         foreach (var magnitude in model.Parameters.Where(p => p.Name.EndsWith(LinearAdapter.Names.Magnitude, StringComparison.Ordinal)))
             magnitude.Value.mul_(empty(magnitude.Value.shape).uniform_(0.8, 1.2, generator));
         // As if trained on: what started as a part of the base no longer cancels it.
-        foreach (var factor in model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>().Select(a => a.A))
+        foreach (var factor in model.Linears.Select(l => l.Adapter).OfType<LinearAdapter>().SelectMany(a => a is LowRankAdapter product ? [product.A] : a.Parameters))
             factor.Value.add_(empty(factor.Value.shape).normal_(0.0, 0.05, generator));
         return FineTunedState.Capture(model, method, LoraInitialization.Kaiming());
 

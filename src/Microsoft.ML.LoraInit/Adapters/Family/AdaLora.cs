@@ -104,7 +104,11 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
         return new AdaLoraHooks(run, Schedule(run.Steps, adapters.Sum(a => a.Target.Rank), (TargetRank ?? run.Settings.Rank) * adapters.Count), this);
     }
 
-    private BudgetSchedule Schedule(long steps, int initial, int target)
+    /// <param name="steps">Of the run.</param>
+    /// <param name="initial">Triplets at the start.</param>
+    /// <param name="target">Triplets wanted.</param>
+    /// <exception cref="ArgumentException">There is no step to cut in.</exception>
+    internal BudgetSchedule Schedule(long steps, int initial, int target)
     {
         var total = TotalSteps ?? steps;
         var (warmup, final) = (WarmupSteps ?? (total / 10), FinalSteps ?? (3 * total / 10));

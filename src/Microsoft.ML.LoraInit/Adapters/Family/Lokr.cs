@@ -110,8 +110,8 @@ internal sealed class LokrKind(int factor, bool both) : AdapterKind
             : new(Kronecker(right, part(Db)), Kronecker(left, part(Da)));
     }
 
-    /// <summary>The two factors of a dimension, the smaller first, as PEFT's <c>factorization</c> finds them.</summary>
-    public (int Small, int Large) Split(int dimension)
+    /// <summary>The two factors of a dimension, the smaller first unless the factor asked for is the larger one, as PEFT's <c>factorization</c> finds them.</summary>
+    public (int First, int Second) Split(int dimension)
     {
         if (factor > 0 && dimension % factor == 0)
             return (factor, dimension / factor);

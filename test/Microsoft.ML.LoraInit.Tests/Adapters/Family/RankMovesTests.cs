@@ -45,6 +45,20 @@ public sealed class RankMovesTests
     }
 
     [TestMethod]
+    [DataRow(4, 2)]
+    [DataRow(3, 2)]
+    [DataRow(1, 1)]
+    public void RmLoraMovesHalfOfTheDirectionsUnlessSaidOtherwise(int rank, int moved)
+    {
+        using var scope = NewDisposeScope();
+        using var run = new Run(new RmLoraMethod(), steps: 9, rank: rank);
+        using var noGrad = no_grad();
+        run.Parameters.Gradient().fill_(1);
+        run.Hooks.BeforeUpdate(1, 1);
+        Assert.AreEqual(moved, run.Of(run.Adapters[0].B, run.Parameters.Gradient())[0].sum().item<float>());
+    }
+
+    [TestMethod]
     public void BeamLoraScalesByASoftmax()
     {
         using var scope = NewDisposeScope();
@@ -75,10 +89,12 @@ public sealed class RankMovesTests
         using var noGrad = no_grad();
         var flat = run.Parameters.Flat.detach();
         run.First.fill_(5);
+        run.Second.fill_(6);
         run.Hooks.AfterUpdate(1, 1); // the second step: what is kept
         var then = flat.clone();
         flat.add_(1);
         run.First.fill_(7);
+        run.Second.fill_(8);
         foreach (var adapter in run.Adapters.Cast<GatedAdapter>())
             run.Of(adapter.Gate, flat).copy_(tensor(new[] { 0f, 0.2f, 0f, -1f }));
         var now = flat.clone();
@@ -93,12 +109,17 @@ public sealed class RankMovesTests
             var old = run.Of(adapter.A, then);
             foreach (var rank in new[] { 0, 2, 3 })
                 Assert.IsTrue(Enumerable.Range(0, 4).Any(from => old.select(0, from).equal(a.select(0, rank)).all().item<bool>()), $"rank {rank} of {adapter.Target.ModuleName}");
-            Assert.IsTrue(run.Of(adapter.Gate, run.First).eq(0).all().item<bool>());
-            Assert.IsTrue(run.Of(adapter.A, run.First).select(0, 3).eq(5).all().item<bool>() && run.Of(adapter.A, run.First).select(0, 1).eq(7).all().item<bool>());
+            foreach (var (moments, before, after) in new[] { (run.First, 5, 7), (run.Second, 6, 8) })
+            {
+                Assert.IsFalse(run.Of(adapter.Gate, moments).any().item<bool>(), "gates begin anew");
+                var (ma, mb) = (run.Of(adapter.A, moments), run.Of(adapter.B, moments));
+                Assert.IsTrue(ma[3].eq(before).all().item<bool>() && mb.select(1, 3).eq(before).all().item<bool>(), "a weak rank has a strong one's moments of before");
+                Assert.IsTrue(ma[1].eq(after).all().item<bool>() && mb.select(1, 1).eq(after).all().item<bool>(), "the strongest keeps its own");
+            }
         }
-        var after = flat.clone();
+        var end = flat.clone();
         run.Hooks.AfterUpdate(11, 1); // fewer than four steps are left
-        TensorAssert.Identical(after, flat.clone(), "after the last step");
+        TensorAssert.Identical(end, flat.clone(), "after the last step");
     }
 
     [TestMethod]
@@ -130,13 +151,39 @@ public sealed class RankMovesTests
         run.Hooks.AfterUpdate(0, 1);
         Assert.AreEqual(0, calls, "before the first round");
         run.First.fill_(5);
+        run.Second.fill_(5);
         run.Hooks.AfterUpdate(1, 1);
         Assert.AreEqual(2 * 4 * gates.Length, calls);
         CollectionAssert.AreEqual(new[] { 1f, 1, 0, 0, 0, 0, 0 }, Open(1));
         CollectionAssert.AreEqual(new[] { 5f, 2, 3, 5, 5, 4 }, Enumerable.Range(0, 6).Select(l => Open(l).Sum()).ToArray(), "two layers lost ranks; of the others the more important ones got one each");
         var (a, b) = (run.Of(run.Adapters[0].A, flat), run.Of(run.Adapters[0].B, flat));
         Assert.IsTrue(a.narrow(0, 4, 1).ne(0).all().item<bool>() && !b.narrow(1, 4, 1).any().item<bool>());
-        Assert.IsTrue(run.Of(run.Adapters[0].A, run.First).narrow(0, 4, 1).eq(0).all().item<bool>() && run.Of(run.Adapters[0].A, run.First)[0].eq(5).all().item<bool>());
+        foreach (var moments in new[] { run.First, run.Second })
+        {
+            (a, b) = (run.Of(run.Adapters[0].A, moments), run.Of(run.Adapters[0].B, moments));
+            Assert.IsFalse(a[4].any().item<bool>() || b.select(1, 4).any().item<bool>(), "what opens has no moments");
+            Assert.IsTrue(a[0].eq(5).all().item<bool>() && b.select(1, 0).eq(5).all().item<bool>(), "what was open keeps them");
+        }
+    }
+
+    [TestMethod]
+    public void AloraHasItsRoundsAndNoneAfterTheLastStep()
+    {
+        var rounds = new List<long>();
+        long step = 0;
+        using var scope = NewDisposeScope();
+        using var run = new Run(new AloraMethod { WarmupSteps = 2, Interval = 3, Rounds = 3 }, steps: 8)
+        {
+            Judge = () =>
+            {
+                rounds.Add(step);
+                return 0;
+            },
+        };
+        using var noGrad = no_grad();
+        for (; step < 8; step++)
+            run.Hooks.AfterUpdate(step, 1);
+        CollectionAssert.AreEqual(new long[] { 1, 4 }, rounds.Distinct().ToArray(), "the third would come after the last step");
     }
 
     [TestMethod]
@@ -179,19 +226,20 @@ public sealed class RankMovesTests
     {
         private readonly MethodRun _run;
 
-        public Run(LoraFamilyMethod method, long steps, bool disturb = true)
+        public Run(LoraFamilyMethod method, long steps, bool disturb = true, int rank = 4)
         {
+            var settings = Settings with { Rank = rank };
             using var weights = TinyModel.Base();
             Method = method;
             Model = TinyModel.Create(weights);
             using var noGrad = no_grad();
-            var targets = method.Targets(Settings, Model.Config);
-            method.Apply(Model, new(Settings, 3, targets, AdapterTests.RandomFactors(targets)));
+            var targets = method.Targets(settings, Model.Config);
+            method.Apply(Model, new(settings, 3, targets, AdapterTests.RandomFactors(targets)));
             foreach (var parameter in Model.Linears.Select(l => l.Adapter).OfType<LowRankAdapter>().SelectMany(a => a.Parameters).Where(_ => disturb))
                 parameter.Replace(parameter.Value + (randn(parameter.Shape, generator: new Generator(SeededRandom.Hash(9, parameter.Name))) * 0.1));
             Parameters = new TrainableParameters(Model.Parameters);
-            First = zeros_like(Parameters.Flat.detach());
-            _run = new(Model, Parameters, steps, 1, Settings) { Moments = (First, zeros_like(First)), Judge = () => Judge() };
+            (First, Second) = (zeros_like(Parameters.Flat.detach()), zeros_like(Parameters.Flat.detach()));
+            _run = new(Model, Parameters, steps, 1, settings) { Moments = (First, Second), Judge = () => Judge() };
             Hooks = method.Hooks(_run)!;
             using var grad = enable_grad();
             Parameters.Bind();
@@ -204,6 +252,8 @@ public sealed class RankMovesTests
         public TrainableParameters Parameters { get; }
 
         public Tensor First { get; }
+
+        public Tensor Second { get; }
 
         public Func<double> Judge { get; set; } = () => 0;
 

@@ -136,8 +136,8 @@ public sealed class SdLoraTests
         var task = new MulticlassTask(4).Learning(2);
         var rows = ToyRun.Rows(48, task, 9);
         int[] fresh = [.. Enumerable.Range(0, rows.Count).Where(i => rows.Labels[i] >= 2)];
-        return ToyRun.Request(o => (o.Method, o.CheckpointDirectory, o.CheckpointEverySteps, o.WeightDecay) =
-            (new SdLoraMethod { Stages = 2, EarlierRank = earlier.Rank }, checkpoints, checkpoints is null ? null : 1, 0.1), task: task) with
+        return ToyRun.Request(o => (o.Method, o.CheckpointDirectory, o.CheckpointEverySteps, o.WeightDecay, o.DecayBiasesAndNorms) =
+            (new SdLoraMethod { Stages = 2, EarlierRank = earlier.Rank }, checkpoints, checkpoints is null ? null : 1, 0.1, true), task: task) with
         {
             Known = first.State,
             Earlier = earlier,
