@@ -31,6 +31,31 @@ public sealed class RunClaimTests : IDisposable
     }
 
     [TestMethod]
+    public void WhoeverLooksWhileCheckpointsGoLeavesNoFolder()
+    {
+        for (var round = 0; round < 60; round++)
+        {
+            var work = _folder.File($"work{round}");
+            foreach (var i in Enumerable.Range(0, 40))
+                Directory.CreateDirectory(Path.Combine(work, "checkpoint", $"{i}"));
+            using var together = new Barrier(3);
+            var ended = RunClaim.Try(work)!;
+            ended.CountAttempt();
+            Task.WaitAll([.. Enumerable.Range(0, 3).Select(i => OwnThread.Run(() =>
+            {
+                together.SignalAndWait();
+                if (i == 0)
+                    ended.Done();
+                else
+                    for (var look = 0; look < 40; look++)
+                        using (var claim = RunClaim.Try(work))
+                            claim?.Leave();
+            }))]);
+            Assert.IsFalse(Directory.Exists(work), $"round {round}");
+        }
+    }
+
+    [TestMethod]
     public void WhatAnotherHasEndedMeanwhileIsLeftWithoutATrace()
     {
         var (store, cells) = Grid();

@@ -8,6 +8,8 @@ namespace Microsoft.ML.LoraInit.Samples.Glue.Running;
 /// </summary>
 internal sealed class RunClaim : IDisposable
 {
+    private const string LockFile = "claim";
+
     // What Unix answers where a folder is removed while it is being made.
     private const int AlreadyExists = 17;
 
@@ -27,7 +29,7 @@ internal sealed class RunClaim : IDisposable
     /// <exception cref="IOException">The lock file cannot be made.</exception>
     public static RunClaim? Try(string workDirectory)
     {
-        var path = Path.Combine(workDirectory, "claim");
+        var path = Path.Combine(workDirectory, LockFile);
         while (true)
         {
             try
@@ -72,22 +74,35 @@ internal sealed class RunClaim : IDisposable
     /// <summary>The run is recorded: its checkpoints are of no more use.</summary>
     public void Done()
     {
-        _file.Dispose(); // Windows deletes no open file.
         try
         {
+            // The lock goes last: whoever gets it then finds nothing else, and nobody's checkpoints are half gone.
+            foreach (var entry in new DirectoryInfo(_directory).GetFileSystemInfos().Where(e => e.Name != LockFile))
+                if (entry is DirectoryInfo folder)
+                    folder.Delete(recursive: true);
+                else
+                    entry.Delete();
+            _file.Dispose(); // Windows deletes no open file.
             Directory.Delete(_directory, recursive: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Another looks at it just now, finds the record, and removes it.
+            // Another looks at it just now, finds the record, and removes it; or the next start does.
         }
     }
 
     /// <summary>Another has ended the run, with its checkpoints kept or not: no trace of this look stays.</summary>
     public void Leave()
     {
-        if (_file.Length == 0 && Directory.GetFileSystemEntries(_directory).Length == 1)
-            Done();
+        try
+        {
+            if (_file.Length == 0 && Directory.GetFileSystemEntries(_directory).Length == 1)
+                Done();
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // It is gone already.
+        }
     }
 
     public void Dispose() => _file.Dispose();
