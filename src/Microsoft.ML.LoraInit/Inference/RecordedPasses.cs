@@ -35,6 +35,7 @@ internal sealed class RecordedPasses : IDisposable
     private readonly RobertaConfig _config;
     private readonly WorkCapture _capture;
     private readonly Func<bool> _mayReplay;
+    private readonly int _maxTokens;
     private readonly Lock _turns = new();
     private readonly Dictionary<Shape, Pass> _passes = [];
     private int _recorded;
@@ -43,19 +44,20 @@ internal sealed class RecordedPasses : IDisposable
     /// <param name="config">Its shape.</param>
     /// <param name="capture">Records.</param>
     /// <param name="mayReplay">Whether this thread queues where recordings may be launched.</param>
-    public RecordedPasses(MergedModel model, RobertaConfig config, WorkCapture capture, Func<bool> mayReplay) =>
-        (_model, _config, _capture, _mayReplay) = (model, config, capture, mayReplay);
+    /// <param name="maxTokens">Tokens a batch at most, what it is filled up with included.</param>
+    public RecordedPasses(MergedModel model, RobertaConfig config, WorkCapture capture, Func<bool> mayReplay, int maxTokens) =>
+        (_model, _config, _capture, _mayReplay, _maxTokens) = (model, config, capture, mayReplay, Math.Min(maxTokens, MaxTokens));
 
     /// <summary>Shapes whose passes are recorded.</summary>
     public int Recorded => Volatile.Read(ref _recorded);
 
     /// <summary>Null where the model's device records nothing.</summary>
-    public static RecordedPasses? For(MergedModel model, RobertaConfig config)
+    public static RecordedPasses? For(MergedModel model, RobertaConfig config, int maxTokens)
     {
         var device = model.Device;
         if (device.type != TorchSharp.DeviceType.CUDA || !CudaGraph.IsAvailable(out _))
             return null;
-        return new(model, config, new PassCapture(device), () => CudaStreams.CurrentHandle(device.index) == 0);
+        return new(model, config, new PassCapture(device), () => CudaStreams.CurrentHandle(device.index) == 0, maxTokens);
     }
 
     /// <summary>What the model gives for the chosen rows, fp32 [rows, outputs] in the current dispose scope; null where the batch has to go call by call.</summary>
@@ -66,7 +68,7 @@ internal sealed class RecordedPasses : IDisposable
         if (texts.Count > MaxRows)
             return null;
         var shape = Shape.Of(texts, rows, _config.MaxLength);
-        if (shape.Tokens > MaxTokens || !_mayReplay())
+        if (shape.Tokens > _maxTokens || !_mayReplay())
             return null;
         // To the end: what a recording reads and writes is the next call's too, and the stream keeps the order.
         lock (_turns)

@@ -24,7 +24,7 @@ internal sealed class TensorScorer : IMergedScorer
         try
         {
             _model = new MergedModel(config, weights, options.Pooling);
-            _recorded = RecordedPasses.For(_model, config);
+            _recorded = RecordedPasses.For(_model, config, options.TokensPerBatch(_model.Device));
         }
         catch
         {

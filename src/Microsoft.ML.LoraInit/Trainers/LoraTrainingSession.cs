@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.ML.LoraInit.Checkpoints;
 using Microsoft.ML.LoraInit.Data;
 using Microsoft.ML.LoraInit.Data.Tasks;
+using Microsoft.ML.LoraInit.Inference;
 using Microsoft.ML.LoraInit.MLNet;
 using Microsoft.ML.LoraInit.Options;
 using Microsoft.ML.LoraInit.Peft;
@@ -27,6 +28,7 @@ namespace Microsoft.ML.LoraInit;
 /// </code></example>
 public sealed class LoraTrainingSession : IDisposable
 {
+    private readonly SharedLifetime _lifetime;
     private readonly IHostEnvironment _environment;
     private readonly CheckpointFiles _files;
     private readonly SubwordTokenizer _tokenizer;
@@ -42,6 +44,7 @@ public sealed class LoraTrainingSession : IDisposable
         ArgumentNullException.ThrowIfNull(ml);
         ArgumentNullException.ThrowIfNull(baseModel);
         (_environment, BaseModel) = (ml, baseModel);
+        _lifetime = new(Free, nameof(LoraTrainingSession));
         _files = baseModel.Open(null, cancellationToken);
         try
         {
@@ -72,6 +75,7 @@ public sealed class LoraTrainingSession : IDisposable
     public void Check(FineTuningMethod method)
     {
         ArgumentNullException.ThrowIfNull(method);
+        using var use = _lifetime.Enter();
         method = FusionSources.Read(method);
         method.Validate(_files.Config);
         method.Validate(_files.Identity, null);
@@ -87,6 +91,7 @@ public sealed class LoraTrainingSession : IDisposable
     public PreparedRows Prepare(IDataView train, IDataView? validation, LoraTrainerOptions options)
     {
         ArgumentNullException.ThrowIfNull(train);
+        using var use = _lifetime.Enter();
         var (own, kind) = Own(options, validation);
         var schemas = new TextTrainerRun(_environment, own).Check(train);
         var length = TextTrainerRun.CheckLength(own, _files.Config);
@@ -118,10 +123,12 @@ public sealed class LoraTrainingSession : IDisposable
     /// <exception cref="IOException">The adapter's folder is not empty or cannot be written.</exception>
     /// <exception cref="InvalidDataException">The rows do not fit the task, such as one class only.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before an epoch had ended.</exception>
+    /// <exception cref="ObjectDisposedException">The session was disposed.</exception>
     public TrainingHistory Train(PreparedRows rows, LoraTrainerOptions options, string? adapterFolder = null)
     {
         if (adapterFolder is not null)
             ArgumentException.ThrowIfNullOrWhiteSpace(adapterFolder);
+        using var use = _lifetime.Enter();
         using var scope = NewDisposeScope(); // of the initial adapter
         var (own, task, train, initial, devices) = Checked(rows, options);
         if (adapterFolder is not null)
@@ -157,12 +164,15 @@ public sealed class LoraTrainingSession : IDisposable
     /// <exception cref="InvalidDataException">The rows do not fit the task, or the initial adapter is damaged.</exception>
     public void Check(PreparedRows rows, LoraTrainerOptions options)
     {
+        using var use = _lifetime.Enter();
         using var scope = NewDisposeScope(); // of the initial adapter
         _ = Checked(rows, options);
     }
 
-    /// <summary>Frees the shared weights and closes the base's files; trainings must have ended.</summary>
-    public void Dispose()
+    /// <summary>Frees the shared weights and closes the base's files once no training is under way; later calls throw <see cref="ObjectDisposedException"/>.</summary>
+    public void Dispose() => _lifetime.Close();
+
+    private void Free()
     {
         foreach (var weights in _weights.Values.Where(w => w.IsValueCreated))
             weights.Value.Dispose();

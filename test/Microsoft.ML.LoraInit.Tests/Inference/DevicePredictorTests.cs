@@ -37,7 +37,7 @@ public class DevicePredictorTests
     {
         using var host = new RobertaPredictor(Config, RandomModel.Weights(Config));
         using var model = new MergedModel(Config, WeightsOnDevice());
-        using var passes = RecordedPasses.For(model, Config)!;
+        using var passes = RecordedPasses.For(model, Config, RecordedPasses.MaxTokens)!;
         var texts = RandomModel.Texts(60, Config);
         var expected = host.Predict(texts);
         var (taken, size) = (0, 1);

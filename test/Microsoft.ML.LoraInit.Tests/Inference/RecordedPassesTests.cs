@@ -48,13 +48,14 @@ public sealed class RecordedPassesTests : IDisposable
     }
 
     [TestMethod]
-    [DataRow(64, 33, 128)]
-    [DataRow(65, 1, 10)]
-    public void LargeBatchesAndLargeCallsGoCallByCall(int texts, int rows, int tokens)
+    [DataRow(64, 33, 128, 16384)]
+    [DataRow(65, 1, 10, 16384)]
+    [DataRow(5, 5, 100, 1000)] // 8 rows of 128 tokens
+    public void LargeBatchesAndLargeCallsGoCallByCall(int texts, int rows, int tokens, int limit)
     {
         var config = RandomModel.Config with { MaxPositions = 130 };
         using var model = new MergedModel(config, RandomModel.Weights(config));
-        using var passes = new RecordedPasses(model, config, _recorder, () => true);
+        using var passes = new RecordedPasses(model, config, _recorder, () => true, limit);
         for (int i = 0; i < 10; i++)
             Assert.IsNull(Logits(passes, [.. Enumerable.Repeat(Text(tokens), texts)], [.. Enumerable.Range(0, rows)]));
         Assert.AreEqual(0, _recorder.Recordings);
@@ -85,7 +86,7 @@ public sealed class RecordedPassesTests : IDisposable
     public void AThreadWithAStreamOfItsOwnGoesCallByCall()
     {
         var may = true;
-        using var passes = new RecordedPasses(_model, RandomModel.Config, _recorder, () => may);
+        using var passes = new RecordedPasses(_model, RandomModel.Config, _recorder, () => may, RecordedPasses.MaxTokens);
         for (int i = 0; i <= RecordedPasses.CallsBefore; i++)
             Logits(passes, [Text(20)], [0]);
         may = false;
@@ -130,7 +131,7 @@ public sealed class RecordedPassesTests : IDisposable
         return passes.TryForward(texts, rows)?.data<float>().ToArray();
     }
 
-    private RecordedPasses Passes() => new(_model, RandomModel.Config, _recorder, () => true);
+    private RecordedPasses Passes() => new(_model, RandomModel.Config, _recorder, () => true, RecordedPasses.MaxTokens);
 
     private sealed class Recorder : WorkCapture
     {

@@ -123,6 +123,8 @@ public sealed class AdapterCommandTests
     [DataRow("adapter combine --model m n --weights 1 --out x", "--weights")]
     [DataRow("adapter combine --model m n --weights 1,a --out x", "'a'")]
     [DataRow("adapter combine --model m n --method mean --out x", "mean")]
+    [DataRow("adapter combine --model m n m --out x", "given 2 times")]
+    [DataRow("adapter combine --model m n --weights 1,-1 --out x", "--head-from")]
     [DataRow("adapter combine --model m n --head-from o --out x", "--head-from")]
     [DataRow("adapter info", "--adapter")]
     [DataRow("adapter info --adapter /nowhere/adapter", "/nowhere/adapter")]

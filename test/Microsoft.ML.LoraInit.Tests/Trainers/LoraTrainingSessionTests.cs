@@ -1,4 +1,5 @@
 using Microsoft.ML.LoraInit.Tests.Persistence;
+using Microsoft.ML.LoraInit.Tests.Training;
 namespace Microsoft.ML.LoraInit.Tests.Trainers;
 
 /// <summary>Several trainings over one base and the same rows: equal to what Fit does, and refused where rows and options differ.</summary>
@@ -98,6 +99,18 @@ public class LoraTrainingSessionTests
             File.WriteAllBytes(path, bytes);
             File.SetLastWriteTimeUtc(path, written);
         }
+    }
+
+    [TestMethod]
+    public void ASessionThatIsDisposedOfDuringATrainingIsFreedAfterIt()
+    {
+        var session = new LoraTrainingSession(Ml, RobertaCheckpoint.Mini);
+        var rows = session.Prepare(Keyed, null, Topics.Options());
+        var history = session.Train(rows, Topics.Options(o => (o.MaxEpochs, o.Progress) = (1, new Callback(_ => session.Dispose()))));
+        Assert.AreEqual(1, history.Epochs.Count);
+        Assert.ThrowsExactly<ObjectDisposedException>(() => session.Train(rows, Topics.Options()));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => session.Prepare(Keyed, null, Topics.Options()));
+        Assert.ThrowsExactly<ObjectDisposedException>(() => session.Check(rows, Topics.Options()));
     }
 
     [TestMethod]

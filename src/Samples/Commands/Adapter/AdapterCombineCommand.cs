@@ -38,12 +38,16 @@ internal sealed class AdapterCombineCommand
         var paths = result.GetRequiredValue(_models);
         if (paths.Length < 2)
             throw new UsageException("--model: give two or more models to combine.");
+        if (paths.GroupBy(p => p, StringComparer.Ordinal).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new UsageException($"--model: {twice.Key} is given {twice.Count()} times; name each model once, and say by --weights how much it counts.");
         var weights = Weights(result.GetValue(_weights), paths.Length);
         var method = AdapterCombination.Parse(result.GetRequiredValue(_method));
         var path = result.GetRequiredValue(_out);
         OutputPlace.Check(path, "--out");
         if (result.GetValue(_head) is { } head && !paths.Contains(head))
             throw new UsageException($"--head-from: {head} is none of the models given.");
+        if (weights.Sum() == 0 && result.GetValue(_head) is null)
+            throw new UsageException("--weights add up to 0, so that the heads have no weighted mean; say by --head-from whose head to take.");
 
         var ml = _run.Start(result, _terminal);
         using var first = ModelFile.Load(ml, paths[0]);
