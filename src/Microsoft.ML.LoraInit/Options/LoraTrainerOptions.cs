@@ -106,8 +106,8 @@ public abstract class LoraTrainerOptions
     public double WeightDecay { get; set; } = 0.01;
 
     /// <summary>
-    /// Whether <see cref="WeightDecay"/> applies to biases and norms too, as in scripts that give AdamW one group of all parameters.
-    /// Default false.
+    /// Whether <see cref="WeightDecay"/> applies to biases and norms too, as in scripts that give AdamW one group of all parameters; gates and
+    /// magnitudes that a method keeps from it stay out. Default false.
     /// </summary>
     public bool DecayBiasesAndNorms { get; set; }
 

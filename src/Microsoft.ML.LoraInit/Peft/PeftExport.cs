@@ -25,14 +25,18 @@ public sealed record PeftExport
     /// <summary>The adapted layers, in the model's order.</summary>
     public required IReadOnlyList<PeftExportLayer> Layers { get; init; }
 
-    internal static PeftExport Of(string folder, PeftFamilyWeights family, bool quantized) => new()
+    internal static PeftExport Of(string folder, PeftFamilyWeights family, bool quantized)
     {
-        Folder = Path.GetFullPath(folder),
-        NeedsQuantizedBase = quantized,
-        IsExact = true,
-        RelativeError = 0,
-        Layers = [.. family.Adapters.Select(a => new PeftExportLayer(a.Target.ModuleName, a.Target.Rank, a.Target.Rank, a.Target.Alpha, 0))],
-    };
+        var kept = family.Form.Describe(family).Kept;
+        return new()
+        {
+            Folder = Path.GetFullPath(folder),
+            NeedsQuantizedBase = quantized,
+            IsExact = true,
+            RelativeError = 0,
+            Layers = [.. family.Adapters.Select(a => new PeftExportLayer(a.Target.ModuleName, a.Target.Rank, kept.TryGetValue(a.Target.ModuleName, out var flags) ? flags.Count(k => k) : a.Target.Rank, a.Target.Alpha, 0))],
+        };
+    }
 
     internal static PeftExport Of(string folder, IReadOnlyList<PlainAdapter> adapters, bool quantized) => new()
     {
@@ -47,7 +51,7 @@ public sealed record PeftExport
 /// <summary>One layer of a <see cref="PeftExport"/>.</summary>
 /// <param name="Module">Its name, such as <c>roberta.encoder.layer.0.attention.self.query</c>.</param>
 /// <param name="TrainedRank">The rank that was trained.</param>
-/// <param name="Rank">The rank written: twice the trained one where the initialisation had corrected the base.</param>
+/// <param name="Rank">The rank written: twice the trained one where the initialisation had corrected the base, of AdaLoRA what its cuts left.</param>
 /// <param name="Alpha">The alpha written.</param>
 /// <param name="RelativeError">As <see cref="PeftExport.RelativeError"/>, of this layer.</param>
 public sealed record PeftExportLayer(string Module, int TrainedRank, int Rank, double Alpha, double RelativeError);

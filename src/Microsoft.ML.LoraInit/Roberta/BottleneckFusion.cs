@@ -32,7 +32,7 @@ internal sealed class BottleneckFusion : InsertedLayer
         Values = Of($"{Value}.weight", decay: false);
         Parameters = [.. _sources.SelectMany(s => s.Parameters), _query, _queryBias, _key, _keyBias, Values];
 
-        Parameter Of(string part, bool decay) => new($"{name}.{part}", values[$"{name}.{part}"], owned: true, decay) { Trained = true };
+        Parameter Of(string part, bool decay) => new($"{name}.{part}", values[$"{name}.{part}"], owned: true, decay) { Trained = true, NeverDecays = part == $"{Value}.weight" };
     }
 
     /// <summary>The name of a layer's fusion.</summary>

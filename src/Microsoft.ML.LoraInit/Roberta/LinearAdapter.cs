@@ -59,5 +59,5 @@ internal abstract class LinearAdapter(AdapterTarget target, double dropout) : ID
     }
 
     protected Parameter Factor(string name, Tensor value, bool decay = true) =>
-        new($"{Target.ModuleName}{name}", value, owned: true, decay) { Trained = true };
+        new($"{Target.ModuleName}{name}", value, owned: true, decay) { Trained = true, NeverDecays = !decay };
 }

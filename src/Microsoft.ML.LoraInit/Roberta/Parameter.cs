@@ -50,6 +50,9 @@ internal sealed class Parameter
 
     public bool Decay { get; }
 
+    /// <summary>Whether it does not decay where biases and norms do either: gates and magnitudes, for which zero means off.</summary>
+    public bool NeverDecays { get; init; }
+
     /// <summary>Whether the optimiser updates this parameter. Set before <see cref="TrainableParameters"/> is built.</summary>
     public bool Trained { get; set; }
 

@@ -68,6 +68,15 @@ public sealed class PeftFamilyTests
     }
 
     [TestMethod]
+    public void AnExportTellsTheRanksThatCutsLeft()
+    {
+        using var scope = NewDisposeScope();
+        var parts = new Dictionary<string, Tensor> { [LinearAdapter.Names.A] = randn(3, 4), [LinearAdapter.Names.B] = randn(5, 3), [AdaLoraMethod.Lambda] = tensor(new[] { 0f, 2f, 0f }) };
+        var family = new PeftFamilyWeights(new AdaLoraMethod(), [(new AdapterTarget("query", 4, 5, 3, 6, false), parts)]);
+        Assert.AreEqual(new PeftExportLayer("query", TrainedRank: 3, Rank: 1, Alpha: 6, RelativeError: 0), PeftExport.Of("folder", family, quantized: false).Layers[0]);
+    }
+
+    [TestMethod]
     [DataRow("adalora", "rank_pattern", """{"roberta.encoder.layer.0.attention.self.query.lora_E":[true]}""", "'rank_pattern' has")]
     [DataRow("adalora", "init_r", "0", "'init_r' is 0; use at least 1.")]
     [DataRow("adalora", "deltaT", "0", "'deltaT' is 0; use at least 1.")]

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Adapters.Family;
 
-/// <summary>How far factors are from having orthonormal rows and columns, as AdaLoRA and KaSA penalise it.</summary>
+/// <summary>How far factors are from having orthonormal rows and columns, as AdaLoRA, KaSA and RM-LoRA penalise it.</summary>
 internal static class Orthogonality
 {
     /// <summary>Σ over the adapters of ‖A·Aᵀ − I‖ + ‖Bᵀ·B − I‖ (Frobenius norms, not squared), with its tape; a scalar.</summary>

@@ -12,11 +12,11 @@ internal sealed record AdamWSettings
     /// <summary>Decoupled decay, multiplied by the learning rate.</summary>
     public double WeightDecay { get; init; } = 0.01;
 
-    /// <summary>Whether biases and norms decay too (one parameter group); by default they do not.</summary>
+    /// <summary>Whether biases and norms decay too (one parameter group); by default they do not. What never decays stays so.</summary>
     public bool DecayEverything { get; init; }
 
     /// <summary>What a parameter decays by, before its own factor on the rate.</summary>
-    public double DecayOf(Roberta.Parameter parameter) => DecayEverything || parameter.Decay ? WeightDecay : 0;
+    public double DecayOf(Roberta.Parameter parameter) => !parameter.NeverDecays && (DecayEverything || parameter.Decay) ? WeightDecay : 0;
 
     public void Validate()
     {

@@ -6,6 +6,7 @@ using Microsoft.ML.LoraInit.Roberta;
 using Microsoft.ML.LoraInit.Tests.Inference;
 using Microsoft.ML.LoraInit.Tests.Roberta;
 using Microsoft.ML.LoraInit.Tokenization;
+using Microsoft.ML.LoraInit.Training.Optimization;
 using static TorchSharp.torch;
 
 namespace Microsoft.ML.LoraInit.Tests.Adapters.Fusion;
@@ -22,6 +23,15 @@ public sealed class BottleneckFusionTests
         var (x, actual, values) = Forward(run, 3, ForwardContext.Inference);
         for (int row = 0; row < x.Length; row++)
             Assert.IsTrue(Near(Formula(x[row], values, 1, 1, 1), actual[row]), $"row {row}");
+    }
+
+    [TestMethod]
+    public void ValuesArePulledTowardsTheIdentityAloneWhateverDecays()
+    {
+        using var run = Moved(1, 2);
+        var values = run.Parameters.Parameters.Where(p => p.Name.EndsWith($"{BottleneckFusion.Value}.weight", StringComparison.Ordinal)).ToArray();
+        Assert.HasCount(run.Model.Layers.Count, values);
+        Assert.IsTrue(values.All(p => new AdamWSettings { DecayEverything = true }.DecayOf(p) == 0));
     }
 
     [TestMethod]
