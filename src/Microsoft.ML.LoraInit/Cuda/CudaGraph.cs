@@ -20,7 +20,7 @@ namespace Microsoft.ML.LoraInit.Cuda;
 /// unless its tensors were alive when the other was captured.</para>
 /// <para>The environment variable <c>LORAINIT_CUDA_GRAPHS=0</c> turns graphs off.</para>
 /// </remarks>
-internal sealed class CudaGraph : IDisposable
+internal sealed class CudaGraph : CapturedWork
 {
     /// <summary>Turns graphs off where it is 0.</summary>
     public const string Switch = "LORAINIT_CUDA_GRAPHS";
@@ -111,7 +111,7 @@ internal sealed class CudaGraph : IDisposable
 
     /// <summary>Launches the graph on this thread's current stream.</summary>
     /// <exception cref="InvalidOperationException">The device has failed.</exception>
-    public void Replay()
+    public override void Replay()
     {
         ObjectDisposedException.ThrowIf(_memory == 0, this);
         using var context = _driver.Enter(_device);
@@ -119,7 +119,7 @@ internal sealed class CudaGraph : IDisposable
     }
 
     /// <summary>Waits for the device and frees the graph and, with the last one of its pool, its memory.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         lock (Gate)
         {

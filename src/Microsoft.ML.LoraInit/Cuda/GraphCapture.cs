@@ -13,13 +13,6 @@ internal sealed class GraphCapture : WorkCapture
         string? reason = null;
         var graph = CudaGate.Alone(() => CudaGraph.StreamsPool(out reason) is { } pool ? CudaGraph.TryCapture(work, pool, out reason) : null);
         why = reason;
-        return graph is null ? null : new Work(graph);
-    }
-
-    private sealed class Work(CudaGraph graph) : CapturedWork
-    {
-        public override void Replay() => graph.Replay();
-
-        public override void Dispose() => graph.Dispose();
+        return graph;
     }
 }

@@ -36,16 +36,7 @@ internal sealed class PassCapture(Device device) : WorkCapture
             graph = CudaGraph.TryCapture(work, _first, out reason);
         }));
         why = reason;
-        if (graph is null)
-            return null;
         _first ??= graph;
-        return new Work(graph);
-    }
-
-    private sealed class Work(CudaGraph graph) : CapturedWork
-    {
-        public override void Replay() => graph.Replay();
-
-        public override void Dispose() => graph.Dispose();
+        return graph;
     }
 }

@@ -1,5 +1,5 @@
-using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Inference;
+using Microsoft.ML.LoraInit.Tests.Cuda;
 using Microsoft.ML.LoraInit.Tokenization;
 using static TorchSharp.torch;
 
@@ -132,40 +132,4 @@ public sealed class RecordedPassesTests : IDisposable
     }
 
     private RecordedPasses Passes() => new(_model, RandomModel.Config, _recorder, () => true, RecordedPasses.MaxTokens);
-
-    private sealed class Recorder : WorkCapture
-    {
-        public string? Why { get; set; }
-
-        public bool IsBusy { get; set; }
-
-        public int Recordings { get; private set; }
-
-        public int Replays { get; private set; }
-
-        public int Alive { get; private set; }
-
-        public override CapturedWork? TryCapture(Action work, out string? why)
-        {
-            why = Why;
-            if (IsBusy)
-                return null;
-            Recordings++;
-            if (Why is not null)
-                return null;
-            Alive++;
-            return new Work(this, work);
-        }
-
-        private sealed class Work(Recorder owner, Action work) : CapturedWork
-        {
-            public override void Replay()
-            {
-                owner.Replays++;
-                work();
-            }
-
-            public override void Dispose() => owner.Alive--;
-        }
-    }
 }

@@ -1,7 +1,7 @@
 using Microsoft.ML.LoraInit.Adapters;
-using Microsoft.ML.LoraInit.Cuda;
 using Microsoft.ML.LoraInit.Data.Tasks;
 using Microsoft.ML.LoraInit.Fused;
+using Microsoft.ML.LoraInit.Tests.Cuda;
 using Microsoft.ML.LoraInit.Training.Steps;
 using static TorchSharp.torch;
 
@@ -20,7 +20,7 @@ public sealed class DeviceStepTests
         // 21 rows in batches of 4: the last batch is filled up with rows of weight 0.
         var request = StepRun.Request(weighted, accumulate, new MulticlassTask(3));
         var expected = StepRun.Train(request, parts => new CpuStep(parts));
-        var capture = new Recording();
+        var capture = new Recorder();
         DeviceStep? device = null;
         var actual = StepRun.Train(request, parts => device = new DeviceStep(parts, new(Pass(parts, fused), capture)));
         StepRun.AssertClose(expected, actual, 2e-4);
@@ -43,7 +43,7 @@ public sealed class DeviceStepTests
         var said = new List<string>();
         var request = StepRun.Request(false, 1, new MulticlassTask(3)) with { Log = said.Add };
         var (expected, _) = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), null)));
-        var (actual, _) = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), new Refusing())));
+        var (actual, _) = StepRun.Train(request, parts => new DeviceStep(parts, new(Pass(parts, true), new Recorder { Why = "not today" })));
         CollectionAssert.AreEqual(expected, actual);
         Assert.IsTrue(said.Count > 0 && said.All(s => s.Contains("not today", StringComparison.Ordinal)));
     }
@@ -52,7 +52,7 @@ public sealed class DeviceStepTests
     public void PassesThatDifferFromStepToStepAreNeitherRecordedNorReplayed()
     {
         var request = StepRun.Request(false, 1, new MulticlassTask(3));
-        var capture = new Recording();
+        var capture = new Recorder();
         using var hooks = new Differing();
         StepRun.Train(request, parts =>
         {
@@ -70,7 +70,7 @@ public sealed class DeviceStepTests
         var request = StepRun.Request(false, 1, new MulticlassTask(3));
         var texts = request.Train.Texts.Append(new([0, .. Enumerable.Repeat(500, 22), 2])).ToArray();
         request = request with { Train = new(texts, [.. request.Train.Labels, 1f], null) };
-        StepRun.Train(request, parts => new DeviceStep(parts, new(new Noting(lengths), new Recording())));
+        StepRun.Train(request, parts => new DeviceStep(parts, new(new Noting(lengths), new Recorder())));
         Assert.AreEqual(24, lengths[0]);
         Assert.AreNotEqual(24, lengths[1], "The plan's first batch would be the longest by itself.");
     }
@@ -91,39 +91,5 @@ public sealed class DeviceStepTests
         return fused
             ? new FusedPass(parts.Model, parts.Parameters, parts.Request.Task, FusedEncoder.TryCreate(parts.Model, parts.Parameters, kernels)!, kernels)
             : new TapePass(parts.Model, parts.Parameters, parts.Request.Task, kernels);
-    }
-
-    /// <summary>"Records" by keeping the action.</summary>
-    private sealed class Recording : WorkCapture
-    {
-        public int Replays { get; private set; }
-
-        public override CapturedWork? TryCapture(Action work, out string? why)
-        {
-            why = null;
-            return new Work(this, work);
-        }
-
-        private sealed class Work(Recording owner, Action work) : CapturedWork
-        {
-            public override void Replay()
-            {
-                owner.Replays++;
-                work();
-            }
-
-            public override void Dispose()
-            {
-            }
-        }
-    }
-
-    private sealed class Refusing : WorkCapture
-    {
-        public override CapturedWork? TryCapture(Action work, out string? why)
-        {
-            why = "not today";
-            return null;
-        }
     }
 }
