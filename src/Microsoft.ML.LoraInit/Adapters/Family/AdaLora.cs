@@ -82,7 +82,8 @@ public sealed record AdaLoraMethod : LoraFamilyMethod
     {
         var target = TargetRank ?? settings.Rank;
         var initial = InitialRank ?? ((3 * target) + 1) / 2;
-        return target <= initial ? settings with { Rank = initial, Names = settings.Names with { Rank = $"{nameof(AdaLoraMethod)}.{nameof(InitialRank)}" } }
+        var name = $"{nameof(AdaLoraMethod)}.{nameof(InitialRank)}{(InitialRank is null ? $" (by default 1.5 times the target rank of {target})" : "")}";
+        return target <= initial ? settings with { Rank = initial, Names = settings.Names with { Rank = name } }
             : throw new ArgumentException($"The method 'adalora' has the target rank {target} above the initial rank {initial}: ranks can only be taken away. Raise InitialRank (adalora:initial=…), or lower TargetRank (adalora:target=…).");
     }
 

@@ -106,7 +106,7 @@ public sealed class OddStartsTests
     [TestMethod]
     public void AnInitialRankWithoutRoomIsNamed() => StringAssert.Contains(
         Assert.ThrowsExactly<ArgumentException>(() => FineTuningMethod.AdaLora().Targets(new AdapterSettings { Rank = 15 }, TinyModel.Config)).Message,
-        "AdaLoraMethod.InitialRank = 23 does not fit");
+        "AdaLoraMethod.InitialRank (by default 1.5 times the target rank of 15) = 23 does not fit");
 
     [TestMethod]
     public void DoraTakesRowsOfZeros()
